@@ -1,0 +1,85 @@
+"""Settings from the environment, and the layout of a home folder.
+
+Every setting is an environment variable with the prefix `PDMS_`; nothing secret has a default.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the environment says."""
+
+    model_config = SettingsConfigDict(env_prefix="PDMS_", extra="ignore")
+
+    home: Path = Field(default=Path("pdms-home"), description="Folder that holds every store.")
+    policies: Path | None = Field(
+        default=None, description="Folder of policy documents; default: the one `init` named."
+    )
+    token: SecretStr | None = Field(default=None, description="API key of the operator who acts on the command line.")
+    passphrase: SecretStr | None = Field(default=None, description="Passphrase of a `file:` root key.")
+    root_key: str | None = Field(default=None, description="URI of the root key that `init` creates (file:, env:).")
+    smtp_url: SecretStr | None = Field(
+        default=None, description="SMTP server for messages, e.g. smtp://host:25 or smtps://name:word@host:465."
+    )
+    public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where each store of one home lies."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Non-secret configuration written by `init`."""
+        return self.root / "home.yaml"
+
+    @property
+    def vault_db(self) -> Path:
+        """Members, consent, audit, access: the identified database."""
+        return self.root / "vault.db"
+
+    @property
+    def keys_db(self) -> Path:
+        """Wrapped keys, a database of its own."""
+        return self.root / "keys.db"
+
+    @property
+    def held_db(self) -> Path:
+        """Records kept by statute after an erasure."""
+        return self.root / "held.db"
+
+    @property
+    def anon_db(self) -> Path:
+        """The anonymised side: releases, segments, campaigns, rounded counts."""
+        return self.root / "anon.db"
+
+    @property
+    def facts(self) -> Path:
+        """Pseudonymous facts, `<table>/bucket=NN/*.parquet`."""
+        return self.root / "facts"
+
+    @property
+    def releases(self) -> Path:
+        """Published releases, `<view>/<release id>/{data.parquet,manifest.json}`."""
+        return self.root / "releases"
+
+    @property
+    def packages(self) -> Path:
+        """Sealed access packages awaiting their one-time link."""
+        return self.root / "packages"
+
+    @property
+    def spill(self) -> Path:
+        """DuckDB's spill folder: pseudonymous only, wiped at start."""
+        return self.root / "spill"
+
+    @property
+    def rights_ledger(self) -> Path:
+        """Append-only ledger of rights that a restore must replay; never part of a backup."""
+        return self.root / "rights.ledger"
