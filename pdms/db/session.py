@@ -9,7 +9,7 @@ from sqlalchemy import DateTime, Dialect, Engine
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
-__all__ = ["Session", "UtcDateTime", "begin"]
+__all__ = ["Session", "UtcDateTime", "begin", "open_session"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -31,9 +31,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+def open_session(engine: Engine, *, read_only: bool = False) -> Session:
+    """Return a session whose transaction begins on first use; the caller ends it."""
+    bound = engine.execution_options(pdms_begin="DEFERRED") if read_only else engine
+    return Session(bound, expire_on_commit=False)
+
+
 @contextmanager
 def begin(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
     """Open a session in one transaction: committed on success, rolled back on any exception."""
-    bound = engine.execution_options(pdms_begin="DEFERRED") if read_only else engine
-    with Session(bound, expire_on_commit=False) as session, session.begin():
+    with open_session(engine, read_only=read_only) as session, session.begin():
         yield session

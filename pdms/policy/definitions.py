@@ -1,0 +1,292 @@
+"""What the policy documents say, as plain frozen definitions. The loader makes them; the packages only interpret them.
+
+Nothing here decides and nothing here reads files. Every collection is ordered and immutable; a name that refers to
+another definition is checked by the loader, so that no package needs to ask "does it exist?" again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The handler who answers for it all (PIPL-17-1 (1), 52, 53)."""
+
+    id: str
+    name: Mapping[Language, str]
+    address: Mapping[Language, str]
+    contact: str
+    officer: str
+    role: Literal["merchant", "platform"]
+    """`platform` enables the three-year duty of ECL-31."""
+    ciio: bool
+    region: str
+    profile: Literal["small", "standard", "large"]
+    sender_name: Mapping[Language, str]
+    """How messages name their sender (ADL-43)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDefinition:
+    """One member field held in the vault."""
+
+    name: str
+    """`phone`, `email`, …"""
+    code: int
+    """Small stable number, bound into the sealed value's associated data; never reused."""
+    category: str
+    normaliser: str
+    """Name of a normaliser of `ingest` (`phone_cn`, `email`, `resident_id`, `date`, `name`, `text`, `gender`, …)."""
+    index: str | None
+    """Name of the blind index, or None where the field cannot be looked up."""
+    mask: str
+    """Name of a mask (`phone`, `email`, `name`, `id_number`, `all`, …)."""
+    direct_identifier: bool
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A data category of requirements §4; `facts` lists the fact tables that belong to it."""
+
+    name: str
+    sensitivity: Sensitivity
+    fields: tuple[str, ...]
+    facts: tuple[str, ...]
+    label: Mapping[Language, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long data of a purpose are kept, and what happens then (PIPL-19)."""
+
+    trigger: str
+    """`order_close`, `ticket_close`, `event`, `withdrawal`, `release`, `contract_end`, `purpose_end`, `trade`, …"""
+    days: int
+    action: Literal["erase", "suppress", "rebuild", "restrict", "return_or_erase"]
+    article: str
+    when: str | None = None
+    """`platform` or `voucher`: the row applies only then."""
+    facts: tuple[str, ...] = ()
+    """Fact tables that a statutory hold keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """One purpose with everything that the gate compares (NDR-22(4))."""
+
+    name: str
+    label: Mapping[Language, str]
+    basis: LawfulBasis
+    article: str
+    consent: ConsentType
+    """The least type of consent accepted; `none` where the basis is not consent."""
+    per_recipient: bool
+    channel: Channel | None
+    categories: tuple[str, ...]
+    deny_fields: tuple[str, ...]
+    forbid_categories: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    minors: Literal["deny", "guardian", "allow"]
+    """What happens below 18 (MIN-24-3); below 14 guardian consent is needed besides (PIPL-31-1)."""
+    unknown_age: Literal["deny", "allow"]
+    opt_out: bool
+    """An ADM opt-out (PIPL-24-2, ALG-17) stops it."""
+    pipia: str | None
+    """Id of the approved impact assessment, where PIPL-55 asks for one."""
+    pipia_required: bool
+    retention: tuple[Retention, ...]
+    recipients: tuple[str, ...]
+    notice: str
+    """Id of the notice that tells members of it (PIPL-17-1)."""
+    cool_down_days: int
+    consent_days: int | None
+    """Days for which a consent lasts; None: until withdrawn."""
+    view_k: int | None = None
+    view_min_cell: int | None = None
+    view_risk: float | None = None
+    reveal: bool = False
+    """Plaintext may be revealed to an operator for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Someone else who gets data: a processor (PIPL-21) or another controller (PIPL-23)."""
+
+    id: str
+    name: str
+    kind: Literal["processor", "controller"]
+    contract_until: date | None
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A set of scopes and the purposes that an operator in this role may act for."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipia:
+    """An approved impact assessment (PIPL-55, 56)."""
+
+    id: str
+    purpose: str
+    approved_on: date
+    approver: str
+    review_by: date
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePurpose:
+    """What a notice says of one purpose."""
+
+    purpose: str
+    text: str
+    method: str
+    categories: tuple[str, ...]
+    necessity: str | None
+    impact: str | None
+    retention: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One language version of a notice: content-addressed by `version` (SHA-256 of its canonical form, hex)."""
+
+    id: str
+    language: Language
+    audience: Literal["adult", "child"]
+    effective_on: date
+    title: str
+    body: str
+    controller_name: str
+    contact: str
+    rights: str
+    purposes: tuple[NoticePurpose, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """How one column of a source file is understood."""
+
+    column: str
+    """Header in the file."""
+    target: str
+    """`field:<member field>`, `key` parts (`member`, `order`, `line`, …), a fact column, or `ignore`."""
+    format: str | None = None
+    """Date format or unit where the normaliser needs one."""
+    values: Mapping[str, str] | None = None
+    """Translation of coded values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of file from one system of the shop."""
+
+    name: str
+    kind: Literal["members", "orders", "order_lines", "events", "interactions", "consents"]
+    system: str
+    """Namespace of external ids: the same member number in two systems is two members."""
+    columns: tuple[SourceColumn, ...]
+    timezone: str
+    currency: str | None
+    evidence: str | None
+    """Where the evidence of imported consents lies (consents only)."""
+    defaults: Mapping[str, str]
+    """Target → constant, for what the file does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of a feature view: a measure of `features`, cut by declared edges or a hierarchy."""
+
+    name: str
+    measure: str
+    """Name of a measure of `features`: recency_days, orders, spend, top_category, tenure_days, age_band, gender, …"""
+    edges: tuple[float, ...] | None
+    """Fixed inner edges: bins are (-inf, e0), [e0, e1), …, [en, inf); None for categories."""
+    coarser: tuple[tuple[float, ...], ...]
+    """Coarser cuts, each a subset of the one before."""
+    hierarchy: str | None
+    """Name of a hierarchy in `policies/hierarchies/`, for categories."""
+    unit: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A feature view: what marketing may see, and on what terms."""
+
+    name: str
+    label: Mapping[Language, str]
+    purpose: str
+    features: tuple[Feature, ...]
+    window_days: int
+    k: int
+    risk_threshold: float
+    min_cell: int
+    suppression_limit: float
+    consumers: tuple[str, ...]
+    """Roles that may read releases."""
+    expiry_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyTable:
+    """Rows of `policies/hierarchies/<name>.csv`: leaf first, `*` last (the form that ARX reads)."""
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarYear:
+    """Days of one year that are not as the weekday says (holidays, and working weekends 调休), with the source."""
+
+    year: int
+    holidays: frozenset[date]
+    working_weekends: frozenset[date]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One case of `policies/tests/*.yaml`: what is asked, what is known, what must come out."""
+
+    name: str
+    given: Mapping[str, object]
+    expect: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All of `policies/`, loaded, checked, frozen; `digest` is the SHA-256 of the canonical form, hex."""
+
+    digest: str
+    strict_separate: bool
+    controller: Controller
+    fields: Mapping[str, FieldDefinition]
+    categories: Mapping[str, Category]
+    purposes: Mapping[str, Purpose]
+    recipients: Mapping[str, Recipient]
+    roles: Mapping[str, Role]
+    pipias: Mapping[str, Pipia]
+    notices: Mapping[str, Mapping[Language, Notice]]
+    sources: Mapping[str, Source]
+    views: Mapping[str, View]
+    hierarchies: Mapping[str, HierarchyTable]
+    calendars: Mapping[int, CalendarYear]
+    segments: Mapping[str, Mapping[str, object]]
+    """Example segment rules, parsed YAML; `segments` reads their form."""
+    tests: tuple[PolicyTest, ...]

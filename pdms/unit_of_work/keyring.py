@@ -1,0 +1,50 @@
+"""The keys that a unit of work hands to the identified side; `keystore` is the real one.
+
+A protocol, because the anonymised side imports this package and may not reach the key store even indirectly.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from pdms.crypto import Signer
+from pdms.taxonomy import MemberId
+
+
+class Keyring(Protocol):
+    """Every method commits on its own: the key store is a database apart, written before the data that need it."""
+
+    def mint(self, member_ids: Sequence[MemberId]) -> list[bytes]:
+        """Return one DEK per member id, made where absent. :raises Conflict: an id is fenced (erased)."""
+        ...
+
+    def deks(self, member_ids: Sequence[MemberId]) -> dict[MemberId, bytes]:
+        """Return the DEKs that exist; ids without one are absent."""
+        ...
+
+    def fence(self, member_ids: Sequence[MemberId]) -> None:
+        """Refuse for ever to mint or open a key for these ids."""
+        ...
+
+    def destroy(self, member_ids: Sequence[MemberId]) -> None:
+        """Destroy the wrapped DEKs of fenced ids."""
+        ...
+
+    def system_key(self, label: str) -> bytes:
+        """Return the 256-bit key of one use, e.g. `index:phone`, `suppression`, `audit-digest`."""
+        ...
+
+    def signer(self) -> Signer:
+        """Return the signer of checkpoints, receipts and manifests."""
+        ...
+
+    def held_month_key(self, month: str) -> bytes:
+        """Return the key that wraps held records expiring in `month` (YYYY-MM)."""
+        ...
+
+    def member_ids(self) -> Iterator[MemberId]:
+        """Iterate over all ids that have a key."""
+        ...
+
+    def purge(self) -> None:
+        """Rewrite the key store's file, so that destroyed keys are in no free page and no log."""
+        ...

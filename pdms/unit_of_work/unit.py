@@ -1,0 +1,196 @@
+"""Units of work. Services never commit; the unit does, with the audit events of what was done.
+
+Guarantees: what a service did and the events that tell of it are committed together or not at all; a refusal is in the
+log although the operation rolls back; one instant (`now`) holds for the whole unit. It does not make two databases one:
+of several, the identified one commits first, and what lies outside is bracketed by intent and outcome events.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import NoReturn, Self
+
+from sqlalchemy import Engine
+
+from pdms import audit
+from pdms.audit import Event, EventKind
+from pdms.clock import Clock
+from pdms.db import Session, begin, open_session
+from pdms.errors import Denied, PdmsError, Reason
+from pdms.policy.definitions import Policy
+from pdms.settings import Home
+from pdms.taxonomy import MemberId, Scope
+from pdms.unit_of_work.actor import Actor
+from pdms.unit_of_work.keyring import Keyring
+
+
+@dataclass
+class AnonUnitOfWork:
+    """A unit of the anonymised side: `anon.db`, the releases folder, and an audit writer that can only append."""
+
+    actor: Actor
+    clock: Clock
+    policy: Policy
+    home: Home
+    audit_engine: Engine = field(repr=False)
+    anon_engine: Engine = field(repr=False)
+    read_only: bool = False
+    now: datetime = field(init=False)
+    _events: list[Event] = field(init=False, repr=False, default_factory=list)
+    _anon: Session | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.now = self.clock.now()
+
+    @property
+    def anon(self) -> Session:
+        """Session on the anonymised side's database, begun on first use."""
+        if self._anon is None:
+            self._anon = open_session(self.anon_engine, read_only=self.read_only)
+        return self._anon
+
+    def record(
+        self,
+        kind: EventKind,
+        *,
+        member: MemberId | None = None,
+        purpose: str | None = None,
+        outcome: str = "OK",
+        reasons: Sequence[str] = (),
+        refs: Mapping[str, str] | None = None,
+        numbers: Mapping[str, int] | None = None,
+        digest: str | None = None,
+    ) -> str:
+        """Add an event that will be committed with this unit; return its id.
+
+        :param reasons: registered codes. :param refs: names to ids or slugs. :param numbers: names to integers.
+        :raises InvalidInput: something in it is not an id, a code or a number.
+        """
+        event = Event.new(
+            kind,
+            at=self.now,
+            actor=self.actor.id,
+            member_id=member.hex() if member is not None else None,
+            purpose=purpose,
+            outcome=outcome,
+            reasons=tuple(reasons),
+            refs=refs or {},
+            numbers=numbers or {},
+            digest=digest,
+        )
+        self._events.append(event)
+        return event.event_id
+
+    def refuse(
+        self,
+        error: PdmsError,
+        *,
+        kind: EventKind = EventKind.DENIAL,
+        member: MemberId | None = None,
+        purpose: str | None = None,
+        refs: Mapping[str, str] | None = None,
+    ) -> NoReturn:
+        """Roll back what this unit did, commit one event saying that it was refused, and raise `error`."""
+        reasons = tuple(r.code for r in error.reasons) if isinstance(error, Denied) else ()
+        self._end(commit=False)
+        self._events.clear()
+        self.record(
+            kind, member=member, purpose=purpose, outcome="REFUSED", reasons=reasons or (error.code,), refs=refs
+        )
+        self._append_apart()
+        raise error
+
+    def require(self, *scopes: Scope) -> None:
+        """Refuse unless the actor holds one of `scopes`."""
+        if not self.actor.scopes.intersection(scopes):
+            names = " or ".join(scopes)
+            self.refuse(
+                Denied(
+                    f"this needs the scope {names}", reasons=(Reason("SCOPE_MISSING", "PIPL-51-4", f"needs {names}"),)
+                )
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._commit()
+        else:
+            self._end(commit=False)
+            self._events.clear()
+
+    def _commit(self) -> None:
+        # The event first: an anonymised-side change without its event would be invisible to the officer.
+        self._append_apart()
+        self._end(commit=True)
+
+    def _append_apart(self) -> None:
+        if self._events:
+            with begin(self.audit_engine) as session:
+                audit.append(session, self._events)
+            self._events.clear()
+
+    def _end(self, *, commit: bool) -> None:
+        _close(self._anon, commit=commit)
+        self._anon = None
+
+
+@dataclass
+class UnitOfWork(AnonUnitOfWork):
+    """A unit of the identified side: besides the above, members, consent and audit in one session, held records, keys."""
+
+    held_engine: Engine = field(kw_only=True, repr=False)
+    keys: Keyring = field(kw_only=True, repr=False)
+    _main: Session | None = field(init=False, repr=False, default=None)
+    _held: Session | None = field(init=False, repr=False, default=None)
+
+    @property
+    def session(self) -> Session:
+        """Session on the identified database (members, consent, audit, access), begun on first use."""
+        if self._main is None:
+            self._main = open_session(self.audit_engine, read_only=self.read_only)
+        return self._main
+
+    @property
+    def held(self) -> Session:
+        """Session on the store of held records; only `rights` opens it."""
+        if self._held is None:
+            self._held = open_session(self.held_engine, read_only=self.read_only)
+        return self._held
+
+    def commit_intent(self) -> None:
+        """Commit what this unit did so far, events included, and go on: an intent must precede its effect."""
+        self._commit()
+
+    def _commit(self) -> None:
+        if self._main is not None and not self.read_only and self._events:
+            audit.append(self._main, self._events)
+            self._events.clear()
+        _close(self._main, commit=True)
+        self._main = None
+        self._append_apart()
+        self._end(commit=True)
+
+    def _end(self, *, commit: bool) -> None:
+        for session in (self._main, self._held):
+            _close(session, commit=commit)
+        self._main = self._held = None
+        super()._end(commit=commit)
+
+
+def _close(session: Session | None, *, commit: bool) -> None:
+    if session is None:
+        return
+    try:
+        if commit:
+            session.commit()
+    finally:
+        session.close()
+
+
+UnitFactory = Callable[[], UnitOfWork]
+"""Makes a unit per batch of a long operation; each batch commits with its progress row and its events."""
