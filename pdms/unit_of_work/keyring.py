@@ -33,8 +33,8 @@ class Keyring(Protocol):
         """Return the 256-bit key of one use, e.g. `index:phone`, `suppression`, `audit-digest`."""
         ...
 
-    def signer(self) -> Signer:
-        """Return the signer of checkpoints, receipts and manifests."""
+    def signer(self, name: str = "log") -> Signer:
+        """Return the signer of one kind of document: `log`, `receipts` or `manifests`."""
         ...
 
     def held_month_key(self, month: str) -> bytes:

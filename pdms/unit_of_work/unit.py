@@ -13,8 +13,9 @@ from typing import NoReturn, Self
 
 from sqlalchemy import Engine
 
-from pdms import audit
-from pdms.audit import Event, EventKind
+from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Event, Outcome
 from pdms.clock import Clock
 from pdms.db import Session, begin, open_session
 from pdms.errors import Denied, PdmsError, Reason
@@ -56,21 +57,22 @@ class AnonUnitOfWork:
         *,
         member: MemberId | None = None,
         purpose: str | None = None,
-        outcome: str = "OK",
+        outcome: Outcome = Outcome.DONE,
         reasons: Sequence[str] = (),
         refs: Mapping[str, str] | None = None,
         numbers: Mapping[str, int] | None = None,
         digest: str | None = None,
+        ticket: str | None = None,
     ) -> str:
         """Add an event that will be committed with this unit; return its id.
 
         :param reasons: registered codes. :param refs: names to ids or slugs. :param numbers: names to integers.
         :raises InvalidInput: something in it is not an id, a code or a number.
         """
-        event = Event.new(
+        event = Event(
             kind,
-            at=self.now,
-            actor=self.actor.id,
+            self.now,
+            self.actor.id,
             member_id=member.hex() if member is not None else None,
             purpose=purpose,
             outcome=outcome,
@@ -78,6 +80,7 @@ class AnonUnitOfWork:
             refs=refs or {},
             numbers=numbers or {},
             digest=digest,
+            ticket=ticket,
         )
         self._events.append(event)
         return event.event_id
@@ -96,7 +99,7 @@ class AnonUnitOfWork:
         self._end(commit=False)
         self._events.clear()
         self.record(
-            kind, member=member, purpose=purpose, outcome="REFUSED", reasons=reasons or (error.code,), refs=refs
+            kind, member=member, purpose=purpose, outcome=Outcome.DENIED, reasons=reasons or (error.code,), refs=refs
         )
         self._append_apart()
         raise error
@@ -141,7 +144,7 @@ class AnonUnitOfWork:
 
 @dataclass
 class UnitOfWork(AnonUnitOfWork):
-    """A unit of the identified side: besides the above, members, consent and audit in one session, held records, keys."""
+    """A unit of the identified side: besides the above, members, consent and audit in one session, held, keys."""
 
     held_engine: Engine = field(kw_only=True, repr=False)
     keys: Keyring = field(kw_only=True, repr=False)

@@ -1,0 +1,1 @@
+"""Operators, their API keys, and the short-lived tokens that let a member act for themself."""

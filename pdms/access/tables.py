@@ -1,0 +1,47 @@
+"""Rows of `vault.db` that say who may ask. No secret is stored, only keyed digests of secrets."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Column, LargeBinary
+from sqlmodel import Field
+
+from pdms.db import UtcDateTime
+from pdms.db.bases import MainTable
+
+
+class OperatorRow(MainTable, table=True):
+    """One member of staff or one machine; the label is a work name chosen by an administrator, not a person's name."""
+
+    __tablename__ = "operator"
+
+    operator_id: str = Field(primary_key=True)
+    label: str = Field(unique=True)
+    role: str
+    trained_until: date | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ApiKeyRow(MainTable, table=True):
+    """One API key: found by its public part, proved by the keyed digest of its secret part."""
+
+    __tablename__ = "api_key"
+
+    key_id: str = Field(primary_key=True)
+    operator_id: str = Field(foreign_key="operator.operator_id", index=True)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    scopes: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class MemberTokenRow(MainTable, table=True):
+    """A token bound to one member, handed out by the shop's own login for fifteen minutes."""
+
+    __tablename__ = "member_token"
+
+    token_id: str = Field(primary_key=True)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    member_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False, index=True))
+    expires_at: datetime = Field(sa_type=UtcDateTime)
