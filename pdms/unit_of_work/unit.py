@@ -17,7 +17,8 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
 from pdms.clock import Clock
-from pdms.db import Session, begin, open_session
+from pdms.crypto import Signer
+from pdms.db import Session, open_session
 from pdms.errors import Denied, PdmsError, Reason
 from pdms.policy.definitions import Policy
 from pdms.settings import Home
@@ -34,7 +35,8 @@ class AnonUnitOfWork:
     clock: Clock
     policy: Policy
     home: Home
-    audit_engine: Engine = field(repr=False)
+    append_events: Callable[[Sequence[Event]], None] = field(repr=False)
+    """All that this side can do to the identified database: commit events, in a transaction of their own."""
     anon_engine: Engine = field(repr=False)
     read_only: bool = False
     now: datetime = field(init=False)
@@ -133,8 +135,7 @@ class AnonUnitOfWork:
 
     def _append_apart(self) -> None:
         if self._events:
-            with begin(self.audit_engine) as session:
-                audit.append(session, self._events)
+            self.append_events(self._events)
             self._events.clear()
 
     def _end(self, *, commit: bool) -> None:
@@ -146,8 +147,11 @@ class AnonUnitOfWork:
 class UnitOfWork(AnonUnitOfWork):
     """A unit of the identified side: besides the above, members, consent and audit in one session, held, keys."""
 
+    main_engine: Engine = field(kw_only=True, repr=False)
     held_engine: Engine = field(kw_only=True, repr=False)
     keys: Keyring = field(kw_only=True, repr=False)
+    origin: str = field(kw_only=True)
+    """Name of this home's log, as its signed notes carry it."""
     _main: Session | None = field(init=False, repr=False, default=None)
     _held: Session | None = field(init=False, repr=False, default=None)
 
@@ -155,7 +159,7 @@ class UnitOfWork(AnonUnitOfWork):
     def session(self) -> Session:
         """Session on the identified database (members, consent, audit, access), begun on first use."""
         if self._main is None:
-            self._main = open_session(self.audit_engine, read_only=self.read_only)
+            self._main = open_session(self.main_engine, read_only=self.read_only)
         return self._main
 
     @property
@@ -164,6 +168,11 @@ class UnitOfWork(AnonUnitOfWork):
         if self._held is None:
             self._held = open_session(self.held_engine, read_only=self.read_only)
         return self._held
+
+    @property
+    def log_signer(self) -> "LogSigner":
+        """The signer of this home's checkpoints."""
+        return LogSigner(self.origin, self.keys.signer("log"))
 
     def commit_intent(self) -> None:
         """Commit what this unit did so far, events included, and go on: an intent must precede its effect."""
@@ -183,6 +192,23 @@ class UnitOfWork(AnonUnitOfWork):
             _close(session, commit=commit)
         self._main = self._held = None
         super()._end(commit=commit)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSigner:
+    """An Ed25519 signer under the log's name, as C2SP signed notes want it."""
+
+    name: str
+    key: Signer = field(repr=False)
+
+    @property
+    def public_key(self) -> bytes:
+        """Raw Ed25519 public key, 32 bytes."""
+        return self.key.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the raw 64-byte signature of `message`."""
+        return self.key.sign(message)
 
 
 def _close(session: Session | None, *, commit: bool) -> None:

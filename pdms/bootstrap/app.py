@@ -1,0 +1,158 @@
+"""The assembled application: one home, opened. Faces get their units of work here and nowhere else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Engine
+
+from pdms.access import service as access
+from pdms.audit import service as audit
+from pdms.audit.checkpoint import Checkpoint
+from pdms.audit.events import Event
+from pdms.bootstrap.config import HomeConfig, read_config
+from pdms.clock import Clock
+from pdms.crypto import open_root
+from pdms.db import begin, open_engine
+from pdms.errors import KeyUnavailable
+from pdms.gate import service as gate
+from pdms.keystore import KeyStore, live_epochs
+from pdms.policy.definitions import Policy
+from pdms.policy.loader import load
+from pdms.settings import Home, Settings
+from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork, LogSigner, UnitFactory, UnitOfWork
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ANONYMOUS = Actor(id="anonymous", kind=ActorKind.SYSTEM)
+
+
+@dataclass
+class App:
+    """One opened home. `close()` it, or use it as a context manager."""
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    policy: Policy
+    origin: str
+    root_uri: str
+    keys: KeyStore = field(repr=False)
+    main: Engine = field(repr=False)
+    held: Engine = field(repr=False)
+    anon: Engine = field(repr=False)
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Clock) -> Self:
+        """Open the home that `settings` names.
+
+        :raises NotFound: there is none. :raises KeyUnavailable: its root key cannot be reached.
+        :raises InvalidInput: its policies do not load.
+        """
+        home = Home(settings.home.resolve())
+        return cls.assemble(home, read_config(home), settings, clock=clock)
+
+    @classmethod
+    def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:
+        """Put the parts together from a configuration."""
+        policy = load(settings.policies or config.policies)
+        keys_engine = open_engine(home.keys_db)
+        epochs = live_epochs(keys_engine)
+        if not epochs:
+            raise KeyUnavailable("the key store of this home holds no live epoch")
+        passphrase: bytes | None = None
+        if settings.passphrase is not None:
+            passphrase = settings.passphrase.get_secret_value().encode()
+        elif config.passphrase_file is not None and config.passphrase_file.exists():
+            passphrase = config.passphrase_file.read_bytes().strip()
+        uri = epochs[-1].root_uri
+        return cls(
+            home=home,
+            settings=settings,
+            clock=clock,
+            policy=policy,
+            origin=config.origin,
+            root_uri=uri,
+            keys=KeyStore(keys_engine, root=open_root(uri, passphrase=passphrase), clock=clock),
+            main=open_engine(home.vault_db),
+            held=open_engine(home.held_db),
+            anon=open_engine(home.anon_db),
+        )
+
+    def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:
+        """Return a unit of the identified side."""
+        return UnitOfWork(
+            actor=actor,
+            clock=self.clock,
+            policy=self.policy,
+            home=self.home,
+            append_events=self._append_events,
+            anon_engine=self.anon,
+            read_only=read_only,
+            main_engine=self.main,
+            held_engine=self.held,
+            keys=self.keys,
+            origin=self.origin,
+        )
+
+    def anon_unit(self, actor: Actor, *, read_only: bool = False) -> AnonUnitOfWork:
+        """Return a unit of the anonymised side: it has no way to a member."""
+        return AnonUnitOfWork(
+            actor=actor,
+            clock=self.clock,
+            policy=self.policy,
+            home=self.home,
+            append_events=self._append_events,
+            anon_engine=self.anon,
+            read_only=read_only,
+        )
+
+    def units(self, actor: Actor) -> UnitFactory:
+        """Return a factory for long operations: one unit per batch."""
+        return lambda: self.unit(actor)
+
+    def run(
+        self, actor: Actor, service: Callable[Concatenate[UnitOfWork, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run one operation in one unit; its result is handed out only after the commit."""
+        with self.unit(actor) as uow:
+            return service(uow, *args, **kwargs)
+
+    def run_anon(
+        self, actor: Actor, service: Callable[Concatenate[AnonUnitOfWork, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run one operation of the anonymised side in one unit."""
+        with self.anon_unit(actor) as uow:
+            return service(uow, *args, **kwargs)
+
+    def authenticate(self, presented: str | None) -> Actor:
+        """Return the actor behind a key or token. :raises Unauthenticated: it opens nothing; the attempt is logged."""
+        with self.unit(ANONYMOUS, read_only=True) as uow:
+            return access.authenticate(uow, presented=presented)
+
+    def activate_policy(self) -> None:
+        """Make the loaded policy the one in force, if it is not yet; the change is an event."""
+        with self.unit(Actor.system()) as uow:
+            gate.activate(uow)
+
+    def sequence(self) -> Checkpoint | None:
+        """Put committed events into the Merkle log and sign its head; None where nothing was new."""
+        with begin(self.main) as session:
+            signer = LogSigner(self.origin, self.keys.signer("log"))
+            return audit.sequence(session, signer=signer, now=self.clock.now())
+
+    def _append_events(self, events: Sequence[Event]) -> None:
+        with begin(self.main) as session:
+            audit.append(session, events)
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        for engine in (self.main, self.held, self.anon, self.keys.engine):
+            engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
