@@ -1,0 +1,64 @@
+"""All cryptography of pdms: suites, sealing, blind indexes, key derivation, wrapping, signing, roots.
+
+Pure but for the roots, which read files and the environment; no database. No other package imports `cryptography`.
+"""
+
+from pdms.crypto.blind_index import BlindIndex
+from pdms.crypto.digest import same_bytes, set_digest
+from pdms.crypto.envelope import open_blob, seal_blob
+from pdms.crypto.kdf import derive
+from pdms.crypto.roots import (
+    ARGON2_RFC9106_FIRST,
+    ARGON2_RFC9106_SECOND,
+    ARGON2_TESTS_ONLY,
+    Argon2Cost,
+    RootKey,
+    RootProvider,
+    create_root,
+    destroy_root,
+    new_passphrase,
+    new_root_text,
+    open_root,
+)
+from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
+from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
+from pdms.crypto.sign import Signer, Verifier, note_key_id
+from pdms.crypto.suites import DEFAULT_SUITE, Suite, SuiteName, suite_of
+from pdms.crypto.wrap import KeyWrapper
+
+__all__ = [
+    "ARGON2_RFC9106_FIRST",
+    "ARGON2_RFC9106_SECOND",
+    "ARGON2_TESTS_ONLY",
+    "DEFAULT_SUITE",
+    "Argon2Cost",
+    "BlindIndex",
+    "Dek",
+    "KeyBytes",
+    "KeyWrapper",
+    "RootKey",
+    "RootProvider",
+    "SealError",
+    "SealedValue",
+    "Signer",
+    "Suite",
+    "SuiteName",
+    "Unprintable",
+    "Verifier",
+    "create_root",
+    "derive",
+    "destroy_root",
+    "new_key",
+    "new_passphrase",
+    "new_root_text",
+    "note_key_id",
+    "open_blob",
+    "open_field",
+    "open_fields",
+    "open_root",
+    "same_bytes",
+    "seal_blob",
+    "seal_fields",
+    "set_digest",
+    "suite_of",
+]

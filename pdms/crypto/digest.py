@@ -1,0 +1,30 @@
+"""Keyed digests of sets of ids, and comparison in constant time.
+
+A set operation is audited by one event with a count and such a digest: whoever holds the key and the ids can show that
+the event speaks of them; whoever holds the log alone learns nothing (ids are random, but a guess could be tried on an
+unkeyed digest).
+"""
+
+import hmac
+import struct
+from collections.abc import Iterable
+
+from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of
+
+_COUNT = struct.Struct(">Q")
+_LENGTH = struct.Struct(">I")
+
+
+def set_digest(key: bytes, ids: Iterable[bytes], *, suite: SuiteName | str = DEFAULT_SUITE) -> bytes:
+    """Return the 32-byte keyed digest of a set of ids; order does not matter, a repeated id counts once."""
+    members = sorted(set(ids))
+    keyed = suite_of(suite).new_hmac(key)
+    keyed.update(_COUNT.pack(len(members)))
+    # Each id with its length: no two sets give the same bytes.
+    keyed.update(b"".join([_LENGTH.pack(len(one)) + one for one in members]))
+    return keyed.finalize()
+
+
+def same_bytes(a: bytes, b: bytes) -> bool:
+    """Compare without telling by its duration where the difference lies."""
+    return hmac.compare_digest(a, b)
