@@ -1,0 +1,5 @@
+"""The command line: translation only. `pdms NOUN VERB [ID] --options`; parse, call one service function, render."""
+
+from pdms.cli.entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,72 @@
+"""Where the process begins and ends: errors become one line on stderr and the documented exit code.
+
+An unexpected error prints its type and place only: its message, and the locals that pretty tracebacks show, may hold a
+member's data.
+"""
+
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from pdms.cli.face import Face
+from pdms.clock import Clock, SystemClock
+from pdms.errors import Denied, PdmsError, mapping_of
+
+
+def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> int:
+    """Run one command line; return its exit code. `clock` lets a story be told on a stated day."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold open keys
+    code = run(sys.argv[1:] if argv is None else argv, clock=clock or SystemClock())
+    if argv is None:
+        sys.exit(code)
+    return code
+
+
+def run(argv: Sequence[str], *, clock: Clock) -> int:
+    """Run without ending the process."""
+    from pdms.cli.app import app
+
+    face = Face(clock=clock)
+    try:
+        ended = app(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
+    except typer.Abort:
+        print("pdms: interrupted", file=sys.stderr)
+        return 130
+    except TyperException as error:
+        print(f"pdms: usage: {error.format_message()}  (pdms --help)", file=sys.stderr)
+        return error.exit_code
+    except PdmsError as error:
+        return _told(error, json=face.json)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stdout is gone; nothing more may be written
+        return 0
+    except KeyboardInterrupt:
+        print("pdms: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        print(f"pdms: internal error: {type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
+        return 1
+    else:
+        return ended if isinstance(ended, int) else face.exit_code
+    finally:
+        face.close()
+
+
+def _told(error: PdmsError, *, json: bool) -> int:
+    reasons = error.reasons if isinstance(error, Denied) else ()
+    if json:
+        from pdms.cli.render import json_line
+
+        told = {"error": error.title, "code": error.code, "detail": error.message, "reasons": list(reasons)}
+        print(json_line(told), file=sys.stderr)
+    else:
+        print(f"pdms: {error.title}: {error.message}", file=sys.stderr)
+        for reason in reasons:
+            print(f"  - {reason}", file=sys.stderr)
+    return mapping_of(error).exit_code
