@@ -1,0 +1,71 @@
+"""From a grouping of tuples to published classes: labels tightened to the lowest common node, equal labels merged.
+
+Guarantees: a class's node covers the leaf of each of its tuples in every attribute, and no lower node does; no two
+classes bear the same labels; classes are numbered by their labels, so that their numbers say nothing of the input.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdms.anonymize.frequency import FrequencyTable, lexicographic
+from pdms.anonymize.hierarchies import Hierarchy
+
+SUPPRESSED = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """Equivalence classes of a frequency table.
+
+    `class_of`: int64 [tuples], class number or -1 where suppressed. `levels`: int16 and `nodes`: int32
+    [classes, attributes], the published node. `sizes`: int64 [classes], members. `suppressed`: members left out.
+    """
+
+    class_of: NDArray[np.int64]
+    levels: NDArray[np.int16]
+    nodes: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+    suppressed: int
+
+
+def tighten(table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: NDArray[np.int64]) -> Classes:
+    """Return the classes of a grouping (`group_of`: int64 [tuples], any numbers, negative where suppressed)."""
+    kept = np.flatnonzero(group_of >= 0)
+    attributes = len(hierarchies)
+    suppressed = int(table.counts[group_of < 0].sum())
+    class_of = np.full(len(group_of), SUPPRESSED, dtype=np.int64)
+    if len(kept) == 0:
+        empty = (0, attributes)
+        return Classes(
+            class_of, np.zeros(empty, np.int16), np.zeros(empty, np.int32), np.zeros(0, np.int64), suppressed
+        )
+    order = kept[np.argsort(group_of[kept], kind="stable")]
+    sorted_groups = group_of[order]
+    starts = np.flatnonzero(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]])
+    levels = np.empty((len(starts), attributes), dtype=np.int16)
+    nodes = np.empty((len(starts), attributes), dtype=np.int32)
+    spans = np.empty((len(starts), 2 * attributes), dtype=np.int32)
+    for column, hierarchy in enumerate(hierarchies):
+        codes = table.codes[order, column]
+        low, high = np.minimum.reduceat(codes, starts), np.maximum.reduceat(codes, starts)
+        level = np.argmax(hierarchy.ancestors[:, low] == hierarchy.ancestors[:, high], axis=0)
+        levels[:, column] = level
+        nodes[:, column] = hierarchy.ancestors[level, low]
+        for each in range(hierarchy.height):
+            here = level == each
+            spans[here, 2 * column : 2 * column + 2] = hierarchy.spans[each][nodes[here, column]]
+    # the same set of leaves in every attribute is the same published row, whichever level says so
+    by_label = lexicographic(spans)
+    ordered = spans[by_label]
+    fresh = np.ones(len(starts), dtype=bool)
+    fresh[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+    number = np.empty(len(starts), dtype=np.int64)
+    number[by_label] = np.cumsum(fresh) - 1
+    group_number = np.cumsum(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]) - 1
+    class_of[order] = number[group_number]
+    first = by_label[fresh]
+    sizes = np.bincount(class_of[kept], weights=table.counts[kept], minlength=len(first)).astype(np.int64)
+    return Classes(class_of, levels[first], nodes[first], sizes, suppressed)

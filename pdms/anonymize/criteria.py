@@ -1,0 +1,169 @@
+"""What a class of a release must satisfy, and what each criterion presupposes.
+
+Guarantees: criteria are plain numbers, checked when made; `satisfied` judges one class from its histogram alone.
+Deliberately not here: a criterion for what two releases say together; that is the release ledger's.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdms.errors import InvalidInput
+
+
+class DiversityKind(StrEnum):
+    """Which l-diversity (Machanavajjhala et al. 2007)."""
+
+    DISTINCT = "distinct"
+    ENTROPY = "entropy"
+    RECURSIVE = "recursive"
+
+
+class Distance(StrEnum):
+    """Ground distance of the earth mover's distance in t-closeness (Li et al. 2007)."""
+
+    EQUAL = "equal"
+    ORDERED = "ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """l-diversity of the sensitive attribute within each class.
+
+    distinct: at least l different values. entropy: entropy of the class at least ln(l). recursive (c, l): the most
+    frequent value occurs less than c times as often as all values together from the l-th most frequent on.
+    Presupposes one sensitive attribute, one record a member, and values that are not alike in meaning; it says nothing
+    about an attacker who knows how values are distributed (skewness): t-closeness does.
+    """
+
+    l: float  # noqa: E741 - the field's own name
+    kind: DiversityKind = DiversityKind.DISTINCT
+    c: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput for numbers that make no criterion."""
+        if not (math.isfinite(self.l) and self.l >= 1):
+            raise InvalidInput("diversity: l must be at least 1")
+        if self.kind != DiversityKind.ENTROPY and self.l != int(self.l):
+            raise InvalidInput("diversity: l must be whole")
+        if self.kind == DiversityKind.RECURSIVE and not (math.isfinite(self.c) and self.c > 0):
+            raise InvalidInput("diversity: c must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Closeness:
+    """t-closeness: each class's distribution of the sensitive attribute lies within t of the whole table's.
+
+    Distance is the earth mover's, over equal ground distances or over the order of the sensitive codes (neighbours
+    1/(m-1) apart). Presupposes that the whole table's distribution may be known to everybody.
+    """
+
+    t: float
+    distance: Distance = Distance.EQUAL
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput unless 0 <= t <= 1."""
+        if not (math.isfinite(self.t) and 0 <= self.t <= 1):
+            raise InvalidInput("closeness: t must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """delta-presence: of the people of the wider population in a class, a share of at least `low` and at most `high`
+    is in the release (Nergiz et al. 2007).
+
+    Presupposes that the population counts are those of the attacker's public table, tuple by tuple, and that classes
+    are compared with the people whose tuples were put in them; overlapping classes blur this towards the mean.
+    """
+
+    high: float
+    low: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput unless 0 <= low <= high <= 1."""
+        if not (0 <= self.low <= self.high <= 1):
+            raise InvalidInput("presence: bounds must satisfy 0 <= low <= high <= 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """All that every class must satisfy together.
+
+    `k`: at least k members share every published row. Presupposes one record a member and that every published column
+    counts as a quasi-identifier. `max_risk`: greatest re-identification probability of a class (prosecutor, 1/size),
+    folded into `smallest_class`.
+    """
+
+    k: int
+    max_risk: float = 1.0
+    diversity: Diversity | None = None
+    closeness: Closeness | None = None
+    presence: Presence | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput for numbers that make no criterion."""
+        if self.k < 1:
+            raise InvalidInput("criteria: k must be at least 1")
+        if not (0 < self.max_risk <= 1):
+            raise InvalidInput("criteria: max_risk must lie above 0 and at most 1")
+
+    @property
+    def smallest_class(self) -> int:
+        """Least number of members of a class: k, or 1/max_risk rounded up, whichever is greater."""
+        return max(self.k, math.ceil(round(1 / self.max_risk, 9)))
+
+    @property
+    def needs_sensitive(self) -> bool:
+        """Whether a sensitive histogram is needed to judge a class."""
+        return self.diversity is not None or self.closeness is not None
+
+
+def diverse(histogram: NDArray[np.int64], criterion: Diversity) -> bool:
+    """Tell whether a class with this sensitive histogram (int64 [values]) is l-diverse."""
+    held = np.sort(histogram[histogram > 0])[::-1].astype(np.float64)
+    if criterion.kind == DiversityKind.DISTINCT:
+        return len(held) >= criterion.l
+    if criterion.kind == DiversityKind.ENTROPY:
+        share = held / held.sum()
+        return bool(-(share * np.log(share)).sum() >= math.log(criterion.l) - 1e-12)
+    return bool(len(held) >= criterion.l and held[0] < criterion.c * held[int(criterion.l) - 1 :].sum())
+
+
+def distance(histogram: NDArray[np.int64], whole: NDArray[np.int64], kind: Distance) -> float:
+    """Return the earth mover's distance between a class's sensitive distribution and the whole table's."""
+    gap = histogram / histogram.sum() - whole / whole.sum()
+    if kind == Distance.EQUAL:
+        return float(np.abs(gap).sum() / 2)
+    return float(np.abs(np.cumsum(gap)[:-1]).sum() / max(len(gap) - 1, 1))
+
+
+def satisfied(
+    criteria: Criteria,
+    size: int,
+    *,
+    histogram: NDArray[np.int64] | None = None,
+    whole: NDArray[np.int64] | None = None,
+    population: int | None = None,
+) -> bool:
+    """Tell whether one class satisfies all criteria; what a criterion needs and is not given raises InvalidInput."""
+    if size < criteria.smallest_class:
+        return False
+    if criteria.needs_sensitive and (histogram is None or whole is None):
+        raise InvalidInput("criteria: diversity and closeness need a sensitive attribute")
+    if criteria.diversity is not None and histogram is not None and not diverse(histogram, criteria.diversity):
+        return False
+    if (
+        criteria.closeness is not None
+        and histogram is not None
+        and whole is not None
+        and distance(histogram, whole, criteria.closeness.distance) > criteria.closeness.t + 1e-12
+    ):
+        return False
+    if criteria.presence is not None:
+        if population is None:
+            raise InvalidInput("criteria: presence needs population counts")
+        return criteria.presence.low <= size / population <= criteria.presence.high
+    return True
