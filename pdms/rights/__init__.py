@@ -1,0 +1,1 @@
+"""Subject requests, withdrawal, legal clocks, correction, erasure, statutory holds, retention."""
