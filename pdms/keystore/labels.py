@@ -9,10 +9,10 @@ from enum import StrEnum
 class SystemKey(StrEnum):
     """Uses of system keys."""
 
-    INDEX_EXTERNAL_ID = "index:external-id"
+    INDEX_EXTERNAL = "index:external"
     INDEX_PHONE = "index:phone"
     INDEX_EMAIL = "index:email"
-    INDEX_ID_NUMBER = "index:id-number"
+    INDEX_ID_NUMBER = "index:id_number"
     INDEX_LOGIN = "index:login"
     SUPPRESSION = "suppression"
     """Blind index of erased members, so that a re-import is refused; rotation nests, since plaintexts are gone."""
