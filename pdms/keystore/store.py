@@ -26,7 +26,7 @@ from pdms.db import checkpoint_and_vacuum
 from pdms.db.bases import KeysTable
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, begin_epoch, open_epoch
-from pdms.keystore.labels import SystemKey
+from pdms.keystore.labels import SystemKey, known_label
 from pdms.taxonomy import ID_BYTES, MemberId
 
 # Bound lists of one length share one prepared statement; SQLite takes 32,766 values in a statement.
@@ -74,7 +74,7 @@ class KeyStore(Unprintable):
         self._system: dict[str, KeyBytes] = {}
 
     def initialise(self) -> bool:
-        """Make the tables, the first epoch and every system key; return whether anything was missing.
+        """Make the tables, the first epoch and the `SystemKey`s; return whether anything was missing.
 
         :raises KeyUnavailable: `WRONG_ROOT`: the store belongs to another root.
         """
@@ -219,17 +219,14 @@ class KeyStore(Unprintable):
     # --- system keys, signers, held months
 
     def system_key(self, label: str) -> bytes:
-        """Return the 256-bit key of one use (`SystemKey`), made on first use.
+        """Return the 256-bit key of one use (`SystemKey`, or `index:` and an index name), made on first use.
 
         :raises InvalidInput: `UNKNOWN_KEY_LABEL`.
         """
-        known = self._system.get(label)
-        if known is not None:
-            return known
-        try:
-            use = SystemKey(label)
-        except ValueError:
-            raise InvalidInput("label: not a use of system keys", code="UNKNOWN_KEY_LABEL") from None
+        key = self._system.get(label)
+        if key is not None:
+            return key
+        use = known_label(label)
         with self._reading.connect() as connection:
             key = self._stored_system_key(connection, use)
         if key is None:
@@ -237,7 +234,7 @@ class KeyStore(Unprintable):
                 key = self._stored_system_key(connection, use)
                 if key is None:
                     key = self._add_system_key(connection, use, self._current(connection))
-        self._system[use.value] = key
+        self._system[use] = key
         return key
 
     def signer(self, name: str = "log") -> Signer:
@@ -275,21 +272,21 @@ class KeyStore(Unprintable):
                 (month, self._current(connection).id),
             )
 
-    def _stored_system_key(self, connection: Connection, use: SystemKey) -> KeyBytes | None:
+    def _stored_system_key(self, connection: Connection, use: str) -> KeyBytes | None:
         row = connection.exec_driver_sql(
-            "SELECT version, epoch, wrapped FROM system_key WHERE label = ? ORDER BY version DESC LIMIT 1", (use.value,)
+            "SELECT version, epoch, wrapped FROM system_key WHERE label = ? ORDER BY version DESC LIMIT 1", (use,)
         ).one_or_none()
         if row is None:
             return None
         context = _system_context(use, row.version, row.epoch)
         return self._epoch(connection, row.epoch).system.unwrap(row.wrapped, context=context)
 
-    def _add_system_key(self, connection: Connection, use: SystemKey, epoch: EpochKeys) -> KeyBytes:
+    def _add_system_key(self, connection: Connection, use: str, epoch: EpochKeys) -> KeyBytes:
         key = new_key()
         wrapped = epoch.system.wrap(key, context=_system_context(use, _FIRST_VERSION, epoch.id))
         connection.exec_driver_sql(
             "INSERT INTO system_key (label, version, epoch, wrapped) VALUES (?, ?, ?, ?)",
-            (use.value, _FIRST_VERSION, epoch.id, wrapped),
+            (use, _FIRST_VERSION, epoch.id, wrapped),
         )
         return key
 
@@ -359,8 +356,8 @@ def _check_month(month: str) -> None:
         raise InvalidInput("month: YYYY-MM", code="MONTH_FORM")
 
 
-def _system_context(use: SystemKey, version: int, epoch: int) -> bytes:
-    return _PLACE.pack(version, epoch) + use.value.encode()
+def _system_context(use: str, version: int, epoch: int) -> bytes:
+    return _PLACE.pack(version, epoch) + use.encode()
 
 
 def _month_context(month: str, epoch: int) -> bytes:
