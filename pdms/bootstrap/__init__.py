@@ -1,6 +1,5 @@
-"""Settings become keys, policy and databases; here units of work are made."""
+"""Settings become keys, policy and databases; here units of work are made.
 
-from pdms.bootstrap.app import App
-from pdms.bootstrap.initialise import Initialised, initialise
-
-__all__ = ["App", "Initialised", "initialise"]
+Import `App` from `pdms.bootstrap.app` and `initialise` from `pdms.bootstrap.initialise`: both import every store, which
+a face that only prints its help should not.
+"""

@@ -9,7 +9,7 @@ from pdms.clock import Clock
 from pdms.settings import Settings
 
 if TYPE_CHECKING:  # opening a home imports the stores; `pdms --help` should not
-    from pdms.bootstrap import App
+    from pdms.bootstrap.app import App
     from pdms.unit_of_work import Actor, AnonUnitOfWork, UnitFactory, UnitOfWork
 
 P = ParamSpec("P")
@@ -39,7 +39,7 @@ class Face:
     def app(self) -> "App":
         """The opened home."""
         if self._app is None:
-            from pdms.bootstrap import App
+            from pdms.bootstrap.app import App
 
             self._app = App.open(self.settings, clock=self.clock)
         return self._app
