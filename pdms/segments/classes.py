@@ -1,0 +1,67 @@
+"""Equivalence classes of a release, as boxes of leaf codes that a rule can be held against.
+
+Guarantee: rows with equal labels are one class and are treated alike. Rows carry no id, and none is made here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdms.anonymize.hierarchies import Hierarchy
+from pdms.errors import Conflict
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The distinct rows of a release."""
+
+    labels: Mapping[str, tuple[str, ...]]
+    """Per feature the label of each class."""
+    boxes: Mapping[str, Ints]
+    """Per feature int64 [classes, 2]: first leaf, and one past the last."""
+    sizes: Ints
+    """Rows of each class."""
+    of_row: Ints
+    """Class of each row of the table."""
+
+    @property
+    def total(self) -> int:
+        """Rows of the release."""
+        return int(self.sizes.sum())
+
+
+def classes_of(table: Any, space: Mapping[str, Hierarchy]) -> Classes:
+    """Group the rows of `table` (a pyarrow table, one row per member, labels in a column per feature of `space`).
+
+    :raises Conflict: a column or a label is not of `space`: the release was made under other definitions.
+    """
+    labels: dict[str, tuple[str, ...]] = {}
+    codes: list[Ints] = []
+    for name in space:
+        if name not in table.column_names:
+            raise Conflict(f"release: it has no column {name}; publish the view again")
+        encoded = table.column(name).combine_chunks().dictionary_encode()
+        labels[name] = tuple(str(label) for label in encoded.dictionary.to_pylist())
+        codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64))
+    rows = np.stack(codes, axis=1) if codes else np.zeros((0, 0), dtype=np.int64)
+    distinct, of_row, sizes = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    boxes = {
+        name: np.array([_box(space[name], name, label) for label in labels[name]], dtype=np.int64).reshape(-1, 2)[
+            distinct[:, i]
+        ]
+        for i, name in enumerate(space)
+    }
+    named = {name: tuple(labels[name][code] for code in distinct[:, i]) for i, name in enumerate(space)}
+    return Classes(labels=named, boxes=boxes, sizes=sizes.astype(np.int64), of_row=of_row.reshape(-1).astype(np.int64))
+
+
+def _box(hierarchy: Hierarchy, name: str, label: str) -> tuple[int, int]:
+    for level, known in enumerate(hierarchy.labels):
+        if label in known:
+            return hierarchy.leaf_range(level, known.index(label))
+    raise Conflict(f"release: a label of {name} is not of its hierarchy; publish the view again")
