@@ -1,0 +1,147 @@
+"""Questions that open nothing: who is known by what, what state they are in, which pseudonym is theirs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pdms.errors import Denied, NotFound, Reason
+from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
+from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.vault.sealing import Indexes
+from pdms.vault.upsert import CHUNK, StoredMember, marks, read_sealed
+
+
+@dataclass(frozen=True, slots=True)
+class MemberKeys:
+    """Both random ids of one member; only the inside holds them side by side."""
+
+    member_id: MemberId
+    pseudonym: Pseudonym
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """What the gate reads of one member."""
+
+    member_id: MemberId
+    status: MemberStatus
+    region: str
+    turns_14: date | None
+    turns_18: date | None
+
+
+StateRow = tuple[bytes, str, str, str | None, str | None]
+"""member id, status, region, turns_14, turns_18 (`YYYY-MM-DD`), as stored."""
+
+
+def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dict[str, MemberKeys]:
+    """Return the living members behind external ids of one system; unknown and erased ones are absent."""
+    distinct = list(dict.fromkeys(external_ids))
+    by_digest = dict(zip(Indexes(uow.keys, uow.policy).external(system, distinct), distinct, strict=True))
+    found: dict[str, MemberKeys] = {}
+    sql = (
+        "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.member_id = e.member_id"
+        " WHERE m.status <> 'erased' AND e.digest IN ({})"
+    )
+    for digest, member_id, pseudonym in _in_chunks(uow, sql, sorted(by_digest)):
+        found[by_digest[digest]] = MemberKeys(MemberId(member_id), Pseudonym(pseudonym))
+    return found
+
+
+def find_external(uow: UnitOfWork, *, system: str, external_id: str) -> MemberId | None:
+    """Return the living member of one external id."""
+    keys = resolve(uow, system=system, external_ids=[external_id]).get(external_id)
+    return keys.member_id if keys else None
+
+
+def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
+    """Return the living members whose normalised value equals `value`, in no telling order.
+
+    :raises NotFound: the policy has no such index.
+    """
+    indexes = Indexes(uow.keys, uow.policy)
+    if index not in indexes.field_of:
+        raise NotFound(f"index {index}: the policy has none of that name")
+    rows = uow.session.connection().exec_driver_sql(
+        "SELECT b.member_id FROM blind_index b JOIN member m ON m.member_id = b.member_id"
+        " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY b.member_id",
+        (index, indexes.digests(index, [value])[0]),
+    )
+    return [MemberId(row[0]) for row in rows]
+
+
+def state(uow: UnitOfWork, member_id: MemberId) -> MemberState:
+    """Return the state of one member. :raises NotFound: no such member."""
+    only_self(uow, member_id)
+    row = (
+        uow.session.connection()
+        .exec_driver_sql("SELECT status, region, turns_14, turns_18 FROM member WHERE member_id = ?", (member_id,))
+        .first()
+    )
+    if row is None:
+        raise NotFound("member: no such member")
+    return MemberState(member_id, MemberStatus(row[0]), row[1], _day(row[2]), _day(row[3]))
+
+
+def state_rows(uow: UnitOfWork, *, status: MemberStatus | None = None) -> list[StateRow]:
+    """Return the states of all members for set decisions, as stored: no objects, dates as text, in no telling order."""
+    sql = "SELECT member_id, status, region, turns_14, turns_18 FROM member"
+    run = uow.session.connection().exec_driver_sql
+    rows = run(sql) if status is None else run(sql + " WHERE status = ?", (status.value,))
+    return rows.all()  # type: ignore[return-value]
+
+
+def count(uow: UnitOfWork) -> int:
+    """Return the number of living members."""
+    rows = uow.session.connection().exec_driver_sql("SELECT count(*) FROM member WHERE status <> 'erased'")
+    return int(rows.scalar_one())
+
+
+def pseudonym_of(uow: UnitOfWork, member_id: MemberId) -> Pseudonym:
+    """Return the pseudonym of a member. :raises NotFound: none, or the link was destroyed."""
+    found = pseudonyms_of(uow, [member_id])
+    if member_id not in found:
+        raise NotFound("member: no such member")
+    return found[member_id]
+
+
+def pseudonyms_of(uow: UnitOfWork, member_ids: Iterable[MemberId]) -> dict[MemberId, Pseudonym]:
+    """Return the pseudonyms of many members; unknown ones are absent."""
+    sql = "SELECT member_id, pseudonym FROM member WHERE member_id IN ({})"
+    return {MemberId(a): Pseudonym(b) for a, b in _in_chunks(uow, sql, sorted(set(member_ids)))}
+
+
+def members_of(uow: UnitOfWork, pseudonyms: Iterable[Pseudonym]) -> dict[Pseudonym, MemberId]:
+    """Return the members behind pseudonyms; unknown ones are absent."""
+    sql = "SELECT pseudonym, member_id FROM member WHERE pseudonym IN ({})"
+    return {Pseudonym(a): MemberId(b) for a, b in _in_chunks(uow, sql, sorted(set(pseudonyms)))}
+
+
+def stored_member(uow: UnitOfWork, member_id: MemberId) -> StoredMember:
+    """Return the sealed row of one member. :raises NotFound: no such member."""
+    connection = uow.session.connection()
+    row_no = connection.exec_driver_sql("SELECT row_no FROM member WHERE member_id = ?", (member_id,)).scalar()
+    stored = read_sealed(connection, {row_no: member_id}) if row_no is not None else {}
+    if not stored:
+        raise NotFound("member: no such member")
+    return stored[int(row_no)]  # type: ignore[arg-type]
+
+
+def only_self(uow: UnitOfWork, member_id: MemberId) -> None:
+    """Refuse a member who asks about another one."""
+    if uow.actor.kind is ActorKind.MEMBER and uow.actor.member_id != member_id:
+        uow.refuse(
+            Denied("a member may ask about themself only", reasons=(Reason("NOT_SELF", "PIPL-51-4", ""),)),
+            member=uow.actor.member_id,
+        )
+
+
+def _in_chunks(uow: UnitOfWork, sql: str, values: Sequence[bytes]) -> Iterable[tuple[bytes, ...]]:
+    connection = uow.session.connection()
+    for at in range(0, len(values), CHUNK):
+        part = tuple(values[at : at + CHUNK])
+        yield from connection.exec_driver_sql(sql.format(marks(len(part))), part)
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

@@ -1,0 +1,152 @@
+"""A member's fields as one blob of separately sealed values, and their index digests.
+
+Guarantees: each value is sealed on its own, bound to member, field code and write sequence; a change seals all of a
+member's values anew under the next sequence, so that a value put back from an older write does not open. Values come in
+normalised: one rule for storing and looking up is `ingest`'s. Nothing here reads or writes a database.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from pdms.crypto import BlindIndex, Dek, open_fields, seal_fields
+from pdms.errors import IntegrityBroken, InvalidInput, KeyUnavailable
+from pdms.policy.definitions import Policy
+from pdms.taxonomy import MemberId
+from pdms.unit_of_work import Keyring
+
+EXTERNAL: Final = "external"
+"""Index kind and reserved name of the external id."""
+REGISTERED: Final = "registered_at"
+"""Reserved name of the instant of registration, ISO 8601."""
+
+EXTERNAL_CODE: Final = 0
+REGISTERED_CODE: Final = 0xFFFF
+_CODE_BYTES: Final = 2
+_SEPARATOR: Final = "\x1f"
+_FORMER: Final = "former."
+
+encode_map: Final = msgspec.msgpack.Encoder().encode
+_decode_sealed: Final = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
+decode_digests: Final = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+
+
+class FieldCodes:
+    """Two-way table of field names and the code bytes bound into associated data.
+
+    A code whose field the policy no longer names keeps a name of its own: what is stored is not lost by an edit of
+    `policy.yaml`.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        numbers = {EXTERNAL: EXTERNAL_CODE, REGISTERED: REGISTERED_CODE}
+        numbers |= {field.name: field.code for field in policy.fields.values()}
+        self._code_of = {name: number.to_bytes(_CODE_BYTES, "big") for name, number in numbers.items()}
+        self._name_of = {code: name for name, code in self._code_of.items()}
+
+    def code(self, name: str) -> bytes:
+        """Return the code of a field. :raises InvalidInput: the policy knows none of that name."""
+        code = self._code_of.get(name)
+        if code is not None:
+            return code
+        if name.startswith(_FORMER):
+            return bytes.fromhex(name.removeprefix(_FORMER))
+        raise InvalidInput(f"member: the policy knows no field {name}", code="UNKNOWN_FIELD")
+
+    def name(self, code: bytes) -> str:
+        """Return the name of a code."""
+        return self._name_of.get(code) or f"{_FORMER}{code.hex()}"
+
+    def named(self, opened: Mapping[bytes, str]) -> dict[str, str]:
+        """Return opened values by field name."""
+        return {self.name(code): value for code, value in opened.items()}
+
+    def coded(self, fields: Mapping[str, str]) -> dict[bytes, str]:
+        """Return values by code."""
+        return {self.code(name): value for name, value in fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMember:
+    """What is stored of one member; `fields` are still sealed."""
+
+    member_id: MemberId
+    key_version: int
+    write_seq: int
+    blob: bytes
+
+
+def seal_member(dek: bytes, *, member_id: MemberId, fields: Mapping[bytes, str], write_seq: int) -> bytes:
+    """Return the blob of a member's values. :param fields: code → value; empty values are left out."""
+    present = [(code, value.encode()) for code, value in fields.items() if value]
+    sealed = seal_fields(dek, member=member_id, fields=present, key_version=Dek.version_of(dek), write_seq=write_seq)
+    return encode_map({pair[0]: value for pair, value in zip(present, sealed, strict=True)})
+
+
+def open_member(dek: bytes, stored: SealedMember, *, codes: Iterable[bytes] | None = None) -> dict[bytes, str]:
+    """Open a member's values, all or those of `codes` (absent ones stay absent).
+
+    :raises IntegrityBroken: something was altered, moved or put back.
+    """
+    try:
+        sealed = _decode_sealed(stored.blob)
+    except msgspec.DecodeError as error:
+        raise IntegrityBroken("sealed member: not a map of sealed values", code="SEALED_MAP") from error
+    wanted = sealed if codes is None else {code: sealed[code] for code in codes if code in sealed}
+    opened = open_fields(
+        dek,
+        member=stored.member_id,
+        fields=list(wanted.items()),
+        key_version=stored.key_version,
+        write_seq=stored.write_seq,
+    )
+    return {code: value.decode() for code, value in zip(wanted, opened, strict=True)}
+
+
+def dek_of(keys: Keyring, member_id: MemberId) -> bytes:
+    """Return the key of one member. :raises KeyUnavailable: it was destroyed, or never made."""
+    dek = keys.deks([member_id]).get(member_id)
+    if dek is None:
+        raise KeyUnavailable("member: its key is gone", code="MEMBER_KEY_GONE")
+    return dek
+
+
+class Indexes:
+    """The blind indexes of one policy, opened."""
+
+    def __init__(self, keys: Keyring, policy: Policy) -> None:
+        self._keys = keys
+        self._opened: dict[str, BlindIndex] = {}
+        self.field_of = {field.index: field.name for field in policy.fields.values() if field.index}
+        """Index kind → field name."""
+
+    def digests(self, kind: str, values: Sequence[str]) -> list[bytes]:
+        """Return the digests of values under one index."""
+        return self._index(f"index:{'external-id' if kind == EXTERNAL else kind.replace('_', '-')}").digest_many(
+            [value.encode() for value in values]
+        )
+
+    def external(self, system: str, external_ids: Sequence[str]) -> list[bytes]:
+        """Return the identity digests of external ids of one system."""
+        start = system + _SEPARATOR
+        return self.digests(EXTERNAL, [start + one for one in external_ids])
+
+    def suppressions(self, kind: str, values: Sequence[str], *, system: str) -> list[bytes]:
+        """Return the digests by which an erased member would be known again."""
+        start = f"{kind}{_SEPARATOR}" + (f"{system}{_SEPARATOR}" if kind == EXTERNAL else "")
+        return self._index("suppression").digest_many([(start + value).encode() for value in values])
+
+    def row(self, member_id: MemberId, row: bytes) -> bytes:
+        """Return the digest that tells a changed source row from an unchanged one."""
+        return self._index("row-digest").digest(member_id + row)
+
+    def rows(self) -> BlindIndex:
+        """Return the index behind `row`, for loops."""
+        return self._index("row-digest")
+
+    def _index(self, label: str) -> BlindIndex:
+        if label not in self._opened:
+            self._opened[label] = BlindIndex(self._keys.system_key(label))
+        return self._opened[label]

@@ -1,0 +1,55 @@
+"""The vault's operations, in one place. Each takes a unit of work first; none commits.
+
+The shred steps are `suppress`, `destroy_key`, `forget`, `purge`, in this order, committed one by one.
+"""
+
+from pdms.vault.opening import REVEALS_PER_HOUR, Corrected, correct, masked, matches, reveal, settle_ages
+from pdms.vault.reading import (
+    MemberKeys,
+    MemberState,
+    StateRow,
+    count,
+    find,
+    find_external,
+    members_of,
+    pseudonym_of,
+    pseudonyms_of,
+    resolve,
+    state,
+    state_rows,
+)
+from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress
+from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
+
+__all__ = [
+    "REVEALS_PER_HOUR",
+    "Corrected",
+    "MemberBatch",
+    "MemberKeys",
+    "MemberRow",
+    "MemberState",
+    "Outcome",
+    "StateRow",
+    "UpsertResult",
+    "correct",
+    "count",
+    "destroy_key",
+    "disable",
+    "find",
+    "find_external",
+    "forget",
+    "masked",
+    "matches",
+    "members_of",
+    "pseudonym_of",
+    "pseudonyms_of",
+    "purge",
+    "resolve",
+    "reveal",
+    "settle_ages",
+    "state",
+    "state_rows",
+    "suppress",
+    "upsert_batch",
+    "upsert_members",
+]

@@ -1,0 +1,96 @@
+"""Rows of `vault.db` that hold members.
+
+Guarantees: no column holds a member's own data in the clear, nor a birth date that could be computed back for an adult;
+the small rows that set decisions read are apart from the sealed bytes. Deliberately no secondary index from member id
+to blind indexes: a member's own digests lie beside its sealed bytes, so that forgetting finds them without one.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import LargeBinary
+from sqlmodel import Field
+
+from pdms.db import UtcDateTime
+from pdms.db.bases import MainTable
+from pdms.taxonomy import ID_BYTES
+
+
+class MemberTable(MainTable, table=True):
+    """State of one member: what the gate reads."""
+
+    __tablename__ = "member"
+
+    row_no: int = Field(primary_key=True)
+    """Joins the sealed bytes; never leaves the vault."""
+    member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES), unique=True)
+    pseudonym: bytes = Field(sa_type=LargeBinary(ID_BYTES), unique=True)
+    system: str
+    """Namespace of the external id."""
+    status: str
+    region: str
+    turns_14: date | None
+    """First of the month after the 14th birthday; 1900-01-01 where that lay in the past when written; None: unknown."""
+    turns_18: date | None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SealedMemberTable(MainTable, table=True):
+    """Sealed bytes of one member, and digests that only mean something under their keys."""
+
+    __tablename__ = "sealed_member"
+
+    row_no: int = Field(primary_key=True)
+    key_version: int
+    write_seq: int
+    """Bound into every sealed value: an older value put back does not open."""
+    sealed: bytes
+    """msgpack map: field code → sealed value."""
+    digests: bytes
+    """msgpack map: index kind → digest, the member's own entries in the index tables."""
+    source_digest: bytes
+    """Keyed digest of the row as it came: an unchanged row is not written again."""
+    corrections: bytes | None
+    """msgpack map: field code → keyed digest of the source's value that a correction replaced."""
+
+
+class ExternalIndexTable(MainTable, table=True):
+    """Identity: one external id of one system is one member."""
+
+    __tablename__ = "external_index"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
+    member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES))
+
+
+class BlindIndexTable(MainTable, table=True):
+    """Look-up by a normalised value; several members may share one."""
+
+    __tablename__ = "blind_index"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    kind: str = Field(primary_key=True)
+    digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
+    member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES), primary_key=True)
+
+
+class SuppressionTable(MainTable, table=True):
+    """Keyed digests of what an erased member was known by, so that no import brings them back unasked."""
+
+    __tablename__ = "suppression"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
+    since: datetime = Field(sa_type=UtcDateTime)
+
+
+class RevealCountTable(MainTable, table=True):
+    """How often one operator revealed within one hour."""
+
+    __tablename__ = "reveal_count"
+
+    actor: str = Field(primary_key=True)
+    hour: str = Field(primary_key=True)
+    """`YYYY-MM-DDTHH`, UTC."""
+    reveals: int
