@@ -1,0 +1,267 @@
+"""Releases: listed, shown, read, exported, withdrawn. The reading side of the boundary.
+
+Guarantees: nobody reads rows but a consumer that the view names, for its purpose, while the release is live; each
+reading and each export is an event, committed before the rows leave (the unit commits first). It cannot reach a member.
+Deliberately not here: making a release; that is `publish`, on the other side.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlmodel import col, select
+
+from pdms.audit.catalogue import EventKind
+from pdms.errors import Denied, InvalidInput, NotFound
+from pdms.policy.reasons import reason as reason_of
+from pdms.taxonomy import ReleaseState, Scope
+from pdms.unit_of_work import AnonUnitOfWork
+from pdms.views.tables import Release
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+OPEN = (ReleaseState.LIVE, ReleaseState.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseInfo:
+    """What is known of a release without opening it."""
+
+    release_id: str
+    view: str
+    purpose: str
+    state: ReleaseState
+    rows: int
+    classes: int
+    k: int
+    policy_digest: str
+    data_sha256: str
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseShown:
+    """A release with its public manifest: counts rounded, nothing exact but what its rows show."""
+
+    info: ReleaseInfo
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRows:
+    """The rows of a release: one a member, columns of labels."""
+
+    info: ReleaseInfo
+    table: "pa.Table"
+
+    def classes(self) -> "tuple[dict[str, list[str]], NDArray[np.int64]]":
+        """Return the labels of each equivalence class, and int64 [classes] members."""
+        import numpy as np
+
+        names = self.table.column_names
+        grouped = (
+            self.table.group_by(names).aggregate([([], "count_all")]).sort_by([(name, "ascending") for name in names])
+        )
+        return {name: grouped[name].to_pylist() for name in names}, np.asarray(grouped["count_all"], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseExport:
+    """A release as a file."""
+
+    release_id: str
+    content: bytes
+    filename: str
+    media_type: str
+    rows: int
+
+
+def put_live(uow: AnonUnitOfWork, info: ReleaseInfo) -> tuple[str, ...]:
+    """Enter a release as live and withdraw the view's others; return the ids withdrawn. Only `publish` calls it."""
+    replaced = _end(uow, _open(uow, view=info.view, but=info.release_id), ReleaseState.WITHDRAWN, "REPLACED")
+    if uow.anon.get(Release, info.release_id) is None:
+        uow.anon.add(Release(**{field.name: getattr(info, field.name) for field in fields(info)}))
+        uow.anon.flush()
+    return replaced
+
+
+def list_releases(
+    uow: AnonUnitOfWork, *, view: str | None = None, state: ReleaseState | None = None
+) -> tuple[ReleaseInfo, ...]:
+    """List releases, newest first."""
+    uow.require(Scope.MARKETING, Scope.COMPLIANCE, Scope.ADMIN)
+    query = select(Release).order_by(col(Release.created_at).desc(), col(Release.release_id))
+    if view is not None:
+        query = query.where(col(Release.view) == view)
+    if state is not None:
+        query = query.where(col(Release.state) == state)
+    return tuple(_info(row) for row in uow.anon.exec(query))
+
+
+def show(uow: AnonUnitOfWork, *, release_id: str) -> ReleaseShown:
+    """Return a release and its public manifest. :raises NotFound: there is none."""
+    from pdms.views import store
+
+    uow.require(Scope.MARKETING, Scope.COMPLIANCE, Scope.ADMIN)
+    info = _info(_find(uow, release_id))
+    return ReleaseShown(info=info, manifest=store.read_manifest(uow.home, view=info.view, release_id=release_id))
+
+
+def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None = None) -> ReleaseRows:
+    """Read a release, or the live one of a view; recorded.
+
+    :raises NotFound: there is none. :raises Denied: VIEW_NOT_ALLOWED, RELEASE_NOT_LIVE.
+    :raises IntegrityBroken: the file is not the one that was published.
+    """
+    from pdms.views import store
+
+    info = _readable(uow, view=view, release_id=release_id)
+    _, table = store.read_data(uow.home, view=info.view, release_id=info.release_id, sha256=info.data_sha256)
+    uow.record(
+        EventKind.RELEASE_READ,
+        purpose=info.purpose,
+        refs={"release": info.release_id, "view": info.view},
+        numbers={"rows": table.num_rows},
+    )
+    return ReleaseRows(info=info, table=table)
+
+
+def export(uow: AnonUnitOfWork, *, release_id: str, format: Literal["parquet", "csv"]) -> ReleaseExport:  # noqa: A002
+    """Return a release as a file; recorded. Errors as `read`."""
+    from pdms.views import store
+
+    if format not in ("parquet", "csv"):
+        raise InvalidInput("format: must be parquet or csv")
+    info = _readable(uow, view=None, release_id=release_id)
+    content, table = store.read_data(uow.home, view=info.view, release_id=release_id, sha256=info.data_sha256)
+    media = "application/vnd.apache.parquet"
+    if format == "csv":
+        content, media = csv_bytes(table), "text/csv"
+    uow.record(
+        EventKind.RELEASE_EXPORTED,
+        purpose=info.purpose,
+        refs={"release": release_id, "view": info.view},
+        numbers={"rows": table.num_rows},
+    )
+    return ReleaseExport(release_id, content, f"{info.view}-{release_id}.{format}", media, table.num_rows)
+
+
+def csv_bytes(table: "pa.Table") -> bytes:
+    """Return rows of labels as CSV in UTF-8 with a header line; every label is the policy's own word."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(zip(*[table[name].to_pylist() for name in table.column_names], strict=True))
+    return out.getvalue().encode()
+
+
+def withdraw(uow: AnonUnitOfWork, *, release_id: str, reason: str = "OPERATOR") -> ReleaseInfo:
+    """Withdraw a release: nobody reads it any more. Twice is once. :raises NotFound: there is none."""
+    uow.require(Scope.COMPLIANCE, Scope.ADMIN)
+    row = _find(uow, release_id)
+    if row.state in OPEN:
+        _end(uow, [row], ReleaseState.WITHDRAWN, reason)
+    return _info(row)
+
+
+def mark_stale(
+    uow: AnonUnitOfWork, *, purpose: str | None = None, view: str | None = None, reason: str = "BASIS_LOST"
+) -> tuple[str, ...]:
+    """Mark the live releases of a purpose or of a view as stale: some of their rows lost their basis."""
+    if purpose is None and view is None:
+        raise InvalidInput("mark_stale: needs a purpose or a view")
+    live = [row for row in _open(uow, view=view, purpose=purpose) if row.state == ReleaseState.LIVE]
+    return _end(uow, live, ReleaseState.STALE, reason)
+
+
+def expire(uow: AnonUnitOfWork) -> tuple[str, ...]:
+    """Expire what is past its day; return the ids."""
+    over = [row for row in _open(uow) if row.expires_at <= uow.now]
+    return _end(uow, over, ReleaseState.EXPIRED, "EXPIRED")
+
+
+def remove_data(uow: AnonUnitOfWork) -> int:
+    """Remove the rows of every release that is neither live nor stale; return of how many. Call after their commit."""
+    from pdms.views import store
+
+    kept = {row.release_id for row in _open(uow)}
+    return sum(
+        store.remove_data(uow.home, view=view, release_id=release_id)
+        for view, release_id in list(store.stored(uow.home))
+        if release_id not in kept and uow.anon.get(Release, release_id) is not None
+    )
+
+
+def known(uow: AnonUnitOfWork, *, release_id: str) -> ReleaseInfo | None:
+    """Return a release if it was ever entered. For `publish`, which mends what a crash left."""
+    row = uow.anon.get(Release, release_id)
+    return None if row is None else _info(row)
+
+
+def _readable(uow: AnonUnitOfWork, *, view: str | None, release_id: str | None) -> ReleaseInfo:
+    uow.require(Scope.MARKETING, Scope.COMPLIANCE)
+    if (view is None) == (release_id is None):
+        raise InvalidInput("release: name a view or a release id")
+    if release_id is None:
+        row = next(iter(_open(uow, view=view)), None)
+        if row is None:
+            raise NotFound("release: the view has no live release")
+    else:
+        row = _find(uow, release_id)
+    info = _info(row)
+    refs = {"release": info.release_id, "view": info.view}
+    if Scope.COMPLIANCE not in uow.actor.scopes and not _may_consume(uow, info):
+        refused = Denied("the role may not read this view", reasons=(reason_of("VIEW_NOT_ALLOWED"),))
+        uow.refuse(refused, purpose=info.purpose, refs=refs)
+    if info.state is not ReleaseState.LIVE or uow.now >= info.expires_at:
+        uow.refuse(
+            Denied("the release is not live", reasons=(reason_of("RELEASE_NOT_LIVE"),)), purpose=info.purpose, refs=refs
+        )
+    return info
+
+
+def _may_consume(uow: AnonUnitOfWork, info: ReleaseInfo) -> bool:
+    view, role = uow.policy.views.get(info.view), uow.policy.roles.get(uow.actor.role or "")
+    return view is not None and role is not None and role.name in view.consumers and info.purpose in role.purposes
+
+
+def _find(uow: AnonUnitOfWork, release_id: str) -> Release:
+    row = uow.anon.get(Release, release_id)
+    if row is None:
+        raise NotFound("release: there is none of that id")
+    return row
+
+
+def _open(
+    uow: AnonUnitOfWork, *, view: str | None = None, purpose: str | None = None, but: str | None = None
+) -> list[Release]:
+    query = select(Release).where(col(Release.state).in_(OPEN)).order_by(col(Release.created_at).desc())
+    if view is not None:
+        query = query.where(col(Release.view) == view)
+    if purpose is not None:
+        query = query.where(col(Release.purpose) == purpose)
+    return [row for row in uow.anon.exec(query) if row.release_id != but]
+
+
+def _end(uow: AnonUnitOfWork, rows: list[Release], state: ReleaseState, reason: str) -> tuple[str, ...]:
+    kind = EventKind.RELEASE_STALE if state is ReleaseState.STALE else EventKind.RELEASE_WITHDRAWN
+    for row in rows:
+        row.state, row.reason, row.ended_at = state, reason, uow.now
+        uow.anon.add(row)
+        uow.record(kind, purpose=row.purpose, reasons=(reason,), refs={"release": row.release_id, "view": row.view})
+    uow.anon.flush()
+    return tuple(row.release_id for row in rows)
+
+
+def _info(row: Release) -> ReleaseInfo:
+    values = {field.name: getattr(row, field.name) for field in fields(ReleaseInfo)}
+    return ReleaseInfo(**{**values, "state": ReleaseState(row.state)})
