@@ -34,16 +34,22 @@ def _cut_plain(
     least: int,
     balance: bool,
 ) -> tuple[Ints, Ints]:
-    tuples, attributes = codes.shape
-    order = np.arange(tuples)
-    spare = np.empty(tuples, np.int64)
-    width = np.int64(node.max()) + 2
+    tuples, attributes = codes.shape[0], codes.shape[1]
+    order, spare = np.empty(tuples, np.int64), np.empty(tuples, np.int64)
+    for i in range(tuples):
+        order[i] = i
+    width = 2
+    for i in range(node.shape[0]):
+        width = max(width, node[i] + 2)
     weight, held = np.zeros(width), np.zeros(width, np.int64)
     first, last = np.empty(width, np.int64), np.empty(width, np.int64)
-    begins, ends = [0], [tuples]
-    starts = [tuples]
-    while len(begins) > 0:
-        begin, end = begins.pop(), ends.pop()
+    begins, ends = np.empty(tuples + 2, np.int64), np.empty(tuples + 2, np.int64)
+    starts = np.empty(tuples + 2, np.int64)
+    begins[0], ends[0] = 0, tuples
+    pending, blocks = 1, 0
+    while pending > 0:
+        pending -= 1
+        begin, end = begins[pending], ends[pending]
         best, best_attribute, best_level, best_node = -1.0, -1, -1, np.int64(-1)
         if end - begin > limit:
             total = 0.0
@@ -98,7 +104,8 @@ def _cut_plain(
                     if gain > best + 1e-9:
                         best, best_attribute, best_level, best_node = gain, a, top - 1, child
         if best_attribute < 0:
-            starts.append(begin)
+            starts[blocks] = begin  # the left part is always cut first, so blocks come in order
+            blocks += 1
             continue
         at = offset[best_attribute, best_level]
         middle, kept = begin, 0
@@ -112,11 +119,11 @@ def _cut_plain(
                 kept += 1
         for i in range(kept):
             order[middle + i] = spare[i]
-        begins.append(middle)
-        ends.append(end)
-        begins.append(begin)
-        ends.append(middle)
-    return order, np.sort(np.array(starts))
+        begins[pending], ends[pending] = middle, end
+        begins[pending + 1], ends[pending + 1] = begin, middle
+        pending += 2
+    starts[blocks] = tuples
+    return order, starts[: blocks + 1]
 
 
 _cut = compiled(_cut_plain)

@@ -117,11 +117,10 @@ def anonymize(
 
 
 def _variants(tuples: int) -> list[tuple[int, bool]]:
-    """Return the block shapes to try: several while that is a matter of milliseconds, the best single one beyond."""
-    if tuples > 50_000:
-        return [(2000, True)]
-    shapes = [(limit, balance) for limit in (1000, 2000, 4000) if limit < tuples for balance in (True, False)]
-    return [*shapes, (tuples, True)] if tuples <= 20_000 or not shapes else shapes
+    """Return the block shapes to try: greater blocks lose less, at a cost that grows with the block."""
+    if tuples <= 20_000:
+        return [(max(tuples, 1), True)]
+    return [(8000, True)]
 
 
 def _check(

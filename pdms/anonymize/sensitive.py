@@ -1,0 +1,79 @@
+"""Compiled judgement of a class by its sensitive histogram, the same criteria as `criteria` judges in plain numpy."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdms.anonymize.compiled import compiled
+from pdms.anonymize.criteria import Criteria, Distance, DiversityKind
+
+Rules = NDArray[np.float64]
+
+_KINDS = {DiversityKind.DISTINCT: 1.0, DiversityKind.ENTROPY: 2.0, DiversityKind.RECURSIVE: 3.0}
+
+
+def rules_of(criteria: Criteria) -> Rules:
+    """Return criteria as float64 [6]: least size, diversity kind (0 = none), l or ln(l), c, distance kind, t."""
+    kind = bound = c = distance = t = 0.0
+    if criteria.diversity is not None:
+        kind, c = _KINDS[criteria.diversity.kind], criteria.diversity.c
+        bound = math.log(criteria.diversity.l) if kind == 2.0 else criteria.diversity.l
+    if criteria.closeness is not None:
+        distance, t = (1.0 if criteria.closeness.distance == Distance.EQUAL else 2.0), criteria.closeness.t
+    return np.array([float(criteria.smallest_class), kind, bound, c, distance, t])
+
+
+def _holds_plain(histogram: NDArray[np.int64], whole: NDArray[np.float64], rules: Rules) -> bool:
+    """Tell whether a class with this histogram holds; `whole` are the shares of the whole table."""
+    values = histogram.shape[0]
+    size, distinct, most = 0, 0, 0
+    for v in range(values):
+        size += histogram[v]
+        if histogram[v] > 0:
+            distinct += 1
+        if histogram[v] > most:
+            most = histogram[v]
+    if size < rules[0] or size == 0:
+        return False
+    if rules[1] == 1.0 and distinct < rules[2]:
+        return False
+    if rules[1] == 2.0:
+        entropy = 0.0
+        for v in range(values):
+            if histogram[v] > 0:
+                share = histogram[v] / size
+                entropy -= share * math.log(share)
+        if entropy < rules[2] - 1e-12:
+            return False
+    if rules[1] == 3.0:
+        if distinct < rules[2]:
+            return False
+        # the l-1 most frequent values, found by rank so that nothing need be sorted
+        tail = 0
+        for v in range(values):
+            rank = 0
+            for u in range(values):
+                if histogram[u] > histogram[v] or (histogram[u] == histogram[v] and u < v):
+                    rank += 1
+            if rank >= rules[2] - 1:
+                tail += histogram[v]
+        if most >= rules[3] * tail:
+            return False
+    if rules[4] == 1.0:
+        gap = 0.0
+        for v in range(values):
+            gap += abs(histogram[v] / size - whole[v])
+        if gap / 2 > rules[5] + 1e-12:
+            return False
+    if rules[4] == 2.0:
+        gap, running = 0.0, 0.0
+        for v in range(values - 1):
+            running += histogram[v] / size - whole[v]
+            gap += abs(running)
+        if gap / max(values - 1, 1) > rules[5] + 1e-12:
+            return False
+    return True
+
+
+holds = compiled(_holds_plain)
