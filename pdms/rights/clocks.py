@@ -1,7 +1,7 @@
 """Legal clocks of subject requests. Pure: the calendar is given, the wall clock is not read.
 
-The law says only "timely" (PIPL-45, 46; NDR-23). The clock starts at receipt, in Shanghai days, and ends at the earlier of
-15 working days (App rules, APP191) and 30 days (GB/T 35273 8.7). Withdrawal and opt-outs are synchronous.
+The law says only "timely" (PIPL-45, 46; NDR-23). The clock starts at receipt, in Shanghai days, and ends at the earlier
+of 15 working days (App rules, APP191) and 30 days (GB/T 35273 8.7). Withdrawal and opt-outs are synchronous.
 """
 
 from collections.abc import Mapping

@@ -182,8 +182,11 @@ class UnitOfWork(AnonUnitOfWork):
         if self._main is not None and not self.read_only and self._events:
             audit.append(self._main, self._events)
             self._events.clear()
-        _close(self._main, commit=True)
-        self._main = None
+        # Held records first: a step may only be noted as done when what it saved is durable.
+        held, self._held = self._held, None
+        _close(held, commit=True)
+        main, self._main = self._main, None
+        _close(main, commit=True)
         self._append_apart()
         self._end(commit=True)
 

@@ -1,0 +1,96 @@
+"""The store of records kept by statute: under fresh ids, each with a key of its own, wrapped by its month of expiry.
+
+Guarantees: a held record carries no member id, pseudonym or external id; destroying a month's key ends all of its
+records at once. Marketing, service and analytics never reach it; opening one takes a compliance officer and a ticket.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlmodel import col, delete, func, select
+
+from pdms.audit.catalogue import EventKind
+from pdms.crypto import BlindIndex, new_key, open_blob, seal_blob
+from pdms.errors import InvalidInput, NotFound
+from pdms.rights.holds import Hold
+from pdms.rights.tables import HeldRecordRow
+from pdms.taxonomy import Scope, new_id
+from pdms.unit_of_work import UnitOfWork
+
+BATCH_LABEL = "rights-ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMonth:
+    """How much is held until one month, under one article."""
+
+    month: str
+    article: str
+    records: int
+
+
+def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str) -> int:
+    """Store `holds` of one erasure; asked again for the same erasure, replaces its own rows. Returns how many."""
+    batch = BlindIndex(uow.keys.system_key(BATCH_LABEL)).digest(request_id.encode()).hex()
+    uow.held.exec(delete(HeldRecordRow).where(col(HeldRecordRow.batch) == batch))
+    for item in holds:
+        month = _month(item.until)
+        held_id, key = new_id("held"), new_key()
+        body = json.dumps(
+            {"order": item.order_id, "article": item.article, "until": item.until, "rows": item.rows}, default=str
+        )
+        uow.held.add(
+            HeldRecordRow(
+                held_id=held_id,
+                batch=batch,
+                month=month,
+                article=item.article,
+                wrapped_key=seal_blob(uow.keys.held_month_key(month), bytes(key), context=f"key:{held_id}".encode()),
+                sealed=seal_blob(key, body.encode(), context=f"body:{held_id}".encode()),
+            )
+        )
+    if holds:
+        uow.record(EventKind.HOLD_CREATED, refs={"request": request_id}, numbers={"orders": len(holds)})
+    return len(holds)
+
+
+def overview(uow: UnitOfWork) -> tuple[HeldMonth, ...]:
+    """Return how much is held, by month of expiry and article; opens nothing."""
+    uow.require(Scope.COMPLIANCE)
+    query = (
+        select(HeldRecordRow.month, HeldRecordRow.article, func.count())
+        .group_by(col(HeldRecordRow.month), col(HeldRecordRow.article))
+        .order_by(col(HeldRecordRow.month))
+    )
+    return tuple(HeldMonth(month, article, count) for month, article, count in uow.held.exec(query))
+
+
+def open_held(uow: UnitOfWork, *, held_id: str, ticket: str) -> dict[str, Any]:
+    """Open one held record for a regulator, a tax office or a court. :raises NotFound: none, or its month is over."""
+    uow.require(Scope.COMPLIANCE)
+    if not ticket:
+        raise InvalidInput("ticket: the case for which it is opened, such as CASE-1234")
+    row = uow.held.get(HeldRecordRow, held_id)
+    if row is None:
+        raise NotFound("held record: none has this id")
+    uow.record(EventKind.HOLD_OPENED, refs={"hold": held_id}, ticket=ticket)
+    key = open_blob(uow.keys.held_month_key(row.month), row.wrapped_key, context=f"key:{held_id}".encode())
+    body: dict[str, Any] = json.loads(open_blob(key, row.sealed, context=f"body:{held_id}".encode()))
+    return body
+
+
+def expire(uow: UnitOfWork, *, today: date) -> int:
+    """Delete the records of months that are over; their keys are destroyed by the caller. Returns how many."""
+    current = f"{today:%Y-%m}"
+    over = uow.held.exec(select(HeldRecordRow.month).where(col(HeldRecordRow.month) < current)).all()
+    uow.held.exec(delete(HeldRecordRow).where(col(HeldRecordRow.month) < current))
+    if over:
+        uow.record(EventKind.HOLD_EXPIRED, numbers={"orders": len(over)})
+    return len(over)
+
+
+def _month(day: date) -> str:
+    return f"{day:%Y-%m}"

@@ -1,0 +1,336 @@
+"""Intake of subject requests: receive, check identity, assess, refuse, cancel, list.
+
+Guarantees: a member touches only their own requests; identity is checked with data already held or with a code sent to
+the contact on file, and nothing further is asked (NDR-23); every move is an event; a refusal carries its code and
+article (PIPL-50). It executes nothing: that is `execute`.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import col, func, select
+
+from pdms.audit.catalogue import EventKind
+from pdms.clock import SHANGHAI
+from pdms.crypto import BlindIndex, same_bytes, seal_blob
+from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Reason
+from pdms.rights.clocks import due_on
+from pdms.rights.machine import OPEN, check_move
+from pdms.rights.tables import SubjectRequestRow
+from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope, new_id
+from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.vault import service as vault
+
+CODE_LABEL = "one-time-codes"
+DETAIL_LABEL = "packages"
+CODE_MINUTES = 10
+CODE_TRIES = 5
+
+
+class IdentityMethod(StrEnum):
+    """How a requester's identity was checked."""
+
+    MEMBER_SESSION = "MEMBER_SESSION"
+    ONE_TIME_CODE = "ONE_TIME_CODE"
+    HELD_DATA = "HELD_DATA"
+    """A member of staff compared what the requester said with what is held, through `vault.matches`."""
+
+
+class RefusalCode(StrEnum):
+    """Grounds on which a request may be refused (requirements §2), each with the article it stands on."""
+
+    NOT_VERIFIED = "NOT_VERIFIED"
+    NO_AUTHORITY = "NO_AUTHORITY"
+    CONFIDENTIAL = "CONFIDENTIAL"
+    STATUTORY_RETENTION = "STATUTORY_RETENTION"
+    THIRD_PARTY_HARM = "THIRD_PARTY_HARM"
+    INFEASIBLE = "INFEASIBLE"
+    EXCESSIVE = "EXCESSIVE"
+    UNPROVEN = "UNPROVEN"
+
+
+ARTICLES: dict[RefusalCode, str] = {
+    RefusalCode.NOT_VERIFIED: "NDR-23",
+    RefusalCode.NO_AUTHORITY: "PIPL-49",
+    RefusalCode.CONFIDENTIAL: "PIPL-45-1",
+    RefusalCode.STATUTORY_RETENTION: "PIPL-47-2",
+    RefusalCode.THIRD_PARTY_HARM: "NDR-25",
+    RefusalCode.INFEASIBLE: "PIPL-47-2",
+    RefusalCode.EXCESSIVE: "NDR-25",
+    RefusalCode.UNPROVEN: "PIPL-46-2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """One request as its member and the officers see it; no member data."""
+
+    request_id: str
+    number: str
+    type: RequestType
+    state: RequestState
+    received_at: datetime
+    due_on: date
+    overdue: bool
+    identity_method: str | None
+    refusal_code: str | None
+    refusal_article: str | None
+    receipt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeCode:
+    """A fresh code on its way to the contact on file; it goes to nobody else."""
+
+    member_id: MemberId
+    text: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return "OneTimeCode(…)"
+
+
+def submit(
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    request_type: RequestType,
+    field: str | None = None,
+    value: str | None = None,
+) -> RequestView:
+    """Receive a request; the clock starts now.
+
+    A request out of the member's own session has its identity checked already. Where staff takes it in, it waits in
+    `identity_check`.
+
+    :param field: member field to correct; :param value: its new value (corrections only).
+    :raises NotFound: no such member. :raises InvalidInput: a correction lacks field or value, or another type has them.
+    :raises Conflict: an open request of the same type is there already.
+    """
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    guard_member(uow, member_id)
+    if vault.state(uow, member_id).status == MemberStatus.ERASED:
+        raise NotFound("member: none has this id")
+    if (request_type is RequestType.CORRECTION) != (field is not None and value is not None):
+        raise InvalidInput("field and value: a correction needs both, other requests neither")
+    if field is not None and (field not in uow.policy.fields or len(value or "") > uow.policy.fields[field].max_length):
+        raise InvalidInput("field: not a member field of the policy, or its value is too long")
+    same = select(SubjectRequestRow.number).where(
+        col(SubjectRequestRow.member_id) == member_id,
+        col(SubjectRequestRow.type) == request_type.value,
+        col(SubjectRequestRow.state).in_([s.value for s in OPEN]),
+    )
+    if (number := uow.session.exec(same).first()) is not None:
+        raise Conflict(f"request: {number} of the same kind is still open")
+    request_id = new_id("req")
+    row = SubjectRequestRow(
+        request_id=request_id,
+        number=_next_number(uow),
+        member_id=member_id,
+        type=request_type.value,
+        state=RequestState.RECEIVED.value,
+        received_at=uow.now,
+        due_on=due_on(uow.now, calendars=uow.policy.calendars),
+        field=field,
+        detail=_sealed(uow, request_id, value) if value is not None else None,
+    )
+    uow.session.add(row)
+    uow.record(
+        EventKind.REQUEST_RECEIVED,
+        member=member_id,
+        refs={"request": request_id},
+        reasons=(request_type.value.upper(),),
+    )
+    move(uow, row, RequestState.IDENTITY_CHECK)
+    if uow.actor.kind is ActorKind.MEMBER:
+        accept_identity(uow, row, IdentityMethod.MEMBER_SESSION)
+    return view(uow, row)
+
+
+def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> RequestView:
+    """Check a requester's identity against one held field, as staff hears it from them (NDR-23: held data only).
+
+    :raises Denied: it is not what is held; the attempt is logged and counted, and five failures let the request lapse.
+    """
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    row = load(uow, request_id)
+    _count_try(uow, row)
+    if not vault.matches(uow, MemberId(row.member_id), field=field, value=value):
+        _failed_try(uow, row)
+    accept_identity(uow, row, IdentityMethod.HELD_DATA)
+    return view(uow, row)
+
+
+def start_code(uow: UnitOfWork, *, request_id: str) -> OneTimeCode:
+    """Make a one-time code for the contact on file; the caller hands it to the channel and to nobody else."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    row = load(uow, request_id)
+    if row.state != RequestState.IDENTITY_CHECK:
+        raise Conflict("state: the request is not waiting for an identity check")
+    text = f"{secrets.randbelow(10**8):08d}"
+    row.code_digest = _code_digest(uow, row, text)
+    row.code_expires_at = uow.now + timedelta(minutes=CODE_MINUTES)
+    uow.session.add(row)
+    return OneTimeCode(MemberId(row.member_id), text, row.code_expires_at)
+
+
+def enter_code(uow: UnitOfWork, *, request_id: str, code: str) -> RequestView:
+    """Check a one-time code. :raises Denied: wrong, expired, or too many tries; all look the same."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    row = load(uow, request_id)
+    _count_try(uow, row)
+    expected = row.code_digest or b"\0" * 32
+    alive = row.code_expires_at is not None and uow.now < row.code_expires_at
+    if not (same_bytes(_code_digest(uow, row, code), expected) and alive):
+        _failed_try(uow, row)
+    row.code_digest = None
+    accept_identity(uow, row, IdentityMethod.ONE_TIME_CODE)
+    return view(uow, row)
+
+
+def cancel(uow: UnitOfWork, *, request_id: str) -> RequestView:
+    """Take a request back, before it is executed. :raises Conflict: it is being executed, or ended."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    row = load(uow, request_id)
+    move(uow, row, RequestState.CANCELLED)
+    row.ended_at, row.detail = uow.now, None
+    uow.record(EventKind.REQUEST_CANCELLED, member=MemberId(row.member_id), refs={"request": request_id})
+    return view(uow, row)
+
+
+def refuse(uow: UnitOfWork, *, request_id: str, code: RefusalCode) -> RequestView:
+    """Refuse an assessed request on a stated ground (PIPL-50: with reasons). :raises Conflict: not being assessed."""
+    uow.require(Scope.COMPLIANCE)
+    row = load(uow, request_id)
+    move(uow, row, RequestState.REFUSED)
+    row.refusal_code, row.refusal_article, row.ended_at, row.detail = code.value, ARTICLES[code], uow.now, None
+    return view(uow, row)
+
+
+def show(uow: UnitOfWork, *, request_id: str) -> RequestView:
+    """Return one request. A member sees only their own."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    return view(uow, load(uow, request_id))
+
+
+def list_requests(
+    uow: UnitOfWork, *, member_id: MemberId | None = None, overdue: bool = False, limit: int = 100
+) -> tuple[RequestView, ...]:
+    """List requests, the most urgent first; `overdue` keeps open ones whose day has passed."""
+    if uow.actor.kind is ActorKind.MEMBER:
+        member_id = uow.actor.member_id
+    else:
+        uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    query = select(SubjectRequestRow).order_by(col(SubjectRequestRow.due_on), col(SubjectRequestRow.number))
+    if member_id is not None:
+        query = query.where(col(SubjectRequestRow.member_id) == member_id)
+    if overdue:
+        query = query.where(
+            col(SubjectRequestRow.state).in_([s.value for s in OPEN]), col(SubjectRequestRow.due_on) < _today(uow)
+        )
+    return tuple(view(uow, row) for row in uow.session.exec(query.limit(min(limit, 1000))))
+
+
+def load(uow: UnitOfWork, request_id: str) -> SubjectRequestRow:
+    """Return a request's row. :raises NotFound: none has this id, or it is not the acting member's."""
+    row = uow.session.get(SubjectRequestRow, request_id)
+    mine = uow.actor.kind is not ActorKind.MEMBER or (row is not None and row.member_id == uow.actor.member_id)
+    if row is None or not mine:
+        raise NotFound("request: none has this id")
+    return row
+
+
+def guard_member(uow: UnitOfWork, member_id: MemberId) -> None:
+    """Let a member touch only themself. :raises NotFound: as if the other were not there."""
+    if uow.actor.kind is ActorKind.MEMBER and uow.actor.member_id != member_id:
+        raise NotFound("member: none has this id")
+
+
+def move(uow: UnitOfWork, row: SubjectRequestRow, target: RequestState) -> None:
+    """Make one listed move, as an event."""
+    check_move(RequestState(row.state), target)
+    row.state = target.value
+    uow.session.add(row)
+    uow.record(
+        EventKind.REQUEST_TRANSITION,
+        member=MemberId(row.member_id),
+        refs={"request": row.request_id},
+        reasons=(target.value.upper(),),
+    )
+
+
+def accept_identity(uow: UnitOfWork, row: SubjectRequestRow, method: IdentityMethod) -> None:
+    """Note how identity was checked and go on to assessing."""
+    row.identity_method = method.value
+    uow.record(
+        EventKind.REQUEST_VERIFIED,
+        member=MemberId(row.member_id),
+        refs={"request": row.request_id},
+        reasons=(method.value,),
+    )
+    move(uow, row, RequestState.ASSESSING)
+
+
+def view(uow: UnitOfWork, row: SubjectRequestRow) -> RequestView:
+    """Return what may be shown of a request."""
+    state = RequestState(row.state)
+    return RequestView(
+        row.request_id,
+        row.number,
+        RequestType(row.type),
+        state,
+        row.received_at,
+        row.due_on,
+        state in OPEN and row.due_on < _today(uow),
+        row.identity_method,
+        row.refusal_code,
+        row.refusal_article,
+        row.receipt,
+    )
+
+
+def _today(uow: UnitOfWork) -> date:
+    return uow.now.astimezone(SHANGHAI).date()
+
+
+def _next_number(uow: UnitOfWork) -> str:
+    year = _today(uow).year
+    count = uow.session.exec(
+        select(func.count()).select_from(SubjectRequestRow).where(col(SubjectRequestRow.number).like(f"R-{year}-%"))
+    ).one()
+    return f"R-{year}-{count + 1:06d}"
+
+
+def _sealed(uow: UnitOfWork, request_id: str, value: str) -> bytes:
+    return seal_blob(uow.keys.system_key(DETAIL_LABEL), value.encode(), context=f"request:{request_id}".encode())
+
+
+def _code_digest(uow: UnitOfWork, row: SubjectRequestRow, text: str) -> bytes:
+    return BlindIndex(uow.keys.system_key(CODE_LABEL)).digest(f"{row.request_id}:{text}".encode())
+
+
+def _count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
+    if row.state != RequestState.IDENTITY_CHECK:
+        raise Conflict("state: the request is not waiting for an identity check")
+    row.code_tries += 1
+    uow.session.add(row)
+    lapsed = row.code_tries > CODE_TRIES
+    if lapsed:
+        move(uow, row, RequestState.LAPSED)
+    # Counted for good before the answer is known: a failed try must survive the rollback of its refusal.
+    uow.commit_intent()
+    if lapsed:
+        raise Conflict("request: too many failed identity checks, it has lapsed")
+
+
+def _failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
+    uow.refuse(
+        Denied(
+            "identity was not confirmed", reasons=(Reason("NOT_VERIFIED", "NDR-23", "what was given does not fit"),)
+        ),
+        kind=EventKind.LOGIN_FAILED,
+        member=MemberId(row.member_id),
+        refs={"request": row.request_id},
+    )
