@@ -34,6 +34,7 @@ class FileRoots:
         """Make a root; its folder is made with mode 0700 where absent.
 
         :raises InvalidInput: `PASSPHRASE_SHORT`, `ROOT_PATH_RELATIVE`. :raises Conflict: `ROOT_EXISTS`.
+        :raises KeyUnavailable: `PASSPHRASE_MISSING`, `ROOT_UNWRITABLE`.
         """
         path = _path(uri)
         words = _require(passphrase)
@@ -56,7 +57,10 @@ class FileRoots:
             },
             indent=1,
         )
-        _write_new(path, text.encode() + b"\n")
+        try:
+            _write_new(path, text.encode() + b"\n")
+        except OSError:
+            raise KeyUnavailable("root key: the file cannot be written", code="ROOT_UNWRITABLE") from None
         return LocalRoot(secret, uri=uri, horizon=True)
 
     def open(self, uri: str, *, passphrase: bytes | None) -> RootKey:
@@ -108,13 +112,18 @@ def _require(passphrase: bytes | None) -> bytes:
 
 
 def _stretch(passphrase: bytes, *, salt: bytes, cost: Argon2Cost) -> KeyBytes:
+    from argon2.exceptions import HashingError
     from argon2.low_level import Type, hash_secret_raw
 
-    return KeyBytes(
-        hash_secret_raw(
+    try:
+        key = hash_secret_raw(
             bytes(passphrase), salt, cost.time_cost, cost.memory_kib, cost.parallelism, hash_len=32, type=Type.ID
         )
-    )
+    except HashingError:  # too little memory for the cost that was chosen
+        raise KeyUnavailable(
+            "root key: argon2id could not run at the file's cost", code="ROOT_STRETCH_FAILED"
+        ) from None
+    return KeyBytes(key)
 
 
 def _context(cost: Argon2Cost, salt: bytes) -> bytes:

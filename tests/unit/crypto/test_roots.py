@@ -67,6 +67,14 @@ def test_file_is_private_and_whole(uri):
     assert code_of(KeyUnavailable, lambda: open_root(uri, passphrase=WORDS)) == "ROOT_FILE_PERMISSIONS"
 
 
+def test_places_that_hold_no_file(uri, tmp_path):
+    (tmp_path / "plain").touch()
+    below_a_file = f"file:{tmp_path}/plain/root.json"
+    make = lambda: create_root(below_a_file, passphrase=WORDS, cost=ARGON2_TESTS_ONLY)  # noqa: E731
+    assert code_of(KeyUnavailable, make) == "ROOT_UNWRITABLE"
+    assert code_of(KeyUnavailable, lambda: open_root(f"file:{tmp_path}", passphrase=WORDS)) == "ROOT_UNREADABLE"
+
+
 def test_secrets(uri, tmp_path):
     assert code_of(KeyUnavailable, lambda: open_root(uri, passphrase=WORDS + b"x")) == "WRONG_PASSPHRASE"
     assert code_of(KeyUnavailable, lambda: open_root(uri)) == "PASSPHRASE_MISSING"

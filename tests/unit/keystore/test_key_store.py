@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from pdms.clock import FixedClock
-from pdms.crypto import ARGON2_TESTS_ONLY, Dek, create_root
+from pdms.crypto import ARGON2_TESTS_ONLY, BlindIndex, Dek, create_root
 from pdms.db import open_engine
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, KeyUnavailable
 from pdms.keystore import KeyStore, SystemKey, live_epochs
@@ -250,7 +251,7 @@ class TestPurge:
         keys.mint(members)
         with keys.engine.begin() as connection:
             rows = connection.exec_driver_sql("SELECT member_id, wrapped FROM member_key").all()
-        wrapped = dict(row.tuple() for row in rows)
+        wrapped = dict(map(tuple, rows))
         gone, kept = members[:200], members[200:]
 
         def found():
@@ -291,6 +292,22 @@ class TestPurge:
         blocked.purge()
         impatient.dispose()
         keys.purge()
+
+
+def test_threads_share_one_store(keys, root, clock):
+    store = again(keys, root, clock)
+    members = ids(200)
+    index = BlindIndex(store.system_key("index:phone"))
+
+    def work(turn):
+        order = members[turn * 20 :] + members[: turn * 20]
+        minted = dict(zip(order, store.mint(order), strict=True))
+        assert store.deks(order) == minted
+        return minted, [index.digest(one) for one in members], store.held_month_key("2029-05")
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(work, range(8)))
+    assert all(result == results[0] for result in results)
 
 
 def test_nothing_of_it_prints(keys):
