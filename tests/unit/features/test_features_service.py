@@ -1,0 +1,195 @@
+"""Features against plain Python on the same facts."""
+
+import random
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pdms.anonymize import tabulate
+from pdms.facts import service as facts
+from pdms.facts.names import FactTable
+from pdms.facts.schemas import SCHEMAS
+from pdms.features import service
+from pdms.views.definitions import space_of
+
+SHANGHAI = timezone(timedelta(hours=8))
+EPOCH = date(1970, 1, 1)
+UNKNOWN = object()
+
+
+def person(number: int) -> bytes:
+    return bytes([number * 11 % 256]) + number.to_bytes(15, "big")
+
+
+def day(instant: datetime) -> int:
+    return (instant.astimezone(SHANGHAI).date() - EPOCH).days
+
+
+@pytest.fixture
+def world(uow):
+    rng = random.Random(7)
+    rows = defaultdict(list)
+    for number in range(120):
+        who = {"pseudonym": person(number)}
+        for n in range(rng.choice([0, 0, 1, 1, 2, 3, 7])):
+            placed = uow.now - timedelta(seconds=rng.randrange(-2 * 86400, 800 * 86400))
+            status = rng.choice(["completed", "completed", "placed", "cancelled"])
+            lines = [
+                {
+                    **who,
+                    "order_id": f"o{n}",
+                    "line": line,
+                    "placed_at": placed,
+                    "product": "p",
+                    "category": rng.choice(["food", "tools", "toys", None]),
+                    "quantity": Decimal(rng.randrange(-1, 5)),
+                    "amount": Decimal(rng.randrange(-500, 30000)) / 100,
+                }
+                for line in range(rng.randrange(1, 4))
+            ]
+            rows[FactTable.ORDER_LINES] += lines
+            amount = sum(line["amount"] for line in lines)
+            rows[FactTable.ORDERS].append(
+                {**who, "order_id": f"o{n}", "placed_at": placed, "amount": amount, "status": status, "invoiced": False}
+            )
+        for table, key in ((FactTable.EVENTS, "event_id"), (FactTable.INTERACTIONS, "interaction_id")):
+            rows[table] += [
+                {**who, key: str(n), "at": uow.now - timedelta(days=rng.randrange(-1, 500)), "kind": "view"}
+                for n in range(rng.randrange(0, 8))
+            ]
+        if rng.random() < 0.8:
+            rows[FactTable.SUBJECT_ATTRIBUTES].append(
+                {
+                    **who,
+                    "age_band": rng.choice(["18-24", "25-34", None, "95-99"]),
+                    "gender": rng.choice(["female", "male", None]),
+                    "prefecture": rng.choice(["3101", None]),
+                    "city_tier": rng.choice(["1", "2", "new"]),
+                    "registered_on": rng.choice([None, date(2025, 7, 1), date(2024, 1, 1)]),
+                    "updated_at": uow.now,
+                }
+            )
+    for table, found in rows.items():
+        facts.append(uow, table, pa.Table.from_pylist(found, schema=SCHEMAS[table]), load_id="world", batch=0)
+    return rows
+
+
+def expected(rows, who: bytes, now: datetime, window: int) -> dict[str, object]:
+    today = day(now)
+    mine = {table: [row for row in rows[table] if row["pseudonym"] == who] for table in FactTable}
+    counted = [o for o in mine[FactTable.ORDERS] if o["status"] != "cancelled" and day(o["placed_at"]) <= today]
+    inside = [o for o in counted if day(o["placed_at"]) > today - window]
+    void = {o["order_id"] for o in mine[FactTable.ORDERS] if o["status"] == "cancelled"}
+    lines = [
+        line
+        for line in mine[FactTable.ORDER_LINES]
+        if line["order_id"] not in void and today - window < day(line["placed_at"]) <= today
+    ]
+    by_category = Counter()
+    for line in lines:
+        if line["category"] is not None:
+            by_category[line["category"]] += line["amount"]
+    last = max((day(o["placed_at"]) for o in counted), default=None)
+    first = min((day(o["placed_at"]) for o in counted), default=None)
+    spend = float(sum(o["amount"] for o in inside))
+    stage = "never"
+    if last is not None:
+        since = today - last
+        stage = "new" if today - first < 30 else "active" if since < 90 else "lapsing" if since < 180 else "lapsed"
+    attributes = mine[FactTable.SUBJECT_ATTRIBUTES][0] if mine[FactTable.SUBJECT_ATTRIBUTES] else {}
+    registered = attributes.get("registered_on")
+    return {
+        "recency_days": float(min(today - last, window)) if last is not None else float(window),
+        "orders": float(len(inside)),
+        "spend": spend,
+        "average_order": spend / len(inside) if inside else None,
+        "items": float(sum(line["quantity"] for line in lines)),
+        "top_category": min(by_category, key=lambda c: (-by_category[c], c)) if by_category else None,
+        "lifecycle_stage": stage,
+        "events": float(sum(today - window < day(e["at"]) <= today for e in mine[FactTable.EVENTS])),
+        "interactions": float(sum(today - window < day(e["at"]) <= today for e in mine[FactTable.INTERACTIONS])),
+        "tenure_days": float(today - (registered - EPOCH).days) if registered else None,
+        **{name: attributes.get(name) for name in ("age_band", "gender", "city_tier", "prefecture")},
+    }
+
+
+def leaf(hierarchy, value) -> str:
+    if value is None:
+        return "unknown"
+    return value if value in hierarchy.leaves else "other" if "other" in hierarchy.leaves else "unknown"
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_exact_columns_are_those_of_plain_python(uow, views, world, part):
+    view = views[part]
+    asked = [person(n) for n in range(0, 130, 2)]
+    found = service.exact_columns(uow, view=view, pseudonyms=asked)
+    assert sorted(found.pseudonyms) == sorted(asked)
+    space = space_of(uow.policy, view.name)
+    for place, who in enumerate(found.pseudonyms):
+        truth = expected(world, who, uow.now, view.window_days)
+        for feature in view.features:
+            got, want = found.columns[feature.name][place], truth[feature.measure]
+            if feature.edges is None:
+                assert got == leaf(space[feature.name], want), feature.name
+            elif want is None:
+                assert np.isnan(got), feature.name
+            else:
+                assert got == pytest.approx(want, abs=1e-6), feature.name
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_codes_and_frequencies_are_those_of_the_hierarchies(uow, views, world, part):
+    view = views[part]
+    asked = [person(n) for n in range(100)]
+    exact = service.exact_columns(uow, view=view, pseudonyms=asked)
+    space = space_of(uow.policy, view.name)
+    codes = np.stack(
+        [
+            space[name].encode_numbers(column) if space[name].edges else space[name].encode(column)
+            for name, column in exact.columns.items()
+        ],
+        axis=1,
+    )
+    computed = service.compute(uow, view=view, pseudonyms=asked, rows=True)
+    truth, _ = tabulate(codes)
+    assert computed.features == tuple(space)
+    assert np.array_equal(computed.frequency.codes, truth.codes)
+    assert np.array_equal(computed.frequency.counts, truth.counts)
+    by_person = {row["pseudonym"]: tuple(row[name] for name in space) for row in computed.rows.to_pylist()}
+    assert by_person == dict(zip(exact.pseudonyms, map(tuple, codes.tolist()), strict=True))
+
+
+def test_values_that_the_hierarchy_lacks_are_counted(uow, views, world):
+    view = next(v for v in views if any(f.measure == "age_band" for f in v.features))
+    asked = [person(n) for n in range(120)]
+    computed = service.compute(uow, view=view, pseudonyms=asked)
+    beyond = sum(row["age_band"] == "95-99" for row in world[FactTable.SUBJECT_ATTRIBUTES])
+    assert computed.uncovered["age_band"] == beyond > 0
+
+
+def test_nobody_asked_for_gives_an_empty_table(uow, views, world):
+    assert service.compute(uow, view=views[0], pseudonyms=[]).frequency.rows == 0
+
+
+def test_the_day_turns_at_midnight_in_shanghai(uow, views):
+    view = next(v for v in views if any(f.measure == "recency_days" for f in v.features))
+    for number, placed in enumerate(["2026-02-28T15:59:59+00:00", "2026-02-28T16:00:00+00:00"]):
+        row = {
+            "pseudonym": person(number),
+            "order_id": "o",
+            "placed_at": datetime.fromisoformat(placed),
+            "amount": Decimal(1),
+            "status": "completed",
+            "invoiced": False,
+        }
+        rows = pa.Table.from_pylist([row], schema=SCHEMAS[FactTable.ORDERS])
+        facts.append(uow, FactTable.ORDERS, rows, load_id="midnight", batch=number)
+    uow.now = datetime(2026, 3, 1, 1, tzinfo=UTC)
+    found = service.exact_columns(uow, view=view, pseudonyms=[person(0), person(1)])
+    days = dict(zip(found.pseudonyms, found.columns["recency_days"], strict=True))
+    assert days == {person(0): 1.0, person(1): 0.0}
