@@ -7,8 +7,7 @@ budget does that.
 
 from dataclasses import dataclass
 
-BASE = 10
-"""Every number that leaves towards marketing is a multiple of this."""
+from pdms.views.rounding import BASE
 
 
 @dataclass(frozen=True, slots=True)
