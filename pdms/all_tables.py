@@ -9,6 +9,7 @@ import pdms.dispatch.tables
 import pdms.gate.tables
 import pdms.ingest.tables
 import pdms.marketing.tables
+import pdms.publish.tables
 import pdms.rights.tables
 import pdms.segments.tables
 import pdms.vault.tables

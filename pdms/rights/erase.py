@@ -16,13 +16,15 @@ from pdms.access import service as access
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
+from pdms.dispatch import service as dispatch
 from pdms.errors import Conflict, InvalidInput
 from pdms.facts import service as facts
+from pdms.gate import service as gate
 from pdms.publish import service as publish
 from pdms.rights import held, intake, packages, receipts
 from pdms.rights.holds import Hold, holds_of
 from pdms.rights.tables import ErasureStepRow, PurgeRow, SubjectRequestRow
-from pdms.taxonomy import MemberId, RequestState, RequestType, Scope
+from pdms.taxonomy import MemberId, Operation, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 
@@ -196,8 +198,15 @@ def _disable(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
 
 def _hold(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     _, holds = _facts_and_holds(uow, row)
+    names = tuple(sorted({name for hold in holds for name in hold.fields}))
+    fields: Mapping[str, str] = {}
+    if names:
+        member = MemberId(row.member_id)
+        permit = gate.permit(uow, member_id=member, purpose="rights", operation=Operation.REVEAL, fields=names)
+        fields = vault.reveal(uow, permit, member_id=member, fields=names)
     latest = max((int(f"{h.until:%Y%m}") for h in holds), default=0)
-    return {"orders": held.hold(uow, holds, request_id=row.request_id), "latest_month": latest}
+    count = held.hold(uow, holds, request_id=row.request_id, fields=fields)
+    return {"records": count, "orders": len({h.order_id for h in holds}), "latest_month": latest}
 
 
 def _suppress(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
@@ -236,6 +245,10 @@ def _openings(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     return {"shredded": result.shredded, "kept": result.kept}
 
 
+def _messages(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
+    return {"attempts": dispatch.forget(uow, member_id=MemberId(row.member_id))}
+
+
 def _packages(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     return {"packages": packages.drop_all(uow, MemberId(row.member_id))}
 
@@ -255,6 +268,7 @@ STEPS: tuple[Step, ...] = (
     Step("key", _key),
     Step("rows", _rows),
     Step("openings", _openings),
+    Step("messages", _messages),
     Step("packages", _packages),
     Step("purge", _purge),
 )

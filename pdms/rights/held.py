@@ -5,7 +5,7 @@ records at once. Marketing, service and analytics never reach it; opening one ta
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -32,15 +32,25 @@ class HeldMonth:
     records: int
 
 
-def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str) -> int:
-    """Store `holds` of one erasure; asked again for the same erasure, replaces its own rows. Returns how many."""
+def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Mapping[str, str]) -> int:
+    """Store `holds` of one erasure; asked again for the same erasure, replaces its own rows. Returns how many.
+
+    :param fields: the member fields that any of the holds names, in plaintext; each record takes only its own.
+    """
     batch = BlindIndex(uow.keys.system_key(BATCH_LABEL)).digest(request_id.encode()).hex()
     uow.held.exec(delete(HeldRecordRow).where(col(HeldRecordRow.batch) == batch))
     for item in holds:
         month = _month(item.until)
         held_id, key = new_id("held"), new_key()
         body = json.dumps(
-            {"order": item.order_id, "article": item.article, "until": item.until, "rows": item.rows}, default=str
+            {
+                "order": item.order_id,
+                "article": item.article,
+                "until": item.until,
+                "rows": item.rows,
+                "consignee": {name: fields[name] for name in item.fields if fields.get(name)},
+            },
+            default=str,
         )
         uow.held.add(
             HeldRecordRow(
