@@ -9,8 +9,10 @@ import datetime
 import ipaddress
 import re
 
-PROVINCES = frozenset("11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 "
-                      "81 82 83 91".split())
+PROVINCES = frozenset(
+    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 "
+    "81 82 83 91".split()
+)
 """GB/T 2260 province codes, and the 81-83 of residence permits for Hong Kong, Macao and Taiwan residents."""
 
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

@@ -32,6 +32,8 @@ def _mobile(match: re.Match[str]) -> Judgement:
     left = before(match)
     if len(groups) > 1 and re.search(r"[0-9][.-]$", left):
         return None
+    if match[0].startswith("86") and re.search(r"[A-Za-z]$", left):
+        return None
     if match.start("n") == match.start() and GOODS.search(left):
         return None
     return match.start(), match.end(), 0.95 if len(groups) == 1 else 0.9
@@ -59,7 +61,12 @@ _CALLED = hint(
 def _called(match: re.Match[str]) -> Judgement:
     left = before(match, "v")
     digits = sum(map(str.isdigit, match["v"]))
-    if not 7 <= digits <= 15 or not _CALLED.search(left) or GOODS.search(left) or re.match(r"(?:400|800|95|1\d{3,4}$|20[0-3]\d[.-])", match["v"]):
+    if (
+        not 7 <= digits <= 15
+        or not _CALLED.search(left)
+        or GOODS.search(left)
+        or re.match(r"(?:400|800|95|1\d{3,4}$|20[0-3]\d[.-])", match["v"])
+    ):
         return None
     if re.fullmatch(r"[0-9.]+\.[0-9]{1,2}|(?:19|20)\d\d([ .-])\d{1,2}\1\d{1,2}", match["v"]):
         return None
@@ -78,7 +85,7 @@ PHONES = (
     Rule(
         "phone:landline", Label.PHONE,
         re.compile(
-            rf"(?<![0-9])(?<![0-9][.-])(?:"
+            rf"(?<![0-9A-Za-z])(?<![0-9][.-])(?:"
             rf"(?:\(?\+86\)?|(?:00)?86)[ -]?(?:\(?0?\)?)(?:{_AREA_TWO}|{_AREA_THREE})[ )-]{{0,2}}[2-9][0-9]{{2,3}}[ -]?[0-9]{{4}}"
             rf"|\(?0(?:{_AREA_TWO})\)?[ -]{{0,3}}[2-9][0-9]{{3}}[ -]?[0-9]{{4}}"
             rf"|\(?0(?:{_AREA_THREE})\)?[ -]{{0,3}}[2-9][0-9]{{2,3}}[ -]?[0-9]{{4}})"
@@ -170,7 +177,11 @@ def _resident(match: re.Match[str]) -> Judgement:
 
 def _old_resident(match: re.Match[str]) -> Judgement:
     number = match[0]
-    return (match.start(), match.end(), 0.8) if checks.is_old_resident_id(number) and _PAPERS.search(before(match)) else None
+    return (
+        (match.start(), match.end(), 0.8)
+        if checks.is_old_resident_id(number) and _PAPERS.search(before(match))
+        else None
+    )
 
 
 _PERMIT = hint(
@@ -198,7 +209,11 @@ def _passport(match: re.Match[str]) -> Judgement:
         return None
     if _PASSPORT.search(left):
         return match.start(), match.end(), 0.95
-    if re.fullmatch(r"E[0-9A-HJ-NP-Z][0-9]{7}|[DSP]E[0-9]{7}|G[0-9]{8}", value) and not GOODS.search(left) and not ORDER.search(left):
+    if (
+        re.fullmatch(r"E[0-9A-HJ-NP-Z][0-9]{7}|[DSP]E[0-9]{7}|G[0-9]{8}", value)
+        and not GOODS.search(left)
+        and not ORDER.search(left)
+    ):
         return match.start(), match.end(), 0.6
     return None
 
@@ -292,7 +307,11 @@ def _plate(match: re.Match[str]) -> Judgement:
     left = before(match)
     if sum(map(str.isdigit, match["n"])) < 2 and not _PLATE_HINT.search(left):
         return None
-    if match[0][0] in "新青云宁" and re.search("[全最崭上更创刷年丹藏白风多乌安]$", left) and not _PLATE_HINT.search(left):
+    if (
+        match[0][0] in "新青云宁"
+        and re.search("[全最崭上更创刷年丹藏白风多乌安]$", left)
+        and not _PLATE_HINT.search(left)
+    ):
         return None
     return match.start(), match.end(), 0.9
 
@@ -316,16 +335,22 @@ CARDS_AND_DEVICES = (
 
 # ---- networks and places -----------------------------------------------------------------------------------------
 
-_NETWORK = hint(r"ip|ip地址|ipv4|ipv6|地址|登录|登陆|login|login from|logged in from|sign-in from|from|host|server|服务器|路由器|网关|内网")
-_SOFTWARE = hint(r"版本|版本号|固件|升级到|更新到|系统|内核|驱动|version|ver|v|release|firmware|build|app|ios|android|安卓|鸿蒙|chrome|windows|软件")
+_NETWORK = hint(
+    r"ip|ip地址|ipv4|ipv6|地址|登录|登陆|login|login from|logged in from|sign-in from|from|host|server|服务器|路由器|网关|内网"
+)
+_SOFTWARE = hint(
+    r"版本|版本号|固件|升级到|更新到|系统|内核|驱动|version|ver|v|release|firmware|build|app|ios|android|安卓|鸿蒙|chrome|windows|软件"
+)
 
 
 def _ipv4(match: re.Match[str]) -> Judgement:
     value, left = match[0], before(match)
-    if not checks.is_ip(value) or _SOFTWARE.search(left):
+    if max(map(int, value.split("."))) > 255 or _SOFTWARE.search(left):
         return None
     if _NETWORK.search(left):
         return match.start(), match.end(), 0.97
+    if not checks.is_ip(value):
+        return None
     return (match.start(), match.end(), 0.6) if max(map(int, value.split("."))) >= 32 else None
 
 
@@ -388,7 +413,9 @@ def _wechat(match: re.Match[str]) -> Judgement:
     value = match["v"]
     if value.lower() in _NOT_AN_ACCOUNT:
         return None
-    if re.fullmatch(r"[a-zA-Z]{6,20}", value) and not re.search(r"号|id|是|为|:|=|加", match[0][: match.start("v") - match.start()], _I):
+    if re.fullmatch(r"[a-zA-Z]{6,20}", value) and not re.search(
+        r"号|id|是|为|:|=|加", match[0][: match.start("v") - match.start()], _I
+    ):
         return None
     return (*match.span("v"), 0.9)
 

@@ -56,7 +56,12 @@ _TRAITS = (
     (Needs.HANZI, re.compile("[\u4e00-\u9fff]")),
     (Needs.LATIN, re.compile("[A-Za-z]")),
     (Needs.MIDDLE_DOT, re.compile("·")),
-    (Needs.HANZI_DIGITS, re.compile("[零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖](?:[ -]?[0-9零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]){5}")),
+    (
+        Needs.HANZI_DIGITS,
+        re.compile(
+            "[零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖](?:[ -]?[0-9零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]){5}"
+        ),
+    ),
     (Needs.COLON, re.compile(":")),
 )
 
