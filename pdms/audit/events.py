@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ MAX_ENTRIES = 128
 NUMBER_LIMIT = 10**10
 """Numbers stay below it: counts and durations fit, the eleven digits of a mobile number do not."""
 
+_made = count()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RANDOM_ID = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{8})?(?:[0-9a-f]{24})?|[a-z]{1,16}[-_][0-9a-f]{32}")
@@ -83,14 +85,14 @@ class Event:
     digest: str | None = field(default=None, kw_only=True)
     ticket: str | None = field(default=None, kw_only=True)
     event_id: str = field(default="", kw_only=True)
-    """32 hex digits: milliseconds of `at`, then 80 random bits; ordered by time, so that its index grows at one end."""
+    """32 hex digits: milliseconds of `at`, a count, 56 random bits; they ascend, so that their index grows at one end."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         if self.at.tzinfo is not UTC:
             put(self, "at", _utc(self.at))
         if not self.event_id:
-            put(self, "event_id", _id_prefix(self.at) + os.urandom(10).hex())
+            put(self, "event_id", f"{_milliseconds(self.at)}{next(_made) & 0xFFFFFF:06x}{os.urandom(7).hex()}")
         elif not _HEX_ID.fullmatch(self.event_id):
             raise _bad("event_id", "32 lower-case hex digits")
         if not (isinstance(self.kind, EventKind) and isinstance(self.outcome, Outcome)):
@@ -116,25 +118,22 @@ class Event:
 
         Put together by hand: every part was checked to need no escaping, and this runs once for each event.
         """
-        parts = [f'{{"actor":"{self.actor}","at":"{_instant(self.at)}"']
-        if self.digest is not None:
-            parts.append(f',"digest":"{self.digest}"')
-        parts.append(f',"id":"{self.event_id}","kind":"{self.kind.value}"')
-        if self.member_id is not None:
-            parts.append(f',"member":"{self.member_id}"')
+        event_id, kind, outcome = self.event_id, self.kind.value, self.outcome.value
+        digest = "" if self.digest is None else f'"digest":"{self.digest}",'
+        member = "" if self.member_id is None else f'"member":"{self.member_id}",'
+        purpose = "" if self.purpose is None else f'"purpose":"{self.purpose}",'
+        ticket = "" if self.ticket is None else f'"ticket":"{self.ticket}",'
+        numbers = reasons = refs = ""
         if self.numbers:
-            parts.append(',"numbers":{' + ",".join([f'"{name}":{n}' for name, n in self.numbers.items()]) + "}")
-        parts.append(f',"outcome":"{self.outcome.value}"')
-        if self.purpose is not None:
-            parts.append(f',"purpose":"{self.purpose}"')
+            numbers = '"numbers":{' + ",".join([f'"{name}":{n}' for name, n in self.numbers.items()]) + "},"
         if self.reasons:
-            parts.append(',"reasons":["' + '","'.join(self.reasons) + '"]')
+            reasons = '"reasons":["' + '","'.join(self.reasons) + '"],'
         if self.refs:
-            parts.append(',"refs":{' + ",".join([f'"{name}":"{ref}"' for name, ref in self.refs.items()]) + "}")
-        if self.ticket is not None:
-            parts.append(f',"ticket":"{self.ticket}"')
-        parts.append(',"v":1}')
-        return "".join(parts).encode("ascii")
+            refs = '"refs":{' + ",".join([f'"{name}":"{ref}"' for name, ref in self.refs.items()]) + "},"
+        return (
+            f'{{"actor":"{self.actor}","at":"{_instant(self.at)}",{digest}"id":"{event_id}","kind":"{kind}",{member}'
+            f'{numbers}"outcome":"{outcome}",{purpose}{reasons}{refs}{ticket}"v":1}}'
+        ).encode("ascii")
 
     @classmethod
     def from_canonical(cls, body: bytes) -> Self:
@@ -197,7 +196,7 @@ def _instant(at: datetime) -> str:
 
 
 @lru_cache(maxsize=64)
-def _id_prefix(at: datetime) -> str:
+def _milliseconds(at: datetime) -> str:
     return f"{micros(at) // 1000:012x}"
 
 

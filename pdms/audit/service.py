@@ -35,6 +35,9 @@ from pdms.audit.tiles import Edge, edge_keys
 from pdms.audit.verify import VerifyReport, verify
 from pdms.errors import Conflict, InvalidInput, NotFound
 
+APPEND_ROWS = 4096
+"""Rows a statement: enough to forget its overhead, few enough to stay in the processor's cache."""
+
 __all__ = [
     "Assurance",
     "Checkpoint",
@@ -114,8 +117,11 @@ class ShredResult:
 
 def append(session: Session, events: Sequence[Event]) -> None:
     """Add events to the transaction of `session`; they reach the tree with the next `sequence` after its commit."""
-    if not events:
-        return
+    for start in range(0, len(events), APPEND_ROWS):
+        store.insert_events(session, _rows(events[start : start + APPEND_ROWS]))
+
+
+def _rows(events: Sequence[Event]) -> list[tuple[Any, ...]]:
     salts = os.urandom(SALT_BYTES * len(events))
     rows: list[tuple[Any, ...]] = []
     instant_of, at_micros = None, 0
@@ -136,7 +142,7 @@ def append(session: Session, events: Sequence[Event]) -> None:
                 body,
             )
         )
-    store.insert_events(session, rows)
+    return rows
 
 
 def sequence(session: Session, *, signer: NamedSigner, now: datetime) -> Checkpoint | None:

@@ -19,7 +19,7 @@ from pdms.errors import IntegrityBroken
 READ_ROWS = 16_384
 NO_END = 1 << 62
 _LOCK_KEY = 0x70646D73  # "pdms": the one advisory lock of PostgreSQL's sequencer
-_TILES_A_QUERY = 256
+_TILES_A_QUERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +146,16 @@ def write_tiles(session: Session, tiles: dict[TileKey, bytes]) -> None:
 
 def read_tiles(session: Session, keys: Iterable[TileKey]) -> dict[TileKey, bytes]:
     """Return the stored ones among `keys`."""
-    wanted = sorted(keys)
+    wanted = list(keys)
     found: dict[TileKey, bytes] = {}
     for start in range(0, len(wanted), _TILES_A_QUERY):
         part = wanted[start : start + _TILES_A_QUERY]
-        where = ",".join(["(?,?)"] * len(part))
+        # OR, not a list of row values: SQLite then scans the whole table instead of its key.
+        where = " OR ".join(["level = ? AND position = ?"] * len(part))
         stored = rows(
             session,
-            f"SELECT level, position, digests FROM audit_tile WHERE (level, position) IN (VALUES {where})",
-            tuple(number for key in part for number in key),
+            f"SELECT level, position, digests FROM audit_tile WHERE {where}",
+            tuple([number for key in part for number in key]),
         )
         found.update({(level, position): digests for level, position, digests in stored})
     return found
