@@ -36,13 +36,14 @@ class FieldDefinition:
 
     name: str
     """`phone`, `email`, …"""
+    label: Mapping[Language, str]
     code: int
-    """Small stable number, bound into the sealed value's associated data; never reused."""
+    """Small stable number from 1 on, never reused; 0 is the external id."""
     category: str
     normaliser: str
     """Name of a normaliser of `ingest` (`phone_cn`, `email`, `resident_id`, `date`, `name`, `text`, `gender`, …)."""
     index: str | None
-    """Name of the blind index, or None where the field cannot be looked up."""
+    """Name of the blind index (`phone`, `email`, `id_number`, `login`), or None where the field cannot be looked up."""
     mask: str
     """Name of a mask (`phone`, `email`, `name`, `id_number`, `all`, …)."""
     direct_identifier: bool
@@ -58,6 +59,8 @@ class Category:
     fields: tuple[str, ...]
     facts: tuple[str, ...]
     label: Mapping[Language, str]
+    override: str | None = None
+    """Why it is treated as sensitive although no list says so (GB/T 45574 override)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Retention:
     """`platform` or `voucher`: the row applies only then."""
     facts: tuple[str, ...] = ()
     """Fact tables that a statutory hold keeps."""
+    fields: tuple[str, ...] = ()
+    """Member fields that a statutory hold keeps, encrypted, in the held store."""
+    approved_by: str | None = None
+    """Counsel's approval, where the hold rests on less than a law or administrative regulation (PIPL-47-2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,8 @@ class Purpose:
     pipia_required: bool
     retention: tuple[Retention, ...]
     recipients: tuple[str, ...]
-    notice: str
-    """Id of the notice that tells members of it (PIPL-17-1)."""
+    notice: str | None
+    """Id of the notice that tells members of it (PIPL-17-1); None only with `notice_exemption`."""
     cool_down_days: int
     consent_days: int | None
     """Days for which a consent lasts; None: until withdrawn."""
@@ -111,6 +118,22 @@ class Purpose:
     view_risk: float | None = None
     reveal: bool = False
     """Plaintext may be revealed to an operator for it."""
+    child_notice: str | None = None
+    """Id of the notice for guardians of children below 14 (PIPL-31-2), where they are not simply denied."""
+    notice_exemption: str | None = None
+    """Why no notice precedes this purpose (PIPL-18)."""
+    justification: str | None = None
+    """Specific purpose and necessity of using sensitive data (PIPL-28-2)."""
+    human_review: bool = False
+    mechanisms: tuple[str, ...] = ()
+    """Export mechanisms that a recipient may rely on (PIPL-38-1)."""
+    inputs: tuple[str, ...] = ()
+    """What a price may depend on (PIPL-24-1)."""
+
+    @property
+    def rests_on_consent(self) -> bool:
+        """Whether a consent of the member is asked for (guardians' consent for children aside)."""
+        return self.consent is not ConsentType.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +144,12 @@ class Recipient:
     name: str
     kind: Literal["processor", "controller"]
     contract_until: date | None
+    """Last day of the contract (PIPL-21, 23); None: no contract on file, so nothing may be handed over."""
     region: str
+    contact: str = ""
+    mechanism: Literal["exempt", "scc", "cert", "assessment"] | None = None
+    """Export mechanism (PIPL-38-1), where the recipient is abroad."""
+    mechanism_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,31 +174,55 @@ class Pipia:
 
 @dataclass(frozen=True, slots=True)
 class NoticePurpose:
-    """What a notice says of one purpose."""
+    """What a notice says of one purpose (PIPL-17-1 (2), PIPL-30)."""
 
     purpose: str
     text: str
     method: str
+    operations: tuple[Operation, ...]
+    """The method in closed terms: what the gate compares a consent with (PIPL-14-2, NDR-22(4))."""
     categories: tuple[str, ...]
     necessity: str | None
     impact: str | None
     retention: str
+    expiry: str
+    """What happens to the data when the period ends (NDR-21)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecipient:
+    """One line of the recipient list (PIPL-23, 39, NDR-21-2)."""
+
+    name: str
+    contact: str
+    purpose: str
+    method: str
+    categories: tuple[str, ...]
+    overseas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One language version of a notice: content-addressed by `version` (SHA-256 of its canonical form, hex)."""
+    """One language version of a notice, content-addressed: `version` is the SHA-256 of its canonical form, in hex."""
 
     id: str
     language: Language
     audience: Literal["adult", "child"]
     effective_on: date
     title: str
-    body: str
+    introduction: str
     controller_name: str
+    controller_address: str
     contact: str
-    rights: str
-    purposes: tuple[NoticePurpose, ...]
+    officer: str
+    rights: Mapping[str, str]
+    """Route of each right: access, copy, transfer, correct, delete, restrict, cancel, withdraw, complain."""
+    automated_decisions: str
+    """Principle, intent and mechanism of automated decisions (PIPL-24, ALG-16)."""
+    recipients: tuple[NoticeRecipient, ...]
+    purposes: Mapping[str, NoticePurpose]
+    changes: str | None
+    """What changed against the version before (PIPL-17-2)."""
     version: str
 
 
@@ -181,9 +233,9 @@ class SourceColumn:
     column: str
     """Header in the file."""
     target: str
-    """`field:<member field>`, `key` parts (`member`, `order`, `line`, …), a fact column, or `ignore`."""
+    """`key.member`, `field.<member field>`, a column of the kind (`placed_at`, `amount`, …), or `ignore`."""
     format: str | None = None
-    """Date format or unit where the normaliser needs one."""
+    """strptime form of a date or instant, or a unit (`cents`), where the normaliser needs one."""
     values: Mapping[str, str] | None = None
     """Translation of coded values."""
 
@@ -203,6 +255,11 @@ class Source:
     """Where the evidence of imported consents lies (consents only)."""
     defaults: Mapping[str, str]
     """Target → constant, for what the file does not say."""
+    make_orders: bool = False
+    """Kind `order_lines` only: no orders file exists, an order is the sum of its lines."""
+    notice: str | None = None
+    """Kind `members` only: the shop states that each member was shown this notice (adult audience) when registering."""
+    notice_language: Language = Language.ZH
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +277,8 @@ class Feature:
     """Name of a hierarchy in `policies/hierarchies/`, for categories."""
     unit: str
     weight: float
+    missing: str = "unknown"
+    """Leaf label of an absent value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +306,18 @@ class HierarchyTable:
     name: str
     rows: tuple[tuple[str, ...], ...]
     source: str
+    """Where the tree comes from: the comment lines (`#`) that head the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefecture:
+    """One prefecture-level unit of GB/T 2260, for deriving coarse places from addresses."""
+
+    code: str
+    name: str
+    province: str
+    region: str
+    city_tier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,14 +335,19 @@ class PolicyTest:
     """One case of `policies/tests/*.yaml`: what is asked, what is known, what must come out."""
 
     name: str
+    articles: tuple[str, ...]
     given: Mapping[str, object]
-    expect: str
+    expect: Literal["permit", "deny"]
     reasons: tuple[str, ...]
+    """Exactly these reason codes; empty for a permit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All of `policies/`, loaded, checked, frozen; `digest` is the SHA-256 of the canonical form, hex."""
+    """All of `policies/`, loaded, checked, frozen.
+
+    `digest` is the SHA-256 of the canonical form, 64 hex digits; example segments and tests are not part of it.
+    """
 
     digest: str
     strict_separate: bool
@@ -286,7 +362,12 @@ class Policy:
     sources: Mapping[str, Source]
     views: Mapping[str, View]
     hierarchies: Mapping[str, HierarchyTable]
+    prefectures: tuple[Prefecture, ...]
     calendars: Mapping[int, CalendarYear]
     segments: Mapping[str, Mapping[str, object]]
     """Example segment rules, parsed YAML; `segments` reads their form."""
     tests: tuple[PolicyTest, ...]
+
+    def category_of_field(self, name: str) -> str:
+        """Return the data category of a member field. :raises KeyError: no such field."""
+        return self.fields[name].category

@@ -1,0 +1,423 @@
+"""What must hold between the documents: names that refer to something, and the rules that the law or pdms itself sets.
+
+Guarantees: every finding names file, place, rule and, where one stands behind it, the article. Pure.
+Deliberately not here: advice (`check.advise`) such as a contract that ends soon; what is here stops the loading.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pdms.policy.definitions import Category, Feature, HierarchyTable, Notice, Policy, Purpose, Source, View
+from pdms.policy.measures import FACT_TABLES, IDENTIFYING, MEASURES
+from pdms.policy.reasons import REASONS
+from pdms.taxonomy import ConsentType, Language, LawfulBasis, Operation, Sensitivity
+
+MAX_FEATURES = 6
+MAX_BINS = 32
+"""A number cut into more bins than this is an exact value in disguise."""
+SEPARATE = (ConsentType.SEPARATE, ConsentType.WRITTEN)
+PERSONALISED = (Operation.PROFILE, Operation.ADM)
+HANDING_OVER = (Operation.PROVIDE, Operation.EXPORT, Operation.ENTRUST)
+
+TARGETS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    # kind → targets it must have, targets it may have besides (`field.*` for members, `ignore` for all)
+    "members": (frozenset({"key.member"}), frozenset({"registered_at"})),
+    "orders": (
+        frozenset({"key.member", "key.order", "placed_at", "amount"}),
+        frozenset({"status", "invoiced", "completed_at"}),
+    ),
+    "order_lines": (
+        frozenset({"key.member", "key.order", "placed_at", "product", "quantity"}),
+        frozenset({"key.line", "product_name", "category", "unit_price", "amount"}),
+    ),
+    "events": (frozenset({"key.member", "at", "kind"}), frozenset({"key.event", "item", "category"})),
+    "interactions": (
+        frozenset({"key.member", "at", "kind"}),
+        frozenset({"key.interaction", "channel", "text"}),
+    ),
+    "consents": (
+        frozenset({"key.member", "purpose", "state", "at", "evidence"}),
+        frozenset({"type", "channel", "recipient", "notice", "notice_version", "language"}),
+    ),
+}
+
+
+def problems(policy: Policy) -> list[str]:
+    """Return every rule that `policy` breaks, as `file: place: rule (article)`."""
+    return [
+        *_fields(policy),
+        *_categories(policy),
+        *(line for purpose in policy.purposes.values() for line in _purpose(policy, purpose)),
+        *_parties(policy),
+        *(line for versions in policy.notices.values() for line in _notice(policy, list(versions.values()))),
+        *(line for source in policy.sources.values() for line in _source(policy, source)),
+        *(line for view in policy.views.values() for line in _view(policy, view)),
+        *(line for table in policy.hierarchies.values() for line in _hierarchy(table)),
+        *_places(policy),
+        *_calendars(policy),
+        *_tests(policy),
+    ]
+
+
+def _fields(policy: Policy) -> Iterator[str]:
+    codes: dict[int, str] = {}
+    for name, field in policy.fields.items():
+        place = f"policy.yaml: fields.{name}"
+        if field.category not in policy.categories:
+            yield f"{place}.category: no such category (PIPL-51)"
+        if codes.setdefault(field.code, name) != name:
+            yield f"{place}.code: used by another field"
+        if field.index and not field.direct_identifier:
+            yield f"{place}.index: only a direct identifier is looked up"
+
+
+def _categories(policy: Policy) -> Iterator[str]:
+    owner: dict[str, str] = {}
+    for name, category in policy.categories.items():
+        place = f"policy.yaml: categories.{name}"
+        for fact in category.facts:
+            if fact not in FACT_TABLES:
+                yield f"{place}.facts: {fact} is not a fact table"
+            elif owner.setdefault(fact, name) != name:
+                yield f"{place}.facts: {fact} belongs to another category"
+        if category.sensitivity is Sensitivity.SENSITIVE and category.facts:
+            yield f"{place}.facts: sensitive data stay in the vault, never in facts (PIPL-28-2)"
+    for fact in sorted(FACT_TABLES - set(owner)):
+        yield f"policy.yaml: categories: no category classifies the fact table {fact} (PIPL-51)"
+
+
+def _sensitive(policy: Policy, names: tuple[str, ...]) -> list[Category]:
+    found = [policy.categories[name] for name in names if name in policy.categories]
+    return [category for category in found if category.sensitivity is Sensitivity.SENSITIVE]
+
+
+def _purpose(policy: Policy, purpose: Purpose) -> Iterator[str]:
+    place = f"policy.yaml: purposes.{purpose.name}"
+    for name in (*purpose.categories, *purpose.forbid_categories):
+        if name not in policy.categories:
+            yield f"{place}.categories: {name} is not a category"
+    for name in purpose.deny_fields:
+        if name not in policy.fields:
+            yield f"{place}.deny_fields: {name} is not a field"
+    for name in purpose.recipients:
+        if name not in policy.recipients:
+            yield f"{place}.recipients: {name} is not a recipient"
+    yield from _purpose_basis(policy, purpose, place)
+    yield from _purpose_regulated(policy, purpose, place)
+    yield from _purpose_told(policy, purpose, place)
+
+
+def _purpose_basis(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:
+    if purpose.basis is LawfulBasis.CONSENT and not purpose.rests_on_consent:
+        yield f"{place}.consent: the basis is consent, so a type of consent must be named (PIPL-13-1)"
+    if purpose.rests_on_consent and purpose.basis not in (LawfulBasis.CONSENT, LawfulBasis.CONTRACT):
+        yield f"{place}.consent: asking for consent beside another basis misleads (PIPL-13-2)"
+    if (
+        purpose.basis is LawfulBasis.CONTRACT
+        and purpose.rests_on_consent
+        and not _sensitive(policy, purpose.categories)
+    ):
+        yield f"{place}.consent: what a contract needs does not depend on consent (PIPL-16, 13-2)"
+    if purpose.consent is ConsentType.GUARDIAN:
+        yield f"{place}.consent: guardians' consent is asked for by `minors: guardian` (PIPL-31-1)"
+    if purpose.basis is LawfulBasis.NOT_PERSONAL and purpose.categories:
+        yield f"{place}.categories: data that are not personal have no data category (PIPL-4)"
+    if purpose.cool_down_days and not purpose.rests_on_consent:
+        yield f"{place}.cool_down_days: nothing is asked for this purpose"
+
+
+def _purpose_regulated(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:
+    operations = set(purpose.operations)
+    sensitive = _sensitive(policy, purpose.categories)
+    asks = purpose.basis is LawfulBasis.CONSENT or (
+        policy.strict_separate and purpose.basis is not LawfulBasis.LEGAL_DUTY
+    )
+    if sensitive and not purpose.justification:
+        yield f"{place}.justification: missing; sensitive data need a specific purpose and necessity (PIPL-28-2)"
+    if sensitive and asks and purpose.consent not in SEPARATE:
+        yield f"{place}.consent: sensitive data need a separate or written consent (PIPL-29)"
+    if operations & {Operation.PROVIDE, Operation.EXPORT} and asks and purpose.consent not in SEPARATE:
+        yield f"{place}.consent: providing to others or abroad needs a separate consent (PIPL-23, 39)"
+    if operations & {Operation.PROVIDE, Operation.EXPORT} and not purpose.per_recipient:
+        yield f"{place}.per_recipient: a consent to provide is for one recipient (PIPL-23)"
+    if Operation.EXPORT in operations and not purpose.mechanisms:
+        yield f"{place}.mechanisms: missing; export needs a mechanism (PIPL-38-1)"
+    must_assess = bool(sensitive) or bool(operations & {*PERSONALISED, *HANDING_OVER})
+    if must_assess and not purpose.pipia_required and purpose.basis is not LawfulBasis.LEGAL_DUTY:
+        yield f"{place}.pipia_required: this use needs an impact assessment first (PIPL-55)"
+    if purpose.pipia and purpose.pipia not in policy.pipias:
+        yield f"{place}.pipia: {purpose.pipia} is not an assessment"
+    elif purpose.pipia and policy.pipias[purpose.pipia].purpose != purpose.name:
+        yield f"{place}.pipia: {purpose.pipia} assesses another purpose (PIPL-55)"
+    personalised = operations & {*PERSONALISED, Operation.SEND} and purpose.basis is LawfulBasis.CONSENT
+    if personalised and (purpose.minors != "deny" or purpose.unknown_age != "deny"):
+        yield f"{place}.minors: no automated marketing to minors, nor where the age is unknown (MIN-24-3)"
+    if operations & set(PERSONALISED) and purpose.basis is LawfulBasis.CONSENT and not purpose.opt_out:
+        yield f"{place}.opt_out: automated decisions need an easy way out (PIPL-24-2)"
+    if Operation.SEND in operations and purpose.basis is LawfulBasis.CONSENT and purpose.channel is None:
+        yield f"{place}.channel: missing; each channel is asked for by itself (ADL-43)"
+    if Operation.ADM in operations and purpose.basis is not LawfulBasis.CONSENT and not purpose.human_review:
+        yield f"{place}.human_review: an automated decision without consent needs a human who reviews it (PIPL-24-3)"
+    if purpose.name == "pricing":
+        yield from _pricing(purpose, place)
+    for line in purpose.retention:
+        if line.action == "restrict" and not line.article.startswith(("ECL-31", "TAX-29")) and not line.approved_by:
+            yield f"{place}.retention: only laws and administrative regulations support a hold (PIPL-47-2)"
+        if line.article.startswith("ECL-31") and line.when != "platform":
+            yield f"{place}.retention: three years bind platforms only: say `when: platform` (ECL-31)"
+        if line.when == "voucher" and line.fields:
+            yield f"{place}.retention: a voucher hold keeps no member field (TAX-29)"
+        for fact in line.facts:
+            if fact not in FACT_TABLES:
+                yield f"{place}.retention: {fact} is not a fact table"
+        for field in line.fields:
+            if field not in policy.fields:
+                yield f"{place}.retention: {field} is not a field"
+
+
+def _pricing(purpose: Purpose, place: str) -> Iterator[str]:
+    tainted = {"behaviour", "personalisation", "demographic"} - set(purpose.forbid_categories)
+    if purpose.categories or set(purpose.operations) & set(PERSONALISED):
+        yield f"{place}.categories: a price is made without any data of the member (PIPL-24-1)"
+    if tainted:
+        yield f"{place}.forbid_categories: must name {', '.join(sorted(tainted))} (PIPL-24-1)"
+    if not purpose.inputs or set(purpose.inputs) - {"sku", "public_rule", "stock", "campaign"}:
+        yield f"{place}.inputs: sku, public_rule, stock and campaign only; no tag, segment or view (PIPL-24-1)"
+
+
+def _purpose_told(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:
+    if purpose.basis is LawfulBasis.NOT_PERSONAL:
+        return
+    if (purpose.notice is None) == (purpose.notice_exemption is None):
+        yield f"{place}.notice: name a notice, or the exemption from it, one of the two (PIPL-17-1, 18)"
+    if purpose.minors == "guardian" and purpose.child_notice is None:
+        yield f"{place}.child_notice: missing; children need a notice of their own (PIPL-31-2)"
+    for key, name, audience in (("notice", purpose.notice, "adult"), ("child_notice", purpose.child_notice, "child")):
+        if name is None:
+            continue
+        if name not in policy.notices:
+            yield f"{place}.{key}: {name} is not a notice (PIPL-17-1)"
+            continue
+        for notice in policy.notices[name].values():
+            if notice.audience != audience:
+                yield f"{place}.{key}: {name} is not written for this audience (PIPL-31-2)"
+            yield from _told(policy, purpose, notice)
+
+
+def _told(policy: Policy, purpose: Purpose, notice: Notice) -> Iterator[str]:
+    file = _notice_file(notice)
+    told = notice.purposes.get(purpose.name)
+    if told is None:
+        yield f"{file}: purposes.{purpose.name}: missing; the policy says this notice tells of it (PIPL-17-1)"
+        return
+    for category in sorted(set(purpose.categories) - set(told.categories)):
+        yield f"{file}: purposes.{purpose.name}.categories: {category} is used and not told (PIPL-17-1)"
+    for operation in sorted(set(purpose.operations) - set(told.operations)):
+        yield f"{file}: purposes.{purpose.name}.operations: {operation} is done and not told (PIPL-17-1)"
+    if notice.audience == "child" or _sensitive(policy, told.categories):
+        for key, value in (("necessity", told.necessity), ("impact", told.impact)):
+            if not value:
+                yield f"{file}: purposes.{purpose.name}.{key}: missing; sensitive data and children (PIPL-30)"
+
+
+def _notice_file(notice: Notice) -> str:
+    return f"notices/{notice.id}/{notice.language}.yaml"
+
+
+def _notice(policy: Policy, versions: list[Notice]) -> Iterator[str]:
+    if {notice.language for notice in versions} != set(Language):
+        name = versions[0].id if versions else "?"
+        yield f"notices/{name}: one file for each of {', '.join(Language)} is needed"
+    for notice in versions:
+        file = _notice_file(notice)
+        for name, told in notice.purposes.items():
+            if name not in policy.purposes:
+                yield f"{file}: purposes.{name}: no such purpose (PIPL-6-1)"
+            for category in told.categories:
+                if category not in policy.categories:
+                    yield f"{file}: purposes.{name}.categories: {category} is not a category"
+        named = {line.name for line in notice.recipients}
+        for name in notice.purposes:
+            for recipient in policy.purposes[name].recipients if name in policy.purposes else ():
+                if recipient in policy.recipients and policy.recipients[recipient].name not in named:
+                    yield f"{file}: recipients: {recipient} gets data and is not listed (PIPL-23, NDR-21)"
+    for one, other in pairwise(versions):
+        terms = [
+            {name: (told.categories, told.operations) for name, told in notice.purposes.items()}
+            for notice in (one, other)
+        ]
+        if terms[0] != terms[1] or one.audience != other.audience or one.effective_on != other.effective_on:
+            yield f"notices/{one.id}: the languages differ in purposes, categories, operations, audience or date"
+
+
+def _parties(policy: Policy) -> Iterator[str]:
+    for name, role in policy.roles.items():
+        for purpose in role.purposes:
+            if purpose not in policy.purposes:
+                yield f"policy.yaml: roles.{name}.purposes: {purpose} is not a purpose"
+    for name, pipia in policy.pipias.items():
+        if pipia.purpose not in policy.purposes:
+            yield f"policy.yaml: pipias.{name}.purpose: no such purpose"
+        if pipia.review_by <= pipia.approved_on:
+            yield f"policy.yaml: pipias.{name}.review_by: not later than its approval (PIPL-55)"
+
+
+def _source(policy: Policy, source: Source) -> Iterator[str]:
+    file = f"sources/{source.name}.yaml"
+    must, may = TARGETS[source.kind]
+    targets = [column.target for column in source.columns]
+    for target in sorted({t for t in targets if t != "ignore" and targets.count(t) > 1}):
+        yield f"{file}: columns: {target} is the target of two columns"
+    for target in sorted(must - set(targets) - set(source.defaults)):
+        yield f"{file}: columns: none has the target {target}"
+    for target in (*targets, *source.defaults):
+        if target.startswith("field.") and source.kind == "members":
+            yield from _collected(policy, target.removeprefix("field."), file)
+        elif target not in must | may | {"ignore"}:
+            yield f"{file}: columns: {target} is not a target of kind {source.kind}"
+    try:
+        ZoneInfo(source.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield f"{file}: timezone: unknown"
+    if source.make_orders and source.kind != "order_lines":
+        yield f"{file}: make_orders: only for kind order_lines"
+    if source.kind == "consents" and not source.evidence:
+        yield f"{file}: evidence: missing; an imported consent must be provable (PIPL-14-1, 69)"
+    if source.notice is not None and (
+        source.kind != "members"
+        or source.notice not in policy.notices
+        or any(notice.audience != "adult" for notice in policy.notices[source.notice].values())
+    ):
+        yield f"{file}: notice: only for kind members, and a notice for adults"
+
+
+def _collected(policy: Policy, name: str, file: str) -> Iterator[str]:
+    field = policy.fields.get(name)
+    if field is None:
+        yield f"{file}: columns: field.{name} is not a field"
+    elif not any(
+        field.category in purpose.categories
+        and name not in purpose.deny_fields
+        and Operation.COLLECT in purpose.operations
+        for purpose in policy.purposes.values()
+    ):
+        yield f"{file}: columns: no purpose collects field.{name} (PIPL-6-2)"
+
+
+def _view(policy: Policy, view: View) -> Iterator[str]:
+    file = f"views/{view.name}.yaml"
+    purpose = policy.purposes.get(view.purpose)
+    if purpose is None:
+        yield f"{file}: purpose: no such purpose"
+        return
+    if purpose.view_k is None or purpose.view_min_cell is None or purpose.view_risk is None:
+        yield f"{file}: purpose: {view.purpose} publishes no view"
+    else:
+        if view.k < purpose.view_k:
+            yield f"{file}: k: the purpose asks for {purpose.view_k} at least (T37964)"
+        if view.min_cell < purpose.view_min_cell:
+            yield f"{file}: min_cell: the purpose asks for {purpose.view_min_cell} at least"
+        if view.risk_threshold > purpose.view_risk:
+            yield f"{file}: risk_threshold: the purpose allows {purpose.view_risk} at most (T37964)"
+    if 1 / view.k > view.risk_threshold + 1e-12:
+        yield f"{file}: k: 1/k exceeds the risk threshold (T37964)"
+    if len(view.features) > MAX_FEATURES:
+        yield f"{file}: features: {len(view.features)}; {MAX_FEATURES} at most (T37964)"
+    for consumer in view.consumers:
+        if consumer not in policy.roles:
+            yield f"{file}: consumers: {consumer} is not a role"
+    measures = [feature.measure for feature in view.features]
+    for feature in view.features:
+        yield from _feature(policy, purpose, feature, file)
+        if measures.count(feature.measure) > 1:
+            yield f"{file}: features.{feature.name}: its measure is cut twice; two cuts refine each other (T37964)"
+
+
+def _feature(policy: Policy, purpose: Purpose, feature: Feature, file: str) -> Iterator[str]:
+    place = f"{file}: features.{feature.name}"
+    direct = IDENTIFYING | {field.name for field in policy.fields.values() if field.direct_identifier}
+    if feature.name in direct or feature.measure in direct:
+        yield f"{place}: an identifier or token never enters a view (PIPL-4, 73)"
+        return
+    measure = MEASURES.get(feature.measure)
+    if measure is None:
+        yield f"{place}.measure: unknown; one of {', '.join(MEASURES)}"
+        return
+    category = next((c.name for c in policy.categories.values() if measure.fact in c.facts), "")
+    if category not in purpose.categories:
+        yield f"{place}: its data ({category}) are not of purpose {purpose.name} (PIPL-6-2)"
+    if measure.kind == "number":
+        yield from _cuts(feature, place)
+    elif feature.hierarchy is None or feature.edges is not None:
+        yield f"{place}: a category needs a hierarchy, and no edges"
+    elif feature.hierarchy not in policy.hierarchies:
+        yield f"{place}.hierarchy: no such file in hierarchies/"
+    elif feature.missing not in {row[0] for row in policy.hierarchies[feature.hierarchy].rows if row}:
+        yield f"{place}.missing: not a leaf of the hierarchy"
+
+
+def _cuts(feature: Feature, place: str) -> Iterator[str]:
+    if feature.edges is None or feature.hierarchy is not None:
+        yield f"{place}.edges: missing; an exact number never enters a view (T37964)"
+        return
+    if any(low >= high for low, high in pairwise(feature.edges)):
+        yield f"{place}.edges: must ascend"
+    if len(feature.edges) + 1 > MAX_BINS:
+        yield f"{place}.edges: more than {MAX_BINS} bins are exact values in disguise (T37964)"
+    for fine, coarse in pairwise((feature.edges, *feature.coarser)):
+        if not set(coarse) < set(fine) or any(low >= high for low, high in pairwise(coarse)):
+            yield f"{place}.coarser: each level keeps some of the edges of the one before, ascending"
+
+
+def _hierarchy(table: HierarchyTable) -> Iterator[str]:
+    file = f"hierarchies/{table.name}.csv"
+    if not table.source:
+        yield f"{file}: comment: say where the tree comes from (a line that begins with #)"
+    if not table.rows or len(table.rows[0]) < 2:
+        yield f"{file}: rows: leaf;…;* expected"
+        return
+    parents: dict[tuple[int, str], str] = {}
+    for number, row in enumerate(table.rows, 1):
+        if len(row) != len(table.rows[0]) or not all(cell.strip() for cell in row):
+            yield f"{file}: row {number}: not as deep as the first, or an empty cell"
+        elif row[-1] != "*":
+            yield f"{file}: row {number}: the last cell must be *"
+        for level, (node, parent) in enumerate(pairwise(row)):
+            if parents.setdefault((level, node), parent) != parent:
+                yield f"{file}: row {number}: a node of level {level} has two parents"
+    if len({row[0] for row in table.rows if row}) != len(table.rows):
+        yield f"{file}: rows: a leaf is listed twice"
+
+
+def _places(policy: Policy) -> Iterator[str]:
+    file = "lookups/prefecture.csv"
+    codes = [place.code for place in policy.prefectures]
+    if len(set(codes)) != len(codes) or len({place.name for place in policy.prefectures}) != len(codes):
+        yield f"{file}: a code or a name is listed twice"
+    for table, names in (
+        ("city_tier", {place.city_tier for place in policy.prefectures}),
+        ("region", {place.name for place in policy.prefectures}),
+    ):
+        if table in policy.hierarchies and names - {row[0] for row in policy.hierarchies[table].rows}:
+            yield f"{file}: some are not leaves of hierarchies/{table}.csv"
+
+
+def _calendars(policy: Policy) -> Iterator[str]:
+    for year in policy.calendars.values():
+        file = f"calendars/cn-{year.year}.yaml"
+        if any(day.weekday() < 5 for day in year.working_weekends):
+            yield f"{file}: working_weekends: a weekday is not a working weekend"
+        if year.working_weekends & year.holidays:
+            yield f"{file}: working_weekends: a day is both holiday and working day"
+        if any(day.year != year.year for day in year.working_weekends | year.holidays):
+            yield f"{file}: a day of another year"
+
+
+def _tests(policy: Policy) -> Iterator[str]:
+    for case in policy.tests:
+        for code in case.reasons:
+            if code not in REASONS:
+                yield f"tests: {case.name}: {code} is not a registered reason"
+        if bool(case.reasons) != (case.expect == "deny"):
+            yield f"tests: {case.name}: a denial names its reasons, a permit has none"
