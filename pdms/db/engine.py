@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from pdms.errors import Conflict
+
 SqliteEngine = Engine
 
 PRAGMAS = (
@@ -61,14 +63,28 @@ def open_engine(path: Path) -> Engine:
 def checkpoint_and_vacuum(engine: Engine) -> None:
     """Rewrite the file and truncate its WAL, so that bytes deleted before are in neither (design: file-bytes level).
 
-    Waits for other writers up to the busy timeout; must be called outside a transaction.
+    Waits for other users of the file up to the busy timeout; must be called outside a transaction.
+
+    :raises Conflict: another process kept reading, so that the log could not be cut; nothing may be claimed, try again.
     """
     raw = engine.raw_connection()
     try:
         cursor = raw.cursor()
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cursor.close()
+        try:
+            _truncate_log(cursor)
+            cursor.execute("VACUUM")
+            _truncate_log(cursor)
+        except sqlite3.OperationalError:
+            raise Conflict(
+                "database: in use, so that its file could not be rewritten", code="PURGE_INCOMPLETE"
+            ) from None
+        finally:
+            cursor.close()
     finally:
         raw.close()
+
+
+def _truncate_log(cursor: Any) -> None:
+    (busy, *_rest) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise Conflict("database: a reader holds its log", code="PURGE_INCOMPLETE")

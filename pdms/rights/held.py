@@ -20,7 +20,7 @@ from pdms.rights.tables import HeldRecordRow
 from pdms.taxonomy import Scope, new_id
 from pdms.unit_of_work import UnitOfWork
 
-BATCH_LABEL = "rights-ledger"
+BATCH_LABEL = "held-batches"
 
 
 @dataclass(frozen=True, slots=True)

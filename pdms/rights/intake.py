@@ -24,7 +24,7 @@ from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
 CODE_LABEL = "one-time-codes"
-DETAIL_LABEL = "packages"
+DETAIL_LABEL = "request-details"
 CODE_MINUTES = 10
 CODE_TRIES = 5
 

@@ -29,7 +29,7 @@ from pdms.taxonomy import Language, MemberId, Operation, new_id
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
 
-LINK_LABEL = "packages"
+LINK_LABEL = "package-links"
 LINK_DAYS = 7
 
 

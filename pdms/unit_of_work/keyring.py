@@ -4,6 +4,7 @@ A protocol, because the anonymised side imports this package and may not reach t
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pdms.crypto import Signer
@@ -41,8 +42,16 @@ class Keyring(Protocol):
         """Return the key that wraps held records expiring in `month` (YYYY-MM)."""
         ...
 
-    def member_ids(self) -> Iterator[MemberId]:
+    def destroy_held_month(self, month: str) -> None:
+        """Destroy the key of a month that is over; it cannot come back."""
+        ...
+
+    def member_ids(self, *, minted_before: datetime | None = None) -> Iterator[MemberId]:
         """Iterate over all ids that have a key."""
+        ...
+
+    def drop_orphans(self, ids: Sequence[MemberId], *, minted_before: datetime) -> int:
+        """Drop keys whose member never reached the vault; returns how many."""
         ...
 
     def purge(self) -> None:
