@@ -111,6 +111,7 @@ _ALL = (
     ("OUTSIDE_CONTROL_ARM", "PIPL-6-1", "属于对照组。", "Belongs to the control group."),
     ("SUPPRESSION_LIMIT", "T37964", "须隐去的行数超过上限。", "More rows would be left out than allowed."),
     ("BUDGET_SPENT", "T37964", "隐私预算已用尽。", "The privacy budget is spent."),
+    ("SUPPRESSION_LIMIT", "T37964", "须略去的行超过上限。", "The criteria would leave out more rows than allowed."),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(
