@@ -1,4 +1,4 @@
-"""Runs one benchmark of `scripts/benches/` and prints its table; figures are CPU time unless the unit says otherwise."""
+"""Runs one benchmark of `scripts/benches/` and prints its table; figures are CPU time unless the unit says so."""
 
 import argparse
 import importlib.util
