@@ -66,18 +66,19 @@ def _hierarchy(policy: Policy, view: str, feature: Feature) -> Hierarchy:
             coarser=feature.coarser or None,
             open_low=True,
             open_high=True,
-            missing=UNKNOWN if feature.measure in MAY_BE_ABSENT else None,
+            missing=feature.missing if feature.measure in MAY_BE_ABSENT else None,
             style="integer" if whole else "interval",
         )
     if feature.hierarchy is None or feature.hierarchy not in policy.hierarchies:
         raise InvalidInput(f"view {view}: feature {feature.name} is a category without a hierarchy")
     rows = list(policy.hierarchies[feature.hierarchy].rows)
-    if UNKNOWN not in {row[0] for row in rows}:
+    if feature.missing not in {row[0] for row in rows}:
         depth = len(rows[0])
-        rows.append((*[UNKNOWN] * (depth - 1), ROOT) if rows[0][-1] == ROOT else (UNKNOWN,) * depth)
-    return from_rows(feature.name, rows, missing=UNKNOWN)
+        rows.append((*[feature.missing] * (depth - 1), ROOT) if rows[0][-1] == ROOT else (feature.missing,) * depth)
+    return from_rows(feature.name, rows, missing=feature.missing)
 
 
 def leaf_of(hierarchy: Hierarchy) -> tuple[str, str]:
     """Return the leaf labels that stand for an absent value and for one that the hierarchy does not list."""
-    return UNKNOWN, OTHER if OTHER in hierarchy.leaves else UNKNOWN
+    absent = hierarchy.missing or UNKNOWN
+    return absent, OTHER if OTHER in hierarchy.leaves else absent

@@ -174,12 +174,19 @@ def withdraw(uow: AnonUnitOfWork, *, release_id: str, reason: str = "OPERATOR") 
 
 
 def mark_stale(
-    uow: AnonUnitOfWork, *, purpose: str | None = None, view: str | None = None, reason: str = "BASIS_LOST"
+    uow: AnonUnitOfWork,
+    *,
+    purpose: str | None = None,
+    view: str | None = None,
+    release_id: str | None = None,
+    reason: str = "BASIS_LOST",
 ) -> tuple[str, ...]:
-    """Mark the live releases of a purpose or of a view as stale: some of their rows lost their basis."""
-    if purpose is None and view is None:
-        raise InvalidInput("mark_stale: needs a purpose or a view")
-    live = [row for row in _open(uow, view=view, purpose=purpose) if row.state == ReleaseState.LIVE]
+    """Mark live releases as stale, since rows of them lost their basis: those that all given arguments name."""
+    live = [
+        row
+        for row in _open(uow, view=view, purpose=purpose)
+        if row.state == ReleaseState.LIVE and release_id in (None, row.release_id)
+    ]
     return _end(uow, live, ReleaseState.STALE, reason)
 
 

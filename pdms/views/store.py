@@ -5,6 +5,7 @@ id and stand in the order of their labels, so that their order says nothing; wha
 digest.
 """
 
+import fcntl
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,25 @@ def remove_half_written(home: Home, view: str, *, release_id: str) -> bool:
     if found:
         _sync(folder.parent)
     return found
+
+
+@contextmanager
+def publishing(home: Home, view: str) -> Iterator[bool]:
+    """Hold the right to write releases of a view; gives False where another process holds it."""
+    if not NAME.fullmatch(view):
+        raise InvalidInput("release: view must be a view's name")
+    folder = home.releases / view
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
 
 
 def stored(home: Home) -> Iterator[tuple[str, str]]:

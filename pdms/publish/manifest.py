@@ -1,0 +1,162 @@
+"""The manifest of a release: what it is, who was left out and why, what it reached, and a signature over all of it.
+
+Guarantees: the numbers are those measured on the published bytes; the exact document is the officer's, and what
+marketing reads is rounded and leaves out what would undo the rounding; each of the two is signed on its own.
+Wording: rows are de-identified, never anonymous in the law's sense (PIPL-4, 73(3)(4)); their level is 3 at most
+(GB/T 42460).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pdms.crypto import Signer, Verifier
+from pdms.errors import IntegrityBroken
+from pdms.views.rounding import rounded
+
+DOMAIN = b"pdms/release-manifest/v1\n"
+SIGNER = "manifests"
+WORDING = {
+    "en": "de-identified, not anonymous: rows of a release remain personal information",
+    "zh-CN": "去标识化数据，并非匿名化数据：发布的行仍属个人信息",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Risks:
+    """Re-identification probabilities of the published rows, 0 to 1."""
+
+    prosecutor_max: float
+    prosecutor_average: float
+    journalist_max: float
+    journalist_average: float
+    marketer: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class InformationLoss:
+    """What coarsening cost: normalised certainty penalty 0 (nothing) to 1 (all), whole and by feature."""
+
+    ncp: float
+    ncp_by_feature: Mapping[str, float]
+    average_class_size: float
+    discernibility: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCheckpoint:
+    """State of the log when the eligible set was taken: `size` leaves under `root` (hex); `note` is signed."""
+
+    size: int
+    root: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that is said of one release, exactly."""
+
+    release_id: str
+    view: str
+    purpose: str
+    created_at: datetime
+    expires_at: datetime
+    policy_digest: str
+    view_digest: str
+    permit: str
+    checkpoint: ConsentCheckpoint | None
+    """None while the log is empty."""
+    members: int
+    eligible: int
+    eligible_digest: str
+    """Keyed digest of the eligible member ids, hex."""
+    excluded: Mapping[str, int]
+    """Reason code → members left out for it; a member may have several reasons."""
+    features: tuple[Mapping[str, Any], ...]
+    window_days: int
+    uncovered: Mapping[str, int]
+    rows: int
+    suppressed: int
+    suppression_limit: float
+    classes: int
+    k: int
+    """Measured on the published bytes."""
+    k_required: int
+    min_cell: int
+    loss: InformationLoss
+    risks: Risks
+    level: int
+    """GB/T 42460."""
+    algorithm: str
+    data_sha256: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the exact manifest as JSON values, unsigned."""
+        plain = asdict(self)
+        plain["created_at"], plain["expires_at"] = self.created_at.isoformat(), self.expires_at.isoformat()
+        return {"version": 1, "kind": "release-manifest", "wording": WORDING, **plain}
+
+
+def public_manifest(manifest: Manifest) -> dict[str, Any]:
+    """Return what marketing reads: counts rounded, and nothing that gives them back."""
+    document = manifest.document()
+    for name in ("eligible_digest", "permit", "members"):
+        del document[name]
+    cell = manifest.min_cell
+    document["kind"] = "release-manifest-public"
+    document["eligible"] = rounded(manifest.eligible, min_cell=cell)
+    document["suppressed"] = rounded(manifest.suppressed, min_cell=cell)
+    document["excluded"] = {code: rounded(n, min_cell=cell) for code, n in manifest.excluded.items()}
+    document["uncovered"] = {name: rounded(n, min_cell=cell) for name, n in manifest.uncovered.items()}
+    # discernibility counts each suppressed row once for every eligible member; NCP counts suppressed rows whole
+    del document["loss"]["discernibility"]
+    document["loss"]["ncp"] = round(manifest.loss.ncp, 2)
+    document["loss"]["ncp_by_feature"] = {name: round(x, 2) for name, x in manifest.loss.ncp_by_feature.items()}
+    return document
+
+
+def sign_manifest(document: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
+    """Return `document` with its certificate: an Ed25519 signature over everything else in it."""
+    signature = signer.sign(_bytes(document))
+    certificate = {
+        "algorithm": "ed25519",
+        "public_key": signer.public_key.hex(),
+        "signature": signature.hex(),
+    }
+    return {**document, "certificate": certificate}
+
+
+def verify_manifest(document: Mapping[str, Any], public_key: bytes) -> None:
+    """Check the certificate of a manifest, public or exact, against the key that the reader trusts.
+
+    :raises IntegrityBroken: it has none, names another key, or something in it was changed.
+    """
+    try:
+        certificate = document["certificate"]
+        named, signature = bytes.fromhex(certificate["public_key"]), bytes.fromhex(certificate["signature"])
+    except (KeyError, TypeError, ValueError):
+        raise IntegrityBroken("manifest: it has no readable certificate", code="BAD_SIGNATURE") from None
+    if named != public_key:
+        raise IntegrityBroken("manifest: signed by another key", code="BAD_SIGNATURE")
+    Verifier(public_key).verify(_bytes({k: v for k, v in document.items() if k != "certificate"}), signature)
+
+
+def from_document(document: Mapping[str, Any]) -> Manifest:
+    """Read an exact manifest back. :raises IntegrityBroken: it is none."""
+    try:
+        values = {name: document[name] for name in Manifest.__dataclass_fields__}
+        values["created_at"] = datetime.fromisoformat(values["created_at"])
+        values["expires_at"] = datetime.fromisoformat(values["expires_at"])
+        values["features"] = tuple(values["features"])
+        values["loss"], values["risks"] = InformationLoss(**values["loss"]), Risks(**values["risks"])
+        values["checkpoint"] = ConsentCheckpoint(**values["checkpoint"]) if values["checkpoint"] else None
+        return Manifest(**values)
+    except (KeyError, TypeError, ValueError):
+        raise IntegrityBroken("manifest: it is not an exact manifest", code="RELEASE_MANIFEST") from None
+
+
+def _bytes(document: Mapping[str, Any]) -> bytes:
+    return DOMAIN + json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,391 @@
+"""The door out of the boundary: a view of the eligible members, anonymised, judged, written.
+
+In this order, each step a unit of its own where it touches a database:
+1. the gate permits the release; the intent is committed;
+2. the gate gives the eligible set, the vault their pseudonyms, the log its checkpoint;
+3. features are computed and anonymised; the bytes are measured again and judged;
+4. the release folder is written; the outcome is committed, unless a basis was lost since step 2: then from 2 again.
+
+Guarantees: killed anywhere and run again it ends in the same state, with one live release and nothing half-written; a
+refusal is in the log with its reasons. Deliberately not here yet: what two releases of one family say together.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sqlmodel import col, select, update
+
+from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Outcome
+from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
+from pdms.gate import service as gate
+from pdms.policy.definitions import View
+from pdms.publish.manifest import (
+    SIGNER,
+    ConsentCheckpoint,
+    InformationLoss,
+    Manifest,
+    Risks,
+    from_document,
+    public_manifest,
+    sign_manifest,
+)
+from pdms.publish.tables import Publication
+from pdms.taxonomy import Operation, Pseudonym, ReleaseState, Scope, new_id
+from pdms.unit_of_work import UnitFactory, UnitOfWork
+from pdms.vault import service as vault
+from pdms.views import service as views
+from pdms.views.definitions import measure_of, space_of, view_of
+
+if TYPE_CHECKING:
+    from pdms.gate.service import Eligible
+    from pdms.publish.release import Made
+
+ATTEMPTS = 3
+Progress = Callable[[str], None]
+
+
+class PublicationState(StrEnum):
+    """From intent to outcome."""
+
+    INTENT = "intent"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a sweep of publications did: intents given up, and outcomes completed on the anonymised side."""
+
+    abandoned: tuple[str, ...]
+    completed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The eligible set at one moment."""
+
+    eligible: "Eligible"
+    pseudonyms: list[Pseudonym]
+    checkpoint: ConsentCheckpoint | None
+
+
+def publish(units: UnitFactory, *, view: str, progress: Progress | None = None) -> Manifest:
+    """Publish `view` and withdraw its former release; return the exact manifest.
+
+    :param progress: called with the name of each stage as it begins.
+    :raises NotFound: no such view. :raises Conflict: another publication of it runs, or consents change too fast.
+    :raises Denied: not permitted, or refused with reasons (BELOW_MIN_CELL, RISK_TOO_HIGH, SUPPRESSION_LIMIT).
+    """
+    from pdms.views import store
+
+    tell = progress or _silent
+    with units() as uow:
+        uow.require(Scope.COMPLIANCE, Scope.ADMIN)
+        definition, home = view_of(uow.policy, view), uow.home
+        space_of(uow.policy, view)
+    with store.publishing(home, view) as mine:
+        if not mine:
+            raise Conflict("publish: another publication of this view is running", code="PUBLISH_RUNNING")
+        _close(units, view)
+        tell("permit")
+        release_id, permit = _intend(units, definition)
+        try:
+            manifest = _publish(units, definition, release_id, permit, tell)
+        except Denied as error:
+            _end_without(units, release_id, PublicationState.REFUSED, error)
+            raise
+        except Exception:
+            _end_without(units, release_id, PublicationState.ABANDONED, None)
+            raise
+        with units() as uow:
+            views.remove_data(uow)
+        return manifest
+
+
+def manifest(uow: UnitOfWork, *, release_id: str) -> Manifest:
+    """Return the exact manifest of a release, for officers. :raises NotFound: none was published under that id."""
+    return from_document(signed_manifest(uow, release_id=release_id))
+
+
+def signed_manifest(uow: UnitOfWork, *, release_id: str) -> dict[str, object]:
+    """Return the exact manifest of a release as the signed document. :raises NotFound: there is none."""
+    uow.require(Scope.COMPLIANCE, Scope.ADMIN)
+    row = uow.session.get(Publication, release_id)
+    if row is None or row.manifest is None:
+        raise NotFound("release: no manifest of that id")
+    document: dict[str, object] = json.loads(row.manifest)
+    return document
+
+
+def mark_stale_for(uow: UnitOfWork, *, purpose: str | None) -> tuple[str, ...]:
+    """Mark live releases of `purpose` (None: of every purpose) as stale, and publications under way as overtaken.
+
+    Called in the unit that withdraws a consent or erases a member. The mark stands on the identified side too, which
+    commits first: what a crash between the two commits leaves unmarked, `close_open_intents` marks.
+    """
+    concerned = update(Publication).where(
+        col(Publication.state).in_([PublicationState.INTENT, PublicationState.PUBLISHED]),
+        col(Publication.overtaken).is_(False),
+    )
+    if purpose is not None:
+        concerned = concerned.where(col(Publication.purpose) == purpose)
+    uow.session.execute(concerned.values(overtaken=True))
+    return views.mark_stale(uow, purpose=purpose)
+
+
+def close_open_intents(units: UnitFactory) -> Closed:
+    """Close what killed publications left open; one that runs at this moment is left alone."""
+    from pdms.views import store
+
+    with units() as uow:
+        home = uow.home
+        names = sorted(set(uow.session.exec(select(Publication.view))))
+    abandoned: tuple[str, ...] = ()
+    completed: tuple[str, ...] = ()
+    for view in names:
+        with store.publishing(home, view) as mine:
+            if mine:
+                done = _close(units, view)
+                abandoned += done.abandoned
+                completed += done.completed
+    with units() as uow:
+        views.remove_data(uow)
+    return Closed(abandoned=abandoned, completed=completed)
+
+
+def _silent(_stage: str) -> None:
+    return None
+
+
+def _intend(units: UnitFactory, view: View) -> tuple[str, str]:
+    release_id = new_id("rel")
+    with units() as uow:
+        permit = gate.release_permit(uow, view=view.name)
+        uow.session.add(
+            Publication(
+                release_id=release_id,
+                view=view.name,
+                purpose=view.purpose,
+                state=PublicationState.INTENT,
+                started_at=uow.now,
+            )
+        )
+        uow.record(
+            EventKind.RELEASE_INTENT,
+            purpose=view.purpose,
+            outcome=Outcome.INTENDED,
+            refs={"release": release_id, "view": view.name, "permit": permit.id},
+        )
+    return release_id, permit.id
+
+
+def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell: Progress) -> Manifest:
+    from pdms.features import service as features
+    from pdms.publish.release import make
+    from pdms.views import store
+
+    for _ in range(ATTEMPTS):
+        tell("eligible")
+        with units() as uow:
+            taken, now, home, policy = _take(uow, view, release_id), uow.now, uow.home, uow.policy
+        tell("features")
+        computed = features.compute_at(home, policy, view=view, pseudonyms=taken.pseudonyms, now=now)
+        tell("anonymise")
+        made = make(view, computed.frequency, space_of(policy, view.name))
+        tell("write")
+        with units() as uow:
+            found = _manifest(uow, view, release_id, permit, taken, computed.uncovered, made)
+            signer = uow.keys.signer(SIGNER)
+        public = sign_manifest(public_manifest(found), signer)
+        store.write_release(home, view=view.name, release_id=release_id, data=made.data, manifest=public)
+        tell("outcome")
+        if _finish(units, found, sign_manifest(found.document(), signer)):
+            return found
+        store.remove_half_written(home, view.name, release_id=release_id)
+    raise Conflict("publish: consents changed while the view was computed, each time anew", code="PUBLISH_OVERTAKEN")
+
+
+def _take(uow: UnitOfWork, view: View, release_id: str) -> _Taken:
+    row = _row(uow, release_id)
+    row.overtaken = False
+    uow.session.add(row)
+    tables = {measure_of(view.name, feature).fact for feature in view.features}
+    categories = tuple(name for name, category in uow.policy.categories.items() if tables & set(category.facts))
+    eligible = gate.eligible(uow, purpose=view.purpose, operation=Operation.PROFILE, categories=categories)
+    links = vault.pseudonyms_of(uow, eligible.member_ids)
+    newest = audit.checkpoint(uow.session)
+    return _Taken(
+        eligible=eligible,
+        pseudonyms=list(links.values()),
+        checkpoint=None
+        if newest is None
+        else ConsentCheckpoint(size=newest.size, root=newest.root.hex(), note=newest.render()),
+    )
+
+
+def _manifest(
+    uow: UnitOfWork, view: View, release_id: str, permit: str, taken: _Taken, uncovered: dict[str, int], made: "Made"
+) -> Manifest:
+    document = json.dumps(asdict(view), sort_keys=True, ensure_ascii=False, default=str)
+    return Manifest(
+        release_id=release_id,
+        view=view.name,
+        purpose=view.purpose,
+        created_at=uow.now,
+        expires_at=uow.now + timedelta(days=view.expiry_days),
+        policy_digest=uow.policy.digest,
+        view_digest=sha256(document.encode()).hexdigest(),
+        permit=permit,
+        checkpoint=taken.checkpoint,
+        members=taken.eligible.total,
+        eligible=len(taken.pseudonyms),
+        eligible_digest=taken.eligible.digest,
+        excluded=dict(taken.eligible.excluded),
+        features=tuple(
+            {
+                "name": feature.name,
+                "measure": feature.measure,
+                "meaning": measure_of(view.name, feature).meaning,
+                "unit": feature.unit,
+                "edges": list(feature.edges) if feature.edges else None,
+                "hierarchy": feature.hierarchy,
+            }
+            for feature in view.features
+        ),
+        window_days=view.window_days,
+        uncovered=uncovered,
+        rows=made.measured.rows,
+        suppressed=made.suppressed,
+        suppression_limit=view.suppression_limit,
+        classes=made.measured.classes,
+        k=made.measured.k,
+        k_required=view.k,
+        min_cell=view.min_cell,
+        loss=InformationLoss(
+            ncp=made.loss.ncp,
+            ncp_by_feature=dict(zip((f.name for f in view.features), made.loss.ncp_by_attribute, strict=True)),
+            average_class_size=made.loss.average_class_size,
+            discernibility=made.loss.discernibility,
+        ),
+        risks=Risks(
+            prosecutor_max=made.risk.prosecutor_max,
+            prosecutor_average=made.risk.prosecutor_average,
+            journalist_max=made.risk.journalist_max,
+            journalist_average=made.risk.journalist_average,
+            marketer=made.risk.marketer,
+            threshold=view.risk_threshold,
+        ),
+        level=made.level,
+        algorithm=made.algorithm,
+        data_sha256=made.sha256,
+    )
+
+
+def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -> bool:
+    """Commit the outcome, unless the publication was overtaken; tell which."""
+    with units() as uow:
+        row = _row(uow, manifest.release_id)
+        if row.overtaken:
+            return False
+        row.state, row.ended_at = PublicationState.PUBLISHED, uow.now
+        row.manifest = json.dumps(signed, ensure_ascii=False, sort_keys=True)
+        uow.session.add(row)
+        uow.record(
+            EventKind.RELEASE_PUBLISHED,
+            purpose=manifest.purpose,
+            refs={
+                "release": manifest.release_id,
+                "view": manifest.view,
+                "permit": manifest.permit,
+                "data": manifest.data_sha256,
+            },
+            numbers={
+                "eligible": manifest.eligible,
+                "rows": manifest.rows,
+                "suppressed": manifest.suppressed,
+                "classes": manifest.classes,
+                "k": manifest.k,
+                "level": manifest.level,
+            },
+            digest=manifest.eligible_digest,
+        )
+        views.put_live(uow, _info(manifest))
+    return True
+
+
+def _end_without(units: UnitFactory, release_id: str, state: PublicationState, error: Denied | None) -> None:
+    """Commit that a publication gave no release."""
+    from pdms.views import store
+
+    with units() as uow:
+        row = _row(uow, release_id)
+        row.state, row.ended_at = state, uow.now
+        uow.session.add(row)
+        uow.record(
+            EventKind.RELEASE_REFUSED,
+            purpose=row.purpose,
+            outcome=Outcome.FAILED if error is None else Outcome.DENIED,
+            reasons=tuple(dict.fromkeys(r.code for r in error.reasons)) if error is not None else ("ABANDONED",),
+            refs={"release": release_id, "view": row.view},
+        )
+        store.remove_half_written(uow.home, row.view, release_id=release_id)
+
+
+def _close(units: UnitFactory, view: str) -> Closed:
+    """Close the open intents of one view, and complete its newest publication. Call with the view held."""
+    with units() as uow:
+        rows = uow.session.exec(
+            select(Publication).where(col(Publication.view) == view).order_by(col(Publication.started_at).desc())
+        ).all()
+        open_ = [row.release_id for row in rows if row.state == PublicationState.INTENT]
+        newest = next((row for row in rows if row.state == PublicationState.PUBLISHED), None)
+        completed: tuple[str, ...] = ()
+        # the identified side commits first: its outcome may stand while the anonymised side never heard of it
+        if (
+            newest is not None
+            and newest.manifest is not None
+            and views.known(uow, release_id=newest.release_id) is None
+        ):
+            views.put_live(uow, _info(from_document(json.loads(newest.manifest))))
+            uow.record(
+                EventKind.SWEEP_CLOSED, purpose=newest.purpose, refs={"release": newest.release_id, "view": view}
+            )
+            completed = (newest.release_id,)
+        if newest is not None and newest.overtaken:
+            views.mark_stale(uow, release_id=newest.release_id)
+    for release_id in open_:
+        _end_without(units, release_id, PublicationState.ABANDONED, None)
+    return Closed(abandoned=tuple(open_), completed=completed)
+
+
+def _row(uow: UnitOfWork, release_id: str) -> Publication:
+    row = uow.session.get(Publication, release_id)
+    if row is None:
+        raise IntegrityBroken("publish: the publication's own row is gone", code="PUBLICATION_ROW")
+    return row
+
+
+def _info(manifest: Manifest) -> views.ReleaseInfo:
+    return views.ReleaseInfo(
+        release_id=manifest.release_id,
+        view=manifest.view,
+        purpose=manifest.purpose,
+        state=ReleaseState.LIVE,
+        rows=manifest.rows,
+        classes=manifest.classes,
+        k=manifest.k,
+        policy_digest=manifest.policy_digest,
+        data_sha256=manifest.data_sha256,
+        created_at=manifest.created_at,
+        expires_at=manifest.expires_at,
+        ended_at=None,
+        reason="",
+    )
