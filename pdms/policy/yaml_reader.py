@@ -6,6 +6,7 @@ be a member's own data).
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
+            name = self.construct_object(key, deep=True)
             if not isinstance(name, str | int) or name in seen:
                 raise yaml.constructor.ConstructorError(None, None, "a key is given twice", key.start_mark)
             seen.add(name)
