@@ -388,3 +388,22 @@ def find(text: str, held: Needs) -> list[Span]:
     if Needs.LATIN in held:
         found.extend(_latin(text))
     return found
+
+
+def is_whole_name(text: str) -> bool:
+    """Whether the whole of a short folded text is a Chinese person's name."""
+    if not 2 <= len(text) <= 24:
+        return False
+    if "·" in text:
+        return all(re.fullmatch(rf"[{_H}]{{1,10}}", part) for part in text.split("·"))
+    surname = _surname(text, 0)
+    if surname and 1 <= len(text) - surname <= 2:
+        known = text[:2] not in lexicon.NOT_NAMES and text not in lexicon.BRANDS
+        return known and all(_weight(char) >= 0 for char in text[surname:])
+    return bool(_PAIRED.fullmatch(text)) or (len(text) >= 3 and _transliterated(text, 0) == len(text))
+
+
+def is_pinyin_name(first: str, second: str) -> bool:
+    """Whether two lower-case words are a Chinese surname and given name in pinyin, in either order."""
+    one = first in lexicon.PINYIN_SURNAMES and _SYLLABLE.fullmatch(second)
+    return bool(one or (second in lexicon.PINYIN_SURNAMES and _SYLLABLE.fullmatch(first)))
