@@ -6,14 +6,14 @@ Wording: rows are de-identified, never anonymous in the law's sense (PIPL-4, 73(
 (GB/T 42460).
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pdms.crypto import Signer, Verifier
 from pdms.errors import IntegrityBroken
+from pdms.policy.canonical import plain, text_of
 from pdms.views.rounding import rounded
 
 DOMAIN = b"pdms/release-manifest/v1\n"
@@ -95,9 +95,8 @@ class Manifest:
 
     def document(self) -> dict[str, Any]:
         """Return the exact manifest as JSON values, unsigned."""
-        plain = asdict(self)
-        plain["created_at"], plain["expires_at"] = self.created_at.isoformat(), self.expires_at.isoformat()
-        return {"version": 1, "kind": "release-manifest", "wording": WORDING, **plain}
+        document: dict[str, Any] = plain(self)
+        return {"version": 1, "kind": "release-manifest", "wording": dict(WORDING), **document}
 
 
 def public_manifest(manifest: Manifest) -> dict[str, Any]:
@@ -159,4 +158,4 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
 
 
 def _bytes(document: Mapping[str, Any]) -> bytes:
-    return DOMAIN + json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return DOMAIN + text_of(document).encode()

@@ -12,10 +12,9 @@ refusal is in the log with its reasons. Deliberately not here yet: what two rele
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqlmodel import col, select, update
@@ -25,6 +24,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
 from pdms.gate import service as gate
+from pdms.policy.canonical import digest_of
 from pdms.policy.definitions import View
 from pdms.publish.manifest import (
     SIGNER,
@@ -234,7 +234,6 @@ def _take(uow: UnitOfWork, view: View, release_id: str) -> _Taken:
 def _manifest(
     uow: UnitOfWork, view: View, release_id: str, permit: str, taken: _Taken, uncovered: dict[str, int], made: "Made"
 ) -> Manifest:
-    document = json.dumps(asdict(view), sort_keys=True, ensure_ascii=False, default=str)
     return Manifest(
         release_id=release_id,
         view=view.name,
@@ -242,7 +241,7 @@ def _manifest(
         created_at=uow.now,
         expires_at=uow.now + timedelta(days=view.expiry_days),
         policy_digest=uow.policy.digest,
-        view_digest=sha256(document.encode()).hexdigest(),
+        view_digest=digest_of(view),
         permit=permit,
         checkpoint=taken.checkpoint,
         members=taken.eligible.total,

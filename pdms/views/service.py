@@ -64,11 +64,13 @@ class ReleaseRows:
         """Return the labels of each equivalence class, and int64 [classes] members."""
         import numpy as np
 
+        import pyarrow as pa
+
         names = self.table.column_names
-        grouped = (
-            self.table.group_by(names).aggregate([([], "count_all")]).sort_by([(name, "ascending") for name in names])
-        )
-        return {name: grouped[name].to_pylist() for name in names}, np.asarray(grouped["count_all"], dtype=np.int64)
+        grouped = self.table.group_by(names).aggregate([([], "count_all")])
+        plain = pa.table([grouped[name].cast(pa.string()) for name in names], names=names)
+        ordered = plain.append_column("rows", grouped["count_all"]).sort_by([(name, "ascending") for name in names])
+        return {name: ordered[name].to_pylist() for name in names}, np.asarray(ordered["rows"], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
