@@ -50,7 +50,7 @@ def _cut_plain(
     while pending > 0:
         pending -= 1
         begin, end = begins[pending], ends[pending]
-        best, best_attribute, best_level, best_node = -1.0, -1, -1, np.int64(-1)
+        best, best_attribute, best_level, best_node = -1.0, -1, -1, -1
         if end - begin > limit:
             total = 0.0
             for i in range(begin, end):
@@ -66,16 +66,16 @@ def _cut_plain(
                 while node[offset[a, top] + low] != node[offset[a, top] + high]:
                     top += 1
                 at = offset[a, top - 1]
-                one, other = np.int64(node[at + low]), np.int64(node[at + high])
+                one, other = int(node[at + low]), int(node[at + high])
                 for child in range(one, other + 1):
                     weight[child], held[child] = 0.0, 0
                     first[child], last[child] = 1 << 40, -1
                 for i in range(begin, end):
                     code = np.int64(codes[order[i], a])
-                    child = np.int64(node[at + code])
-                    weight[child] += counts[order[i]]
-                    held[child] += 1
-                    first[child], last[child] = min(first[child], code), max(last[child], code)
+                    here = node[at + code]
+                    weight[here] += counts[order[i]]
+                    held[here] += 1
+                    first[here], last[here] = min(first[here], code), max(last[here], code)
                 whole = loss[offset[a, top] + low]
                 left, left_held, left_last = 0.0, 0, np.int64(-1)
                 for child in range(one, other):

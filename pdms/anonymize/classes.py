@@ -69,3 +69,23 @@ def tighten(table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: N
     first = by_label[fresh]
     sizes = np.bincount(class_of[kept], weights=table.counts[kept], minlength=len(first)).astype(np.int64)
     return Classes(class_of, levels[first], nodes[first], sizes, suppressed)
+
+
+def silence(classes: Classes, hierarchies: Sequence[Hierarchy]) -> Classes:
+    """Return the classes without the one that bears the root in every attribute: its members count as suppressed."""
+    root = np.array([hierarchy.height - 1 for hierarchy in hierarchies])
+    silent = np.flatnonzero(np.all(classes.levels == root, axis=1))
+    if len(silent) == 0:
+        return classes
+    number = int(silent[0])
+    class_of = classes.class_of.copy()
+    class_of[class_of == number] = SUPPRESSED
+    class_of[class_of > number] -= 1
+    kept = np.arange(len(classes.sizes)) != number
+    return Classes(
+        class_of=class_of,
+        levels=classes.levels[kept],
+        nodes=classes.nodes[kept],
+        sizes=classes.sizes[kept],
+        suppressed=classes.suppressed + int(classes.sizes[number]),
+    )

@@ -120,6 +120,11 @@ class Criteria:
         """Whether a sensitive histogram is needed to judge a class."""
         return self.diversity is not None or self.closeness is not None
 
+    @property
+    def needs_histogram(self) -> bool:
+        """Whether more than a class's size must be known to judge it."""
+        return self.needs_sensitive or self.presence is not None
+
 
 def diverse(histogram: NDArray[np.int64], criterion: Diversity) -> bool:
     """Tell whether a class with this sensitive histogram (int64 [values]) is l-diverse."""

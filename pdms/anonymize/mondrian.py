@@ -22,19 +22,31 @@ def divide(
     arrays: Arrays,
     *,
     rules: Rules,
+    spread: float = 0.0,
     group_of: Ints,
     groups: int,
 ) -> int:
     """Divide the tuples `chosen`, writing group numbers from `groups` on into `group_of`; return the next free one.
 
-    `histograms`: int64 [tuples, sensitive values], or [tuples, 1] of counts where only the size matters.
-    `whole`: float64 [sensitive values], shares of the whole table. A set that does not satisfy the criteria as a whole is left as it is.
+    `histograms` and `whole`: see `sensitive.histograms_of`, `sensitive.shares_of`. `spread`: how much a cut is shunned
+    that separates sensitive values (0 = not at all); it keeps later cuts possible under t-closeness. A set that does
+    not satisfy the criteria as a whole is left as it is.
     """
     if len(chosen) == 0:
         return groups
     return int(
         _divide(
-            chosen.copy(), codes, histograms, whole, arrays.node, arrays.offset, arrays.loss, rules, group_of, groups
+            chosen.copy(),
+            codes,
+            histograms,
+            whole,
+            arrays.node,
+            arrays.offset,
+            arrays.loss,
+            rules,
+            spread,
+            group_of,
+            groups,
         )
     )
 
@@ -48,17 +60,19 @@ def _divide_plain(
     offset: Ints,
     loss: NDArray[np.float64],
     rules: Rules,
+    spread: float,
     group_of: Ints,
     groups: int,
 ) -> int:
-    tuples, attributes, values = order.shape[0], codes.shape[1], histograms.shape[1]
+    tuples, attributes, columns = order.shape[0], codes.shape[1], histograms.shape[1]
+    values = columns - 1  # the last column counts people outside the table
     spare = np.empty(tuples, np.int64)
     width = 2
     for i in range(node.shape[0]):
         width = max(width, node[i] + 2)
-    held = np.zeros((width, values), np.int64)
+    held = np.zeros((width, columns), np.int64)
     first, last, size = np.empty(width, np.int64), np.empty(width, np.int64), np.zeros(width, np.int64)
-    total, left, right = np.zeros(values, np.int64), np.zeros(values, np.int64), np.zeros(values, np.int64)
+    total, left, right = np.zeros(columns, np.int64), np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     begins, ends = np.empty(tuples + 2, np.int64), np.empty(tuples + 2, np.int64)
     begins[0], ends[0] = 0, tuples
     pending = 1
@@ -66,10 +80,12 @@ def _divide_plain(
         pending -= 1
         begin, end = begins[pending], ends[pending]
         total[:] = 0
+        members = 0
         for i in range(begin, end):
-            for s in range(values):
+            for s in range(columns):
                 total[s] += histograms[order[i], s]
-        members = total.sum()
+        for s in range(values):
+            members += total[s]
         best, best_attribute, best_level, best_node, alone = -1.0, -1, -1, -1, False
         for a in range(attributes):
             low, high = codes[order[begin], a], codes[order[begin], a]
@@ -84,14 +100,15 @@ def _divide_plain(
             one, other = node[at + low], node[at + high]
             for child in range(one, other + 1):
                 size[child], first[child], last[child] = 0, 1 << 40, -1
-                for s in range(values):
+                for s in range(columns):
                     held[child, s] = 0
             for i in range(begin, end):
                 code = codes[order[i], a]
                 child = node[at + code]
                 first[child], last[child] = min(first[child], code), max(last[child], code)
-                for s in range(values):
+                for s in range(columns):
                     held[child, s] += histograms[order[i], s]
+                for s in range(values):
                     size[child] += histograms[order[i], s]
             price = loss[offset[a, top] + low]
             # way 0: the children up to one of them against the rest; way 1: one child against the rest
@@ -104,12 +121,12 @@ def _divide_plain(
                     if way == 1:
                         left[:] = 0
                         left_size = 0
-                    for s in range(values):
+                    for s in range(columns):
                         left[s] += held[child, s]
                     left_size += size[child]
                     if left_size == members:
                         continue
-                    for s in range(values):
+                    for s in range(columns):
                         right[s] = total[s] - left[s]
                     if not holds(left, whole, rules) or not holds(right, whole, rules):
                         continue
@@ -130,6 +147,11 @@ def _divide_plain(
                         cost += part * loss[offset[a, level] + from_leaf]
                     evenness = 4 * left_size * (members - left_size) / (members * members)
                     gain = members * price - cost + 1e-6 * members * price * evenness
+                    if spread > 0:
+                        gap = np.float64(0.0)
+                        for s in range(values):
+                            gap += abs(left[s] / left_size - right[s] / (members - left_size))
+                        gain *= (1 - gap / 2) ** spread
                     if gain > best + 1e-9:
                         best, best_attribute, best_level, best_node, alone = gain, a, top - 1, child, way == 1
         if best_attribute < 0:

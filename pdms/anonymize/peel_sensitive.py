@@ -16,44 +16,45 @@ from pdms.anonymize.blocks import cut
 from pdms.anonymize.compiled import compiled
 from pdms.anonymize.mondrian import divide
 from pdms.anonymize.peel import LATTICE_LIMIT, STEPS, ascending
-from pdms.anonymize.sensitive import Rules, holds
+from pdms.anonymize.sensitive import Histograms, Rules, holds, shares_of
 
 Ints = NDArray[np.int64]
 
 
 def peel_sensitive(
     codes: NDArray[np.int32],
-    histograms: Ints,
+    histograms: Histograms,
     arrays: Arrays,
     *,
     rules: Rules,
     limit: int,
-    invariant: bool,
+    invariant: bool = True,
+    steps: int = STEPS,
     ceiling: float = 1.0,
+    spread: float = 0.0,
 ) -> Ints:
     """Return a group number for each tuple (int64 [tuples]), -1 where it found no group.
 
-    `histograms`: int64 [tuples, sensitive values]; `rules` as made by `sensitive.rules_of`; `limit`: most tuples of a
-    block; `invariant`: whether the remainder rule is on; `ceiling`: greatest mean loss of a cell at which the lattice
-    is still used, what remains above it being divided by constrained Mondrian.
+    `histograms`, `rules`: see `sensitive`; `limit`: most tuples of a block; `invariant`: whether the remainder rule is
+    on; `steps`: in how many steps the ceiling rises; `ceiling`: greatest mean loss of a cell at which the lattice is
+    still used, what remains above it being divided by constrained Mondrian with `spread`.
     """
     group_of = np.full(len(codes), -1, dtype=np.int64)
     if len(codes) == 0:
         return group_of
-    counts = histograms.sum(axis=1)
+    counts = histograms[:, :-1].sum(axis=1)
     order, starts = cut(codes, counts, arrays, limit=limit, balance=True)
     total = histograms.sum(axis=0)
-    whole = total / total.sum()
-    remainder = total.copy()
+    whole, remainder = shares_of(histograms), total.copy()
     shared = (codes, histograms, whole, arrays.node, arrays.offset, arrays.loss, arrays.height)
-    options = (rules, invariant, ceiling * len(arrays.height), len(arrays.height) / STEPS, LATTICE_LIMIT)
+    options = (rules, invariant, ceiling * len(arrays.height), len(arrays.height) / steps, LATTICE_LIMIT)
     groups = _peel(order, starts, *shared, arrays.packed, arrays.masks, *options, remainder, group_of, 0)
     left_over = np.flatnonzero(group_of < 0)
     if len(starts) > 2 and len(left_over) > 0:
         ends = np.array([0, len(left_over)])
         groups = _peel(left_over, ends, *shared, arrays.packed, arrays.masks, *options, remainder, group_of, groups)
         left_over = np.flatnonzero(group_of < 0)
-    divide(left_over, codes, histograms, whole, arrays, rules=rules, group_of=group_of, groups=groups)
+    divide(left_over, codes, histograms, whole, arrays, rules=rules, spread=spread, group_of=group_of, groups=groups)
     return group_of
 
 
@@ -61,7 +62,7 @@ def _peel_plain(
     order: Ints,
     starts: Ints,
     codes: NDArray[np.int32],
-    histograms: Ints,
+    histograms: Histograms,
     whole: NDArray[np.float64],
     node: NDArray[np.int32],
     offset: Ints,
@@ -79,7 +80,7 @@ def _peel_plain(
     groups: int,
 ) -> int:
     attributes, tallest = offset.shape
-    words, values = packed.shape[0], histograms.shape[1]
+    words, columns = packed.shape[0], histograms.shape[1]
     largest, widest = 1, 1
     for block in range(len(starts) - 1):
         largest = max(largest, starts[block + 1] - starts[block])
@@ -91,7 +92,7 @@ def _peel_plain(
         shift -= 1
     keys, stamps = np.empty(slots, np.int64), np.zeros(slots, np.int64)
     state, price = np.empty(slots, np.int64), np.empty(slots)
-    sums, rest_of = np.empty((slots, values), np.int64), np.empty(values, np.int64)
+    sums, rest_of = np.empty((slots, columns), np.int64), np.empty(columns, np.int64)
     stamp = 0
     member, slot = np.empty(largest, np.int64), np.empty(largest, np.int64)
     path, mask = np.empty((words, largest), np.int64), np.empty(words, np.int64)
@@ -178,9 +179,9 @@ def _peel_plain(
                         at = (at + 1) & (slots - 1)
                     if stamps[at] != stamp:
                         stamps[at], keys[at], state[at] = stamp, key, -2
-                        for s in range(values):
+                        for s in range(columns):
                             sums[at, s] = 0
-                    for s in range(values):
+                    for s in range(columns):
                         sums[at, s] += histograms[member[i], s]
                     slot[i] = at
                 cheapest, stay = np.inf, 0
@@ -196,8 +197,9 @@ def _peel_plain(
                                 cheapest = min(cheapest, price[at])
                             else:
                                 left = 0
-                                for s in range(values):
+                                for s in range(columns):
                                     rest_of[s] = remainder[s] - sums[at, s]
+                                for s in range(columns - 1):
                                     left += rest_of[s]
                                 if not invariant or left == 0 or holds(rest_of, whole, rules):
                                     remainder[:] = rest_of

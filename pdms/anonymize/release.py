@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pdms.anonymize.arrays import flatten
-from pdms.anonymize.classes import Classes, tighten
+from pdms.anonymize.absorb import absorb
+from pdms.anonymize.arrays import weights_of
+from pdms.anonymize.classes import Classes, silence, tighten
 from pdms.anonymize.criteria import Criteria, satisfied
 from pdms.anonymize.frequency import FrequencyTable
 from pdms.anonymize.hierarchies import Hierarchy
@@ -73,30 +74,32 @@ def anonymize(
     `hierarchies`: one for each attribute of the table, in its order; `weights`: how much each attribute's precision
     matters (default alike); `suppression_limit`: greatest share of members that may be left out, 0 to 1. An empty table
     gives no classes. Raises InvalidInput for what does not fit together, Conflict (code SUPPRESSION_LIMIT) if more
-    members would have to be left out; a table with fewer members than k can only be left out as a whole.
+    members would have to be left out. A member of whom nothing would be said counts as left out; a table with fewer
+    members than k can only be left out as a whole.
     """
     _check(table, hierarchies, criteria, suppression_limit)
-    arrays = flatten(hierarchies, table.codes, weights=weights)
-    from pdms.anonymize.peel import peel  # numba loads with it
+    from pdms.anonymize.variants import groupings  # numba loads with it
 
-    codes = np.ascontiguousarray(table.codes)
-    importance = None if weights is None else list(weights)
+    scale = weights_of(weights, len(hierarchies))
+    allowed = int(suppression_limit * table.rows + 1e-9)
     best: tuple[tuple[bool, float], str, Classes, Loss] | None = None
-    for limit, balance in _variants(len(codes)):
-        group_of = peel(codes, table.counts, arrays, least=criteria.smallest_class, limit=limit, balance=balance)
-        classes = tighten(table, hierarchies, group_of)
+    for variant, group_of in groupings(table, hierarchies, criteria, weights=weights):
+        classes = silence(tighten(table, hierarchies, group_of), hierarchies)
+        if classes.suppressed and not criteria.needs_histogram:
+            taken = absorb(table, hierarchies, classes.class_of, scale=scale, allowed=allowed)
+            classes = silence(tighten(table, hierarchies, taken), hierarchies)
         loss = measure_loss(
             hierarchies,
-            codes,
+            table.codes,
             levels=classes.levels,
             nodes=classes.nodes,
             sizes=classes.sizes,
             suppressed=classes.suppressed,
         )
-        cost = float(np.average(loss.ncp_by_attribute, weights=importance))
-        rank = (loss.suppressed_share > suppression_limit, cost)
+        cost = float(np.average(loss.ncp_by_attribute, weights=scale))
+        rank = (classes.suppressed > allowed, cost)
         if best is None or rank < best[0]:
-            best = (rank, f"peel {limit}{' balanced' if balance else ''}", classes, loss)
+            best = (rank, variant, classes, loss)
     assert best is not None  # noqa: S101 - there is always one variant
     (exceeded, _), variant, classes, loss = best
     if exceeded:
@@ -114,13 +117,6 @@ def anonymize(
         risk=measure_risk(classes.sizes, population=_sum_by_class(table.population, classes)),
         variant=variant,
     )
-
-
-def _variants(tuples: int) -> list[tuple[int, bool]]:
-    """Return the block shapes to try: greater blocks lose less, at a cost that grows with the block."""
-    if tuples <= 20_000:
-        return [(max(tuples, 1), True)]
-    return [(8000, True)]
 
 
 def _check(
@@ -152,7 +148,7 @@ def _judge(table: FrequencyTable, criteria: Criteria, classes: Classes) -> None:
     """Raise IntegrityBroken unless every class satisfies the criteria: a mistake of ours must not leave the house."""
     if len(classes.sizes) and int(classes.sizes.min()) < criteria.smallest_class:
         raise IntegrityBroken("anonymize: a class holds fewer members than the criteria ask for")
-    if not criteria.needs_sensitive and criteria.presence is None:
+    if not criteria.needs_histogram:
         return
     histograms = _sum_by_class(table.sensitive, classes)
     population = _sum_by_class(table.population, classes)

@@ -1,4 +1,8 @@
-"""Compiled judgement of a class by its sensitive histogram, the same criteria as `criteria` judges in plain numpy."""
+"""Compiled judgement of a class by its histogram, the same criteria as `criteria` judges in plain numpy.
+
+A histogram here is int64 [values + 1]: how many members hold each sensitive value, then how many people of the wider
+population are not in the table. Without a sensitive attribute there is one value, without a population nobody else.
+"""
 
 import math
 
@@ -7,26 +11,45 @@ from numpy.typing import NDArray
 
 from pdms.anonymize.compiled import compiled
 from pdms.anonymize.criteria import Criteria, Distance, DiversityKind
+from pdms.anonymize.frequency import FrequencyTable
 
 Rules = NDArray[np.float64]
+Histograms = NDArray[np.int64]
 
 _KINDS = {DiversityKind.DISTINCT: 1.0, DiversityKind.ENTROPY: 2.0, DiversityKind.RECURSIVE: 3.0}
 
 
 def rules_of(criteria: Criteria) -> Rules:
-    """Return criteria as float64 [6]: least size, diversity kind (0 = none), l or ln(l), c, distance kind, t."""
+    """Return criteria as float64 [8].
+
+    Least size; diversity kind (0 = none), l or ln(l), c; distance kind (0 = none), t; least and greatest presence.
+    """
     kind = bound = c = distance = t = 0.0
     if criteria.diversity is not None:
         kind, c = _KINDS[criteria.diversity.kind], criteria.diversity.c
         bound = math.log(criteria.diversity.l) if kind == 2.0 else criteria.diversity.l
     if criteria.closeness is not None:
         distance, t = (1.0 if criteria.closeness.distance == Distance.EQUAL else 2.0), criteria.closeness.t
-    return np.array([float(criteria.smallest_class), kind, bound, c, distance, t])
+    low, high = (0.0, 1.0) if criteria.presence is None else (criteria.presence.low, criteria.presence.high)
+    return np.array([float(criteria.smallest_class), kind, bound, c, distance, t, low, high])
+
+
+def histograms_of(table: FrequencyTable) -> Histograms:
+    """Return int64 [tuples, values + 1], the histogram of each tuple."""
+    members = table.counts[:, None] if table.sensitive is None else table.sensitive
+    others = np.zeros_like(table.counts) if table.population is None else table.population - table.counts
+    return np.concatenate([members, others[:, None]], axis=1)
+
+
+def shares_of(histograms: Histograms) -> Rules:
+    """Return float64 [values]: the sensitive distribution of the whole table."""
+    total = histograms[:, :-1].sum(axis=0)
+    return np.asarray(total / max(int(total.sum()), 1), dtype=np.float64)
 
 
 def _holds_plain(histogram: NDArray[np.int64], whole: NDArray[np.float64], rules: Rules) -> bool:
     """Tell whether a class with this histogram holds; `whole` are the shares of the whole table."""
-    values = histogram.shape[0]
+    values = histogram.shape[0] - 1
     size, distinct, most = 0, 0, 0
     for v in range(values):
         size += histogram[v]
@@ -35,6 +58,9 @@ def _holds_plain(histogram: NDArray[np.int64], whole: NDArray[np.float64], rules
         if histogram[v] > most:
             most = histogram[v]
     if size < rules[0] or size == 0:
+        return False
+    people = size + histogram[values]
+    if size < rules[6] * people or size > rules[7] * people:
         return False
     if rules[1] == 1.0 and distinct < rules[2]:
         return False
