@@ -63,7 +63,6 @@ class ReleaseRows:
     def classes(self) -> "tuple[dict[str, list[str]], NDArray[np.int64]]":
         """Return the labels of each equivalence class, and int64 [classes] members."""
         import numpy as np
-
         import pyarrow as pa
 
         names = self.table.column_names
