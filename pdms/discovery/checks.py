@@ -106,6 +106,14 @@ def is_bank_card(digits: str) -> bool:
     return is_card_shape(digits) and luhn(digits) and len(set(digits)) > 2
 
 
+def is_iban(code: str) -> bool:
+    """ISO 13616: country, two check digits modulo 97."""
+    if not 15 <= len(code) <= 34 or not code.isascii() or not code.isalnum():
+        return False
+    turned = (code[4:] + code[:4]).upper()
+    return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
+
+
 def is_imei(digits: str) -> bool:
     """15 digits, the Luhn digit, and a reporting body that allocates (3GPP TS 23.003; 35, 86, 01, 99, 98)."""
     return len(digits) == 15 and digits[:2] in {"35", "86", "01", "99", "98"} and luhn(digits) and len(set(digits)) > 2

@@ -35,6 +35,7 @@ _QUOTED = {
     "﹕": ":",
     "∶": ":",
 }
+_BARRED = dict(zip("øØłŁđĐðÐþÞßæÆœŒıħ", "oOlLdDdDtTsaAoOih", strict=True))
 _DOTS = dict.fromkeys("•‧∙⋅・･", "·")
 
 
@@ -53,10 +54,12 @@ def _table() -> dict[int, str]:
             plain = unicodedata.normalize("NFKC", char)
             if len(plain) == 1 and plain.isascii():
                 table[code] = plain
+        elif kind in {"Ll", "Lu"} and code < 0x1F00 and (base := unicodedata.normalize("NFD", char)[0]).isascii():
+            table[code] = base  # é → e: names and addresses are written with and without their accents
         elif 0xD800 <= code <= 0xDFFF:
             table[code] = "?"
     table.update(dict.fromkeys(map(ord, _DASHES), "-"))
-    table.update({ord(char): plain for char, plain in (_QUOTED | _DOTS).items()})
+    table.update({ord(char): plain for char, plain in (_QUOTED | _DOTS | _BARRED).items()})
     table.update(dict.fromkeys(map(ord, _INVISIBLE), ""))
     return table
 

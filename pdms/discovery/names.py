@@ -74,7 +74,9 @@ def han_name(text: str, place: int, *, least: int, closed: bool = False) -> tupl
     return best
 
 
-_TITLE = r"(?:先生|女士|小姐|太太|师傅|老师|经理|主任|医生|大夫|阿姨|叔叔|同学|总|哥|姐|老板|教练|律师|店长|客服)"
+_TITLE = (
+    r"(?:先生|女士|小姐|太太|师傅|老师|经理|主任|医生|大夫|阿姨|叔叔|同学|总(?![一-鿿])|哥|姐|老板|教练|律师|店长|客服)"
+)
 _LINK = r"(?:[ :\"']|姓名|名字|真实|是|为|叫做?|写成?的?|写错|填成?的?|改成|改为|换成|换为|变更为|登记|应该|成了?|一下|错了?|请|,){0,5}"
 
 _LABELLED = re.compile(
@@ -82,13 +84,18 @@ _LABELLED = re.compile(
     rf"签收人|监护人|紧急联系人|户主|机主|车主|购买人|下单人|订购人|会员名|客户名|实名人|抬头(?:写|是|:|开)?个?人?){_LINK}"
 )
 _INTRODUCED = re.compile(
-    rf"(?:我是|我叫|我名字|名叫|叫做|本人|我姓名|他叫|她叫|他是|她是|我的名字|在下|改成|换成|改为|写成|转给|交给|寄给|送给|发给|送到|帮我查|查一下|查下|查询|查|"
-    rf"谢谢|感谢|多谢|辛苦|辛苦了|表扬|投诉|点赞|夸夸|找|联系|告诉|通知|麻烦|请|让|由|给|替|和|跟|与|"
-    rf"老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|小孩|宝宝|妈妈|爸爸|妈|爸|母亲|父亲|公公|婆婆|岳父|岳母|爷爷|奶奶|外公|外婆|舅舅|朋友|同事|同学|室友|闺蜜|弟弟|哥哥|姐姐|妹妹|"
-    rf"弟|哥|姐|妹|表弟|表哥|表姐|表妹|侄子|侄女|外甥|邻居|对象|男友|女友|男朋友|女朋友|老师|老板|学生|"
-    rf"客服|店员|导购|营业员|骑手|快递员|快递小哥|外卖员|配送员|送货员|师傅|安装工|主播|顾问|经理|店长|主管|专员|销售|工程师|管家|教练|设计师|美容师|发型师|医生|大夫|护士|律师|小哥|"
-    rf"叫|是|买家|卖家|顾客|客户|会员|用户|用户名|昵称|昨天|今天|刚才|上次|当时){_LINK}(?:小哥|师傅|同事)?"
+    rf"(?:我是|我叫|我名字|名叫|叫做|本人|我姓名|他叫|她叫|我的名字|在下|改成|换成|改为|写成|转给|交给|寄给|送给|发给|"
+    rf"帮我查|查一下|查下|查询|谢谢|感谢|多谢|辛苦|辛苦了|表扬|投诉|点赞|夸夸|联系|告诉|通知|"
+    rf"老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|小孩|宝宝|妈妈|爸爸|我妈|我爸|母亲|父亲|公公|婆婆|岳父|岳母|爷爷|奶奶|外公|外婆|"
+    rf"舅舅|朋友|同事|同学|室友|闺蜜|弟弟|哥哥|姐姐|妹妹|我弟|我哥|我姐|我妹|表弟|表哥|表姐|表妹|侄子|侄女|外甥|邻居|对象|男友|女友|"
+    rf"男朋友|女朋友|老师|老板|学生|客服|店员|导购|营业员|骑手|快递员|快递小哥|外卖员|配送员|送货员|师傅|安装工|主播|顾问|经理|店长|"
+    rf"主管|专员|销售|工程师|管家|教练|设计师|美容师|发型师|医生|大夫|护士|律师|小哥|建行|工行|农行|中行|招行|交行|邮储|银行|买家|卖家|顾客|客户|会员|用户|用户名|昵称)"
+    rf"{_LINK}(?:小哥|师傅|同事)?"
 )
+_LED = re.compile(
+    "(?:昨天|今天|前天|刚才|上次|当时|送到|麻烦|联系|查|找|请|让|由|给|替|和|跟|与|叫|是|及|、)(?:一下|下)?"
+)
+"""Words that lead to a name as often as to anything else."""
 _STRONG = re.compile(
     rf"(?:我叫|名叫|叫做|本人|他叫|她叫|我的名字|老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|客服|店员|导购|骑手|快递员|收货人改成|改成){_LINK}$"
 )
@@ -125,6 +132,12 @@ def _from_left(text: str) -> list[Span]:
         name = han_name(text, place, least=least)
         if name:
             found.append(Span(Label.PERSON, place, name[0], min(0.88, 0.6 + 0.05 * name[1]), "person:introduced"))
+    for match in _LED.finditer(text):
+        place = match.end()
+        if text[place : place + 1] not in lexicon.RARE_SURNAMES:
+            name = han_name(text, place, least=4)
+            if name:
+                found.append(Span(Label.PERSON, place, name[0], 0.65, "person:led"))
     return found
 
 
@@ -295,11 +308,14 @@ _LATIN_SURE = re.compile(
     rf"(?<![A-Za-z])(?i:my name is|my name's|name is|name's|name:|full name:?|i am called|call me|signed by|attn:?|attention:|recipient:?|receiver:?|consignee:?|card ?holder:?|account holder:?|"
     rf"contact:|contact person:?|contact name:?|ask for|asking for|speak to|speak with|spoke to|spoke with|talk to|talked to|talked with|chatted with|deliver to|ship to|send to|send it to|addressed to|"
     rf"in the name of|on behalf of|belongs to|registered to|under the name|under the name of|(?:my|his|her|our) (?:husband|wife|son|daughter|mother|father|brother|sister|friend|mom|mum|dad|roommate|"
-    rf"colleague|boss|partner|neighbou?r|cousin|uncle|aunt|fianc[eé]e?|girlfriend|boyfriend|grandmother|grandfather|assistant),?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|prof\.?) {{0,2}}{_LATIN_NAME}"
+    rf"colleague|boss|partner|neighbou?r|cousin|uncle|aunt|fianc[eé]e?|girlfriend|boyfriend|grandmother|grandfather|assistant),?|(?:the |your )?(?:courier|driver|agent|technician|representative|rep|delivery (?:man|guy|person))|mr\.?|mrs\.?|ms\.?|miss|dr\.?|prof\.?) {{0,2}}{_LATIN_NAME}"
 )
 _LATIN_LIKELY = re.compile(
-    rf"(?<![A-Za-z])(?i:this is|i'm|i am|it's|it is|dear|hi|hello|hey|thanks|thank you|thanks to|regards|kind regards|best regards|sincerely|cheers|best|yours|love|from|by|agent|rep|representative|"
-    rf"customer|seller|courier|driver|technician|manager|clerk|advisor|with|to|for|and|met|called|colleague|assistant)[,.:!]? {{0,2}}\n?{_LATIN_NAME}"
+    rf"(?<![A-Za-z])(?i:this is|i'm|i am|it's|it is|dear|hi|hello|hey|thanks|thank you|thanks to|regards|kind regards|best regards|sincerely|cheers|best|yours|love|from|by|"
+    rf"customer|seller|manager|clerk|advisor|with|to|for|and|met|called|colleague|assistant)[,.:!]? {{0,2}}\n?{_LATIN_NAME}"
+)
+_LATIN_GREETED = re.compile(
+    rf"(?:(?<![A-Za-z])(?i:hi|hello|hey|dear) {_LATIN_NAME}(?= ?[,!:\n])|(?<![A-Za-z])(?i:regards|sincerely|cheers|best wishes|yours truly|many thanks|thanks|thank you|yours),? ?\n? ?{_LATIN_NAME.replace('?P<v>', '?P<w>')}(?=[.!]?\s*$))"
 )
 _LATIN_ACTS = re.compile(
     rf"(?<![A-Za-z.'-]){_LATIN_NAME}(?= (?:helped|assisted|delivered|installed|called|said|told|signed|lives|replied|answered|came|knocked|served|was (?:very|so|super|extremely|really|helpful|great|rude|kind|"
@@ -323,7 +339,7 @@ def _known(token: str) -> bool:
 
 
 def _latin_name(text: str, match: re.Match[str], *, sure: bool) -> Span | None:
-    start, end = match.span("v")
+    start, end = match.span("w" if match.re is _LATIN_GREETED and match["w"] else "v")
     tokens = [
         (token.start() + start, token.end() + start, token[0]) for token in re.finditer(r"[^ ]+", text[start:end])
     ]
@@ -344,7 +360,7 @@ def _latin_name(text: str, match: re.Match[str], *, sure: bool) -> Span | None:
 
 def _latin(text: str) -> list[Span]:
     found: list[Span] = []
-    for pattern, sure in ((_LATIN_SURE, True), (_LATIN_LIKELY, False), (_LATIN_ACTS, False)):
+    for pattern, sure in ((_LATIN_SURE, True), (_LATIN_GREETED, True), (_LATIN_LIKELY, False), (_LATIN_ACTS, False)):
         for match in pattern.finditer(text):
             if span := _latin_name(text, match, sure=sure):
                 found.append(span)

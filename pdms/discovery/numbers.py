@@ -101,7 +101,7 @@ PHONES = (
     Rule(
         "phone:north_american", Label.PHONE,
         re.compile(
-            r"(?<![0-9])(?<![0-9][.-])(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[.-][0-9]{4}"
+            r"(?<![0-9])(?<![0-9][.-])(?:\+?1[ .-]?)?(?!\(?[48]00)(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[.-][0-9]{4}"
             r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])(?![.-][0-9])", _I,
         ),
         _landline,
@@ -268,22 +268,27 @@ PAPERS = (
 
 _CARD = hint(
     r"卡号|银行卡|储蓄卡|借记卡|信用卡|账号|帐号|账户|帐户|卡|建行|工行|农行|中行|招行|交行|邮储|[\u4e00-\u9fff]{1,4}银行|打到|打款到|转到|转账到|"
-    r"退到|退款到|汇到|card|card number|account|account number|acct|debit card|credit card|visa|mastercard|iban|to"
+    r"退到|退款到|汇到|退至|card #|card no|cc|card|card number|account|account number|acct|debit card|credit card|visa|mastercard|iban|to"
 )
 
 
 def _card(match: re.Match[str]) -> Judgement:
     digits = match[0].translate(_GONE)
     left = before(match)
+    named = _CARD.search(left) is not None
     if checks.is_bank_card(digits):
-        if _CARD.search(left):
+        if named:
             return match.start(), match.end(), 1.0
         if GOODS.search(left) or (ORDER.search(left) and not digits.startswith("62")):
             return None
         return match.start(), match.end(), 0.96 if len(digits) > 15 else 0.8
-    if checks.is_card_shape(digits) and _CARD.search(left):
+    if named and (checks.is_card_shape(digits) or (len(digits) >= 12 and checks.luhn(digits))):
         return match.start(), match.end(), 0.7
     return None
+
+
+def _iban(match: re.Match[str]) -> Judgement:
+    return (match.start(), match.end(), 0.97) if checks.is_iban(match[0].replace(" ", "")) else None
 
 
 _DEVICE = hint(r"imei\d?|meid|串号|设备号|设备码|手机序列号|设备id|device id")
@@ -318,8 +323,9 @@ def _plate(match: re.Match[str]) -> Judgement:
 
 CARDS_AND_DEVICES = (
     Rule(
-        "bank_card", Label.BANK_CARD, re.compile(r"(?<![0-9A-Za-z])(?<![0-9][.-])[2-69](?:[ -]{0,2}[0-9]){13,18}(?![0-9A-Za-z])(?![ -][0-9])"), _card,
+        "bank_card", Label.BANK_CARD, re.compile(r"(?<![0-9A-Za-z])(?<![0-9][.-])[1-9](?:[ -]{0,2}[0-9]){11,18}(?![0-9A-Za-z])(?![ -][0-9])"), _card,
     ),
+    Rule("iban", Label.BANK_CARD, re.compile(rf"{_ALNUM_BEFORE}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]){{11,30}}{_ALNUM_AFTER}"), _iban),
     Rule(
         "imei", Label.IMEI, re.compile(rf"{_ALNUM_BEFORE}[0-9]{{2}}[ -]?[0-9]{{6}}[ -]?[0-9]{{6}}[ /-]?[0-9](?:[ /-]?[0-9]{{2}})?{_ALNUM_AFTER}"), _imei,
     ),
@@ -406,7 +412,7 @@ _NOT_AN_ACCOUNT = frozenset(
     "android iphone openid unionid official wechat weixin support service please number group account email pay payment "
     "wallet scan login share moments video version update windows chat messages message system channel".split()
 )
-_BETWEEN = r"(?:[ :=是为叫\"(]|号码?|id|账号|帐号|就是|搜索?|加一?下?我?|\(|同号|联系){0,5}"
+_BETWEEN = r"(?: is |[ :=是为叫\"(]|号码?|id|账号|帐号|就是|搜索?|加一?下?我?|\(|同号|联系){0,5}"
 
 
 def _wechat(match: re.Match[str]) -> Judgement:
@@ -462,7 +468,7 @@ DATE = (
     rf"|[0-9]{{2}}[-./]{_M}[-./]{_D}(?![0-9./-])|{_M}/{_D}/[0-9]{{2}}(?![0-9])|{_Y} ?年(?=生|出生))"
 )
 _BORN = (
-    r"(?:生日|出生|诞生|生于|生辰|dob|d\.o\.b\.?|birth ?day|birth ?date|date of birth|birth|born)"
+    r"(?:生日|出生|诞生|(?<![发产])生于|生辰|dob|d\.o\.b\.?|birth ?day|birth ?date|date of birth|birth|born)"
     r"(?!礼|券|快乐|蛋糕|惊喜|优惠|活动|特权|福利|会员|月|贺)(?:[^0-9。!?;\n一二三四五六七八九十]{0,16}?)"
 )
 
