@@ -6,7 +6,22 @@ from typing import Annotated
 import typer
 
 from pdms import __version__
-from pdms.cli import access
+from pdms.cli import (
+    access,
+    audit,
+    campaign,
+    consent,
+    home,
+    keys,
+    member,
+    notice,
+    policy,
+    release,
+    report,
+    request,
+    segment,
+    view,
+)
 
 app = typer.Typer(
     name="pdms",
@@ -15,10 +30,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Member data under PIPL: identities in a vault, every use through one gate, anonymised views for marketing.",
-    epilog="The acting operator is the one whose API key stands in PDMS_TOKEN. Example: "
-    "`PDMS_TOKEN=pdms_key_… pdms view list`",
+    epilog="The acting operator is the one whose API key stands in PDMS_TOKEN. Exit codes: 0 done, 2 invalid input, "
+    "3 unauthenticated, 4 denied, 5 not found, 6 conflict, 7 integrity broken, 8 key unavailable, 9 rows rejected "
+    "(--strict). Example: `PDMS_TOKEN=pdms_key_… pdms view list`",
 )
-app.add_typer(access.app, name="access")
+for command in (home.init, home.ingest, home.scan, home.serve, home.sweep):
+    app.command(command.__name__)(command)
+for noun, commands in (
+    ("member", member.app),
+    ("notice", notice.app),
+    ("consent", consent.app),
+    ("policy", policy.app),
+    ("view", view.app),
+    ("release", release.app),
+    ("segment", segment.app),
+    ("campaign", campaign.app),
+    ("request", request.app),
+    ("audit", audit.app),
+    ("keys", keys.app),
+    ("access", access.app),
+    ("report", report.app),
+):
+    app.add_typer(commands, name=noun)
 
 
 def _version(value: bool) -> None:

@@ -67,6 +67,11 @@ class Face:
         """Units for a long operation, as the acting operator."""
         return self.app.units(self.actor)
 
+    def sequence(self) -> None:
+        """Put what was recorded into the log's tree, before it is proved or exported; someone must be acting."""
+        if self.actor:
+            self.app.sequence()
+
     def close(self) -> None:
         """Sequence what was recorded, and let go of the home."""
         if self._app is not None:

@@ -70,6 +70,11 @@ def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Map
 def overview(uow: UnitOfWork) -> tuple[HeldMonth, ...]:
     """Return how much is held, by month of expiry and article; opens nothing."""
     uow.require(Scope.COMPLIANCE)
+    return months(uow)
+
+
+def months(uow: UnitOfWork) -> tuple[HeldMonth, ...]:
+    """Return the same for scheduled work."""
     query = (
         select(HeldRecordRow.month, HeldRecordRow.article, func.count())
         .group_by(col(HeldRecordRow.month), col(HeldRecordRow.article))

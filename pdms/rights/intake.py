@@ -16,6 +16,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import BlindIndex, same_bytes, seal_blob
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Reason
+from pdms.ingest.normalise import normalise_value
 from pdms.rights.clocks import due_on
 from pdms.rights.machine import OPEN, check_move
 from pdms.rights.tables import SubjectRequestRow
@@ -117,6 +118,8 @@ def submit(
         raise InvalidInput("field and value: a correction needs both, other requests neither")
     if field is not None and (field not in uow.policy.fields or len(value or "") > uow.policy.fields[field].max_length):
         raise InvalidInput("field: not a member field of the policy, or its value is too long")
+    if field is not None and value is not None:
+        normalise_value(uow.policy, field=field, value=value, now=uow.now)  # refused now rather than on execution
     same = select(SubjectRequestRow.number).where(
         col(SubjectRequestRow.member_id) == member_id,
         col(SubjectRequestRow.type) == request_type.value,
@@ -157,7 +160,13 @@ def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> Reque
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
     row = load(uow, request_id)
     _count_try(uow, row)
-    if not vault.matches(uow, MemberId(row.member_id), field=field, value=value):
+    if field not in uow.policy.fields:
+        raise InvalidInput("field: not a member field of the policy")
+    try:
+        claimed = normalise_value(uow.policy, field=field, value=value, now=uow.now)
+    except InvalidInput:  # what cannot be a telephone number is not this member's
+        claimed = ""
+    if not claimed or not vault.matches(uow, MemberId(row.member_id), field=field, value=claimed):
         _failed_try(uow, row)
     accept_identity(uow, row, IdentityMethod.HELD_DATA)
     return view(uow, row)

@@ -1,0 +1,145 @@
+"""`pdms audit`: the log, and the proof that it is whole."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+from pdms.clock import SHANGHAI
+
+app = typer.Typer(no_args_is_help=True, help="The tamper-evident log (scope: compliance).")
+Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on (Shanghai).")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Before this day (Shanghai).")]
+COLUMNS = ("seq", "at", "kind", "outcome", "purpose", "reasons", "actor", "member_id", "refs")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Event kind such as consent.withdrawn; may be repeated.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Member id, or SYSTEM:NUMBER.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="Of this purpose only.")] = None,
+    since: Since = None,
+    until: Until = None,
+    after: Annotated[int | None, typer.Option(help="Cursor: the seq after which the page begins.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """List events, newest first. Example: `pdms audit list --kind reveal --since 2026-11-01`"""
+    from pdms.cli.members import parse_member
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    member_id = face.run(parse_member, member) if member else None
+    page = face.run(
+        evidence.list_events,
+        kinds=tuple(kind or ()),
+        member_id=member_id,
+        purpose=purpose,
+        since=_day(since),
+        until=_day(until),
+        after=after,
+        limit=limit,
+    )
+    show(page if face.json else page.items, as_json=face.json, title="events", columns=COLUMNS)
+
+
+@app.command("decisions")
+def decisions(
+    context: typer.Context,
+    purpose: Annotated[str | None, typer.Option(help="Of this purpose only.")] = None,
+    denied: Annotated[bool | None, typer.Option("--denied/--permitted", help="Refusals only, or permits only.")] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """List what was allowed or refused, and why. Example: `pdms audit decisions --purpose market_email --denied`"""
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    page = face.run(
+        evidence.decisions, purpose=purpose, denied=denied, since=_day(since), until=_day(until), limit=limit
+    )
+    show(page if face.json else page.items, as_json=face.json, title="decisions", columns=COLUMNS)
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="An export, verified offline; without it: this home's log.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The log's public key (vkey), kept from elsewhere.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="An earlier checkpoint, kept outside.")] = None,
+) -> None:
+    """Recompute the log: any change since it was written is found and located; exit code 7 where something is.
+
+    Example: `pdms audit verify log.jsonl --checkpoint kept-in-march.note`
+    """
+    from pdms.errors import FAMILIES, IntegrityBroken
+
+    face: Face = context.obj
+    if file is not None:
+        from pdms.audit.checkpoint import parse_signed_checkpoint
+        from pdms.audit.note import NoteKey
+        from pdms.audit.verify_export import verify_file
+
+        earlier = parse_signed_checkpoint(checkpoint.read_bytes()) if checkpoint else None
+        report = verify_file(file, key=NoteKey.from_vkey(key) if key else None, earlier=earlier)
+        ok = report.ok
+        show(report, as_json=face.json, title=f"log in {file.name}: {'whole' if ok else 'BROKEN'}")
+    else:
+        from pdms.reports import evidence
+
+        face.sequence()
+        found = face.run(evidence.verify, earlier=checkpoint)
+        ok = found.ok
+        show(found, as_json=face.json, title=f"log of this home: {'whole' if ok else 'BROKEN'}")
+    if not ok:
+        face.exit_code = FAMILIES[IntegrityBroken].exit_code
+
+
+@app.command("head")
+def head(
+    context: typer.Context,
+    path: Annotated[Path | None, typer.Argument(help="Write the signed checkpoint here.")] = None,
+) -> None:
+    """Show the newest signed checkpoint; keep it somewhere else, it convicts whoever rewrites the log."""
+    from pdms.cli.files import write_new
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    face.sequence()
+    found = face.run(evidence.head)
+    if path is not None:
+        write_new(path, found.note.encode())
+    show(found, as_json=face.json, title="checkpoint")
+
+
+@app.command("prove")
+def prove(context: typer.Context, event_id: Annotated[str, typer.Argument(help="Event id, 32 hex digits.")]) -> None:
+    """Print the proof that an event is in the log (JSON, checked offline)."""
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    face.sequence()
+    print(json.dumps(face.run(evidence.prove, event_id=event_id)))
+
+
+@app.command("export")
+def export(context: typer.Context, path: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
+    """Write the whole log to one file that verifies anywhere. Example: `pdms audit export log.jsonl`"""
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    face.sequence()
+    show(face.run(evidence.export, path=path), as_json=face.json, title="exported")
+
+
+def _day(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=SHANGHAI).astimezone(UTC) if value is not None else None

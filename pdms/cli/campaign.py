@@ -1,0 +1,126 @@
+"""`pdms campaign`: define, preview, send, and read counts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.progress import bar
+from pdms.cli.render import show
+
+app = typer.Typer(no_args_is_help=True, help="Campaigns: a segment's rule, sent from inside (scope: marketing).")
+Name = Annotated[str, typer.Argument(help="Name of a campaign.")]
+
+
+@app.command("create")
+def create(context: typer.Context, file: Annotated[Path, typer.Argument(help="YAML file with the campaign.")]) -> None:
+    """Create a campaign from YAML; its template is checked before anything can be sent.
+
+    Example: `pdms campaign create spring.yaml`
+    """
+    from pdms.cli.files import read_text
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.create, text=read_text(file)), as_json=face.json, title="created")
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """List campaigns."""
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    rows = [
+        {"name": c.name, "segment": c.definition.segment, "purpose": c.definition.purpose, "state": c.state}
+        for c in face.run_anon(service.list_campaigns)
+    ]
+    show(rows, as_json=face.json, title="campaigns")
+
+
+@app.command("show")
+def show_(context: typer.Context, name: Name) -> None:
+    """Show a campaign."""
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.show, name=name), as_json=face.json)
+
+
+@app.command("preview")
+def preview(context: typer.Context, name: Name) -> None:
+    """Estimate how many members a campaign would reach now; rounded, nothing is sent."""
+    from pdms.dispatch import service
+
+    face: Face = context.obj
+    found = face.run(service.preview, campaign=name)
+    told = found if face.json else {"campaign": name, "audience": str(found.audience), "least size": found.min_size}
+    show(told, as_json=face.json)
+
+
+@app.command("send")
+def send(
+    context: typer.Context,
+    name: Name,
+    record: Annotated[
+        bool, typer.Option("--record", help="Send nothing: count what would have been handed to the mail server.")
+    ] = False,
+) -> None:
+    """Send a campaign through SMTP (`PDMS_SMTP_URL`). Every member is checked again at that moment.
+
+    Killed and run again, it goes on; nobody gets the same campaign twice.
+
+    Example: `PDMS_SMTP_URL=smtp://mail.example:25 pdms campaign send spring`
+    """
+    from pdms.dispatch import service
+    from pdms.dispatch.channels import RecordingChannel, open_channel
+    from pdms.taxonomy import Channel
+
+    face: Face = context.obj
+    settings = face.settings
+    channel = (
+        RecordingChannel()
+        if record
+        else open_channel(Channel.EMAIL, settings.smtp_url.get_secret_value() if settings.smtp_url else None)
+    )
+    with bar(f"send {name}", quiet=face.json) as progress:
+        report = service.send(
+            face.units, campaign=name, channel=channel, public_url=settings.public_url, progress=progress
+        )
+    _counts(face, report, title=f"sent {name}")
+
+
+@app.command("counts")
+def counts(context: typer.Context, name: Name) -> None:
+    """Read a campaign's counts, rounded (marketing's view)."""
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    _counts(face, face.run_anon(service.counts, name=name), title=f"counts of {name}, rounded")
+
+
+@app.command("officer-counts")
+def officer_counts(context: typer.Context, name: Name) -> None:
+    """Read a campaign's exact counts by reason (scope: compliance)."""
+    from pdms.dispatch import service
+
+    face: Face = context.obj
+    show(face.run(service.officer_counts, campaign=name), as_json=face.json, title=f"exact counts of {name}")
+
+
+@app.command("cancel")
+def cancel(context: typer.Context, name: Name) -> None:
+    """Cancel a campaign; what is not sent yet will not be."""
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.cancel, name=name), as_json=face.json)
+
+
+def _counts(face: Face, found: object, *, title: str) -> None:
+    if face.json:
+        show(found, as_json=True)
+        return
+    rows = [{"what": reason, "members": str(count)} for reason, count in found.counts.items()]  # type: ignore[attr-defined]
+    show(rows, as_json=False, title=title)

@@ -1,0 +1,160 @@
+"""`pdms member`: look up, see masked, reveal with a reason, correct, erase."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.progress import stages
+from pdms.cli.render import show
+from pdms.errors import NotFound
+from pdms.taxonomy import RequestType
+
+app = typer.Typer(no_args_is_help=True, help="Members: sealed, masked by default (scope: support, compliance).")
+MemberText = Annotated[str, typer.Argument(help="Member id (32 hex digits) or SYSTEM:NUMBER, e.g. shop:H00042.")]
+
+
+def ask(what: str) -> str:
+    """Read a value from the terminal or from a pipe, so that it stands in no shell history or process list."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True))
+    return sys.stdin.readline().rstrip("\n")
+
+
+@app.command("find")
+def find(
+    context: typer.Context,
+    by: Annotated[str, typer.Argument(help="phone, email, id_number or login.")],
+) -> None:
+    """Find members by an indexed field; the value is read from the terminal or a pipe, never from an option.
+
+    Example: `echo 13800138000 | pdms member find phone`
+    """
+    from pdms.rights import service
+
+    face: Face = context.obj
+    found = face.run(service.find_members, field=by, value=ask(by))
+    show([m.hex() for m in found], as_json=face.json, title="member id")
+
+
+@app.command("show")
+def show_(context: typer.Context, member: MemberText) -> None:
+    """Show a member's fields, masked. Example: `pdms member show shop:H00042`"""
+    from pdms.cli.members import parse_member
+    from pdms.vault import service
+
+    face: Face = context.obj
+    masked = face.run(service.masked, face.run(parse_member, member))
+    show(masked, as_json=face.json, title="masked")
+
+
+@app.command("reveal")
+def reveal(
+    context: typer.Context,
+    member: MemberText,
+    field: Annotated[list[str], typer.Option(help="A field to open; may be repeated.")],
+    purpose: Annotated[str, typer.Option(help="For which purpose of the policy, e.g. service.")],
+    reason: Annotated[str, typer.Option(help="Reason code, e.g. CALL_BACK.")],
+) -> None:
+    """Open fields of one member: permitted by the gate, logged before it is shown, limited per hour.
+
+    Example: `pdms member reveal shop:H00042 --field phone --purpose service --reason CALL_BACK`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    member_id = face.run(parse_member, member)
+    opened = face.run(service.reveal, member_id=member_id, fields=tuple(field), purpose=purpose, reason=reason)
+    show(opened, as_json=face.json, title="revealed; the log names you")
+
+
+@app.command("correct")
+def correct(
+    context: typer.Context,
+    member: MemberText,
+    field: Annotated[str, typer.Argument(help="The field to correct.")],
+    check: Annotated[str, typer.Option(help="Field by which the requester's identity is checked.")] = "phone",
+) -> None:
+    """Correct a field at the member's request (PIPL-46): identity checked, changed, facts rewritten, signed receipt.
+
+    Two values are asked for: what the requester says their CHECK field is, and the new value.
+    """
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    member_id = face.run(parse_member, member)
+    said, value = ask(f"their {check}"), ask(f"new {field}")
+    request = face.run(
+        service.submit, member_id=member_id, request_type=RequestType.CORRECTION, field=field, value=value
+    )
+    face.run(service.verify, request_id=request.request_id, field=check, value=said)
+    done = service.execute(face.units, request_id=request.request_id)
+    show(done.request, as_json=face.json, title="corrected")
+
+
+@app.command("erase")
+def erase(
+    context: typer.Context,
+    member: MemberText,
+    check: Annotated[str, typer.Option(help="Field by which the requester's identity is checked.")] = "phone",
+    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt here.")] = None,
+) -> None:
+    """Erase a member at their request: submit, check identity, execute, in one go; ends with a signed receipt.
+
+    Asks what the requester says their CHECK field is. Killed and run again, it goes on with the first step not done.
+
+    Example: `echo 13800138000 | pdms member erase shop:H00042 --receipt receipt.json`
+    """
+    from pdms.cli.files import write_new
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    finished = service.finish_erasures(face.units)  # one that was cut off comes first, its member may be gone already
+    try:
+        member_id = face.run(parse_member, member)
+    except NotFound:
+        if not finished:
+            raise
+        content = finished[-1]
+    else:
+        with stages("erase", quiet=face.json) as progress:
+            done = service.erase_member(
+                face.units, member_id=member_id, field=check, value=ask(f"their {check}"), progress=progress
+            )
+        content = done.receipt or ""
+    if receipt is not None:
+        write_new(receipt, content.encode())
+    _receipt(face, content)
+
+
+@app.command("token")
+def token(context: typer.Context, member: MemberText) -> None:
+    """Exchange the shop's key for a token bound to one member, good for fifteen minutes (scope: support)."""
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    issued = face.run(service.member_token, member_id=face.run(parse_member, member))
+    show({"member_token": issued.text, "expires_at": issued.expires_at}, as_json=face.json)
+
+
+def _receipt(face: Face, receipt: str) -> None:
+    outer = json.loads(receipt)
+    if face.json:
+        print(receipt)
+        return
+    document = outer["document"]
+    told = {
+        "request": document["request"],
+        "gone": document["gone"],
+        "stays": document["stays"] or "nothing",
+        "log entry": f"leaf {document['log']['proof']['leaf_index']} of {document['log']['origin']}",
+        "signature": outer["signature"][:20] + "…",
+    }
+    show(told, as_json=False, title="erasure receipt")

@@ -1,0 +1,26 @@
+"""How a member is named on the command line: by member id, or by the shop's own number as `system:number`."""
+
+from pdms.errors import InvalidInput, NotFound
+from pdms.taxonomy import ID_BYTES, MemberId
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault import service as vault
+
+
+def parse_member(uow: UnitOfWork, text: str) -> MemberId:
+    """Return the member that `text` names.
+
+    :raises InvalidInput: neither 32 hex digits nor `system:number`. :raises NotFound: no such member.
+    """
+    if ":" in text:
+        system, _, number = text.partition(":")
+        found = vault.find_external(uow, system=system, external_id=number)
+        if found is None:
+            raise NotFound("member: none has this number in this system")
+        return found
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != ID_BYTES:
+        raise InvalidInput("member: 32 hex digits, or SYSTEM:NUMBER as in shop:H00042")
+    return MemberId(raw)

@@ -1,0 +1,66 @@
+"""`pdms release`: published releases."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+
+app = typer.Typer(no_args_is_help=True, help="Releases: anonymised rows of a view, with a signed manifest.")
+ReleaseId = Annotated[str, typer.Argument(help="Release id, see `pdms release list`.")]
+
+
+@app.command("list")
+def list_(context: typer.Context, view: Annotated[str | None, typer.Option(help="Of this view only.")] = None) -> None:
+    """List releases, newest first. Example: `pdms release list --view member_value`"""
+    from pdms.views import service
+
+    face: Face = context.obj
+    columns = ("release_id", "view", "state", "rows", "k", "classes", "created_at", "expires_at")
+    show(face.run_anon(service.list_releases, view=view), as_json=face.json, title="releases", columns=columns)
+
+
+@app.command("show")
+def show_(context: typer.Context, release_id: ReleaseId) -> None:
+    """Show a release as its consumers see it: criteria reached, loss, risk; counts rounded."""
+    from pdms.views import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.show, release_id=release_id), as_json=face.json)
+
+
+@app.command("manifest")
+def manifest(context: typer.Context, release_id: ReleaseId) -> None:
+    """Show the exact manifest (scope: compliance): who was left out and why, by count."""
+    from pdms.publish import service
+
+    face: Face = context.obj
+    show(face.run(service.manifest, release_id=release_id), as_json=face.json)
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    release_id: ReleaseId,
+    path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")],
+) -> None:
+    """Write a release's anonymised rows to a file. Example: `pdms release export rel-… rows.parquet`"""
+    from pdms.cli.files import file_format, write_new
+    from pdms.views import service
+
+    face: Face = context.obj
+    form: Literal["parquet", "csv"] = file_format(path)
+    exported = face.run_anon(service.export, release_id=release_id, format=form)
+    write_new(path, exported.content)
+    show({"file": path, "rows": exported.rows}, as_json=face.json)
+
+
+@app.command("withdraw")
+def withdraw(context: typer.Context, release_id: ReleaseId) -> None:
+    """Withdraw a release (scope: compliance): from now on nobody can read it."""
+    from pdms.views import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.withdraw, release_id=release_id), as_json=face.json)

@@ -1,0 +1,131 @@
+"""`pdms request`: subject requests, from intake to receipt."""
+
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.member import MemberText, ask
+from pdms.cli.progress import stages
+from pdms.cli.render import show
+from pdms.taxonomy import RequestType
+
+app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
+RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
+COLUMNS = ("number", "type", "state", "received_at", "due_on", "overdue", "request_id")
+
+
+@app.command("submit")
+def submit(
+    context: typer.Context,
+    member: MemberText,
+    kind: Annotated[RequestType, typer.Option("--type", help="What is asked for.")],
+    field: Annotated[str | None, typer.Option(help="Field to correct; its new value is asked for.")] = None,
+) -> None:
+    """Take a request in for a member; it returns its number and due date, and waits for an identity check.
+
+    Example: `pdms request submit shop:H00042 --type access`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    member_id = face.run(parse_member, member)
+    value = ask(f"new {field}") if field else None
+    found = face.run(service.submit, member_id=member_id, request_type=kind, field=field, value=value)
+    show(found, as_json=face.json, title="received")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only open ones whose day has passed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+) -> None:
+    """List requests, the most urgent first. Example: `pdms request list --overdue`"""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    found = face.run(service.list_requests, overdue=overdue, limit=limit)
+    show(found, as_json=face.json, title="requests", columns=COLUMNS)
+
+
+@app.command("show")
+def show_(context: typer.Context, request_id: RequestId) -> None:
+    """Show a request."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.show, request_id=request_id), as_json=face.json)
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    request_id: RequestId,
+    field: Annotated[str, typer.Option(help="Held field to compare with; the value is asked for.")] = "phone",
+) -> None:
+    """Check the requester's identity against one held field; nothing beyond what is held is asked (NDR-23)."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    found = face.run(service.verify, request_id=request_id, field=field, value=ask(f"their {field}"))
+    show(found, as_json=face.json)
+
+
+@app.command("plan")
+def plan(context: typer.Context, request_id: RequestId) -> None:
+    """Show what executing a deletion request will do, and what a statute keeps."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.plan, request_id=request_id), as_json=face.json, title="plan")
+
+
+@app.command("execute")
+def execute(context: typer.Context, request_id: RequestId) -> None:
+    """Carry an assessed request out. An access request prints its one-time link, once."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    with stages("execute", quiet=face.json) as progress:
+        done = service.execute(face.units, request_id=request_id, progress=progress)
+    told: dict[str, object] = {"request": done.request}
+    if done.link is not None:
+        told["link"] = f"{face.settings.public_url.rstrip('/')}/v1/packages/{done.link.secret}"
+        told["link_expires_at"] = done.link.expires_at
+    if done.receipt is not None:
+        told["receipt"] = done.receipt
+    show(told, as_json=face.json, title="executed")
+
+
+@app.command("refuse")
+def refuse(
+    context: typer.Context,
+    request_id: RequestId,
+    code: Annotated[str, typer.Option(help="Ground, e.g. STATUTORY_RETENTION, EXCESSIVE, UNPROVEN.")],
+) -> None:
+    """Refuse a request on a stated ground; its article goes into the answer (scope: compliance)."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    ground = service.refusal_code(code)
+    show(face.run(service.refuse, request_id=request_id, code=ground), as_json=face.json)
+
+
+@app.command("cancel")
+def cancel(context: typer.Context, request_id: RequestId) -> None:
+    """Take a request back, before it is executed."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.cancel, request_id=request_id), as_json=face.json)
+
+
+@app.command("held")
+def held(context: typer.Context) -> None:
+    """Show how much is kept by statute, by month of expiry and article (scope: compliance)."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.held_overview), as_json=face.json, title="held by statute")

@@ -1,0 +1,108 @@
+"""`pdms segment`: rules over a view's columns."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+
+app = typer.Typer(no_args_is_help=True, help="Segments: rules over a view, never lists of people (scope: marketing).")
+Name = Annotated[str, typer.Argument(help="Name of a saved segment.")]
+
+
+@app.command("save")
+def save(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="YAML file with the segment.")] = None,
+    example: Annotated[str | None, typer.Option(help="Or: an example of `policies/segments/`, by name.")] = None,
+) -> None:
+    """Save a segment; one of the same name is replaced.
+
+    Example: `pdms segment save loyal.yaml` or `pdms segment save --example loyal_recent`
+    """
+    from pdms.cli.files import read_text
+    from pdms.errors import InvalidInput
+    from pdms.segments import service
+
+    face: Face = context.obj
+    if (file is None) == (example is None):
+        raise InvalidInput("segment: name a file or an example, not both")
+    if file is not None:
+        saved = face.run_anon(service.save, text=read_text(file))
+    else:
+        document = face.app.policy.segments.get(str(example))
+        if document is None:
+            raise InvalidInput(f"example: one of {', '.join(sorted(face.app.policy.segments))}")
+        saved = face.run_anon(service.save, document=document)
+    show(saved, as_json=face.json, title="saved")
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """List saved segments."""
+    from pdms.segments import service
+
+    face: Face = context.obj
+    columns = ("name", "view", "label", "updated_at")
+    show(face.run_anon(service.list_segments), as_json=face.json, title="segments", columns=columns)
+
+
+@app.command("show")
+def show_(context: typer.Context, name: Name) -> None:
+    """Show a segment's rule."""
+    from pdms.segments import service
+
+    face: Face = context.obj
+    show(face.run_anon(service.show, name=name), as_json=face.json)
+
+
+@app.command("preview")
+def preview(context: typer.Context, name: Name) -> None:
+    """Count a segment on the live release of its view: rounded to ten, small counts only said to be small."""
+    from pdms.segments import service
+
+    face: Face = context.obj
+    found = face.run_anon(service.preview, name=name)
+    if face.json:
+        show(found, as_json=True)
+        return
+    told = {
+        "segment": found.segment,
+        "members": f"{found.matched.low} to {found.matched.high} of about {found.total}",
+        "classes wholly inside": found.classes_inside,
+        "classes partly inside": found.classes_partly,
+        "release": found.release_id,
+    }
+    show(told, as_json=False, title=f"preview of {name}")
+
+
+@app.command("export")
+def export(
+    context: typer.Context, name: Name, path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")]
+) -> None:
+    """Write the anonymised rows of whole matching classes. Example: `pdms segment export loyal rows.csv`"""
+    from pdms.cli.files import file_format, write_new
+    from pdms.segments import service
+
+    face: Face = context.obj
+    exported = face.run_anon(service.export, name=name, format=file_format(path))
+    write_new(path, exported.content)
+    show({"file": path, "rows": exported.rows}, as_json=face.json)
+
+
+@app.command("rfm")
+def rfm(
+    context: typer.Context, view: Annotated[str, typer.Argument(help="A view with recency, orders, spend.")]
+) -> None:
+    """Show recency, frequency and money segments on the live release of a view; counts rounded."""
+    from pdms.marketing import service
+
+    face: Face = context.obj
+    table = face.run_anon(service.rfm_table, view=view)
+    if face.json:
+        show(table, as_json=True)
+        return
+    rows = [{"segment": s.name, "members": f"{s.members.low} – {s.members.high}"} for s in table.segments]
+    show(rows, as_json=False, title=f"RFM segments on {view}, about {table.total} members")

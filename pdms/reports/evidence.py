@@ -1,0 +1,161 @@
+"""The officer's access to the log: list, decisions, verify, prove, export. Each use is itself an event.
+
+Guarantee: nothing here changes what was recorded. The verdict that counts is the one made on an export, elsewhere, by
+`pdms.audit.verify_export`, which needs neither this database nor trust in whoever runs it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
+from pdms.audit.checkpoint import parse_signed_checkpoint
+from pdms.audit.events import Event
+from pdms.audit.note import NoteKey, note_key
+from pdms.errors import Conflict, InvalidInput
+from pdms.taxonomy import MemberId, Scope
+from pdms.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One event as officers read it: ids, codes and numbers only."""
+
+    seq: int
+    leaf_index: int | None
+    event_id: str
+    at: datetime
+    kind: str
+    actor: str
+    member_id: str | None
+    purpose: str | None
+    outcome: str
+    reasons: tuple[str, ...]
+    refs: dict[str, str]
+    numbers: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of events; `next` is the cursor of the following page, None on the last."""
+
+    items: tuple[LogEvent, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The newest signed checkpoint, and the public key that checks it."""
+
+    note: str
+    size: int
+    vkey: str
+
+
+def list_events(
+    uow: UnitOfWork,
+    *,
+    kinds: Sequence[str] = (),
+    member_id: MemberId | None = None,
+    purpose: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> LogPage:
+    """List events, newest first. :raises InvalidInput: an unknown kind, or a limit out of bounds."""
+    uow.require(Scope.COMPLIANCE)
+    unknown = [kind for kind in kinds if kind not in set(EventKind)]
+    if unknown:
+        raise InvalidInput("kind: not an event kind of the catalogue")
+    page = audit.list_events(
+        uow.session,
+        kinds=[EventKind(kind) for kind in kinds],
+        member_id=member_id.hex() if member_id else None,
+        purpose=purpose,
+        since=since,
+        until=until,
+        after=after,
+        limit=limit,
+    )
+    return _page(page)
+
+
+def decisions(
+    uow: UnitOfWork,
+    *,
+    purpose: str | None = None,
+    denied: bool | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> LogPage:
+    """List permits and denials with their reasons, newest first."""
+    uow.require(Scope.COMPLIANCE)
+    page = audit.decisions(
+        uow.session, purpose=purpose, denied=denied, since=since, until=until, after=after, limit=limit
+    )
+    return _page(page)
+
+
+def head(uow: UnitOfWork) -> LogHead:
+    """Return the newest checkpoint, for keeping outside: it convicts whoever rewrites the log later."""
+    uow.require(Scope.COMPLIANCE)
+    signed = audit.checkpoint(uow.session)
+    if signed is None:
+        raise Conflict("log: nothing is sequenced yet")
+    return LogHead(signed.note.render(), signed.checkpoint.size, _key(uow).vkey)
+
+
+def verify(uow: UnitOfWork, *, earlier: Path | None = None) -> audit.VerifyReport:
+    """Recompute the whole log. With an `earlier` checkpoint kept outside, a rewritten history is found too."""
+    uow.require(Scope.COMPLIANCE)
+    known = parse_signed_checkpoint(earlier.read_bytes()) if earlier is not None else None
+    report = audit.verify(uow.session, key=_key(uow), earlier=known)
+    uow.record(EventKind.AUDIT_VERIFIED, numbers={"leaves": report.size, "problems": len(report.problems)})
+    return report
+
+
+def prove(uow: UnitOfWork, *, event_id: str) -> dict[str, Any]:
+    """Return the proof that an event is in the log, to be checked offline."""
+    uow.require(Scope.COMPLIANCE)
+    return audit.prove(uow.session, event_id).to_json()
+
+
+def export(uow: UnitOfWork, *, path: Path) -> audit.ExportResult:
+    """Write the whole log to one file. :raises InvalidInput: the file exists already."""
+    uow.require(Scope.COMPLIANCE)
+    if path.exists():
+        raise InvalidInput("path: the file exists already")
+    result = audit.export(uow.session, path, key=_key(uow))
+    uow.record(EventKind.AUDIT_EXPORTED, numbers={"leaves": result.leaves})
+    return result
+
+
+def _key(uow: UnitOfWork) -> NoteKey:
+    return note_key(uow.log_signer)
+
+
+def _page(page: audit.EventPage) -> LogPage:
+    return LogPage(tuple(_shown(i.seq, i.leaf_index, i.event) for i in page.items), page.next)
+
+
+def _shown(seq: int, leaf_index: int | None, event: Event) -> LogEvent:
+    return LogEvent(
+        seq,
+        leaf_index,
+        event.event_id,
+        event.at,
+        event.kind.value,
+        event.actor,
+        event.member_id,
+        event.purpose,
+        event.outcome.value,
+        tuple(event.reasons),
+        dict(event.refs),
+        dict(event.numbers),
+    )

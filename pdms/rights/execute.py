@@ -1,0 +1,97 @@
+"""Carrying out an assessed request of any kind, to its receipt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+
+from pdms.audit import service as audit
+from pdms.consent import service as consent
+from pdms.errors import Conflict
+from pdms.rights import correct, erase, intake, packages, receipts, withdraw
+from pdms.rights.intake import RequestView
+from pdms.rights.packages import PackageLink
+from pdms.rights.tables import SubjectRequestRow
+from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind, Scope
+from pdms.unit_of_work import ActorKind, UnitFactory, UnitOfWork
+
+ENDED = (RequestState.FULFILLED, RequestState.PARTIAL, RequestState.CLOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The request afterwards; an access request's link is handed out here and never again."""
+
+    request: RequestView
+    receipt: str | None
+    link: PackageLink | None
+
+
+def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], None] = lambda _: None) -> Executed:
+    """Carry an assessed request out. A member may do so for their own; deletions are staff's, after the plan.
+
+    :raises Conflict: it is not assessed, or it was refused or cancelled.
+    """
+    with units() as uow:
+        uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+        row = intake.load(uow, request_id)
+        kind, state = RequestType(row.type), RequestState(row.state)
+        if state in ENDED:
+            return Executed(intake.view(uow, row), row.receipt, None)
+        if state not in (RequestState.ASSESSING, RequestState.EXECUTING):
+            raise Conflict(f"state: a request that is {state} cannot be executed")
+    if kind is RequestType.DELETION:
+        receipt = erase.execute(units, request_id=request_id, progress=progress)
+        with units() as uow:
+            return Executed(intake.view(uow, intake.load(uow, request_id)), receipt, None)
+    return _at_once(units, request_id, kind)
+
+
+def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed:
+    link: PackageLink | None = None
+    with units() as uow:
+        row = intake.load(uow, request_id)
+        if row.state != RequestState.EXECUTING:
+            intake.move(uow, row, RequestState.EXECUTING)
+        if kind is RequestType.ACCESS:
+            link = packages.build(uow, row)
+            document = _plain_document(uow, row, article="PIPL-45")
+        elif kind is RequestType.CORRECTION:
+            document = correct.execute(uow, row)
+        else:
+            document = _stop(uow, row, kind)
+        intake.move(uow, row, RequestState.FULFILLED)
+        row.ended_at = uow.now
+        event_id = uow.record(
+            intake.EventKind.REQUEST_TRANSITION,
+            member=MemberId(row.member_id),
+            refs={"request": request_id},
+            reasons=("DONE",),
+        )
+    with units() as uow:
+        audit.sequence(uow.session, signer=uow.log_signer, now=uow.now)
+    with units() as uow:
+        row = intake.load(uow, request_id)
+        row.receipt = receipts.signed(uow, document, event_id=event_id)
+        uow.session.add(row)
+        return Executed(intake.view(uow, row), row.receipt, link)
+
+
+def _stop(uow: UnitOfWork, row: SubjectRequestRow, kind: RequestType) -> dict[str, object]:
+    member = MemberId(row.member_id)
+    if kind is RequestType.RESTRICTION:
+        consent.restrict(uow, member, kind=RestrictionKind.RESTRICTION, request=row.request_id)
+        return _plain_document(uow, row, article="PIPL-44")
+    channel = "web" if uow.actor.kind is ActorKind.MEMBER else "phone"
+    for purpose in sorted(withdraw.given_purposes(uow, member)):
+        withdraw.withdraw(uow, member_id=member, purpose=purpose, channel=channel)
+    return _plain_document(uow, row, article="PIPL-15-1")
+
+
+def _plain_document(uow: UnitOfWork, row: SubjectRequestRow, *, article: str) -> dict[str, object]:
+    return {
+        "type": f"{row.type}-receipt",
+        "request": row.number,
+        "request_id": row.request_id,
+        "completed_at": uow.now.astimezone(UTC).isoformat(timespec="seconds"),
+        "article": article,
+    }

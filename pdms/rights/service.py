@@ -1,0 +1,141 @@
+"""What faces call: subject requests from intake to receipt, withdrawal, reveal, and the sweep."""
+
+from collections.abc import Callable
+
+from pdms.access import service as access
+from pdms.access.service import IssuedMemberToken
+from pdms.errors import Conflict, InvalidInput, NotFound
+from pdms.gate import service as gate
+from pdms.ingest.normalise import normalise_value
+from pdms.rights import intake
+from pdms.rights.erase import ErasurePlan, plan
+from pdms.rights.execute import Executed, execute
+from pdms.rights.held import HeldMonth, open_held
+from pdms.rights.held import overview as held_overview
+from pdms.rights.intake import (
+    IdentityMethod,
+    RefusalCode,
+    RequestView,
+    cancel,
+    enter_code,
+    list_requests,
+    refuse,
+    show,
+    start_code,
+    submit,
+    verify,
+)
+from pdms.rights.packages import OpenedPackage, PackageLink, open_package
+from pdms.rights.sweep import Swept, finish_erasures, sweep
+from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
+from pdms.taxonomy import MemberId, MemberStatus, Operation, RequestState, RequestType, Scope
+from pdms.unit_of_work import UnitFactory, UnitOfWork
+from pdms.vault import service as vault
+
+__all__ = [
+    "ErasurePlan",
+    "Executed",
+    "HeldMonth",
+    "IdentityMethod",
+    "OpenedPackage",
+    "PackageLink",
+    "RefusalCode",
+    "RequestView",
+    "Swept",
+    "Withdrawal",
+    "cancel",
+    "enter_code",
+    "erase_member",
+    "execute",
+    "find_members",
+    "finish_erasures",
+    "held_overview",
+    "lift",
+    "list_requests",
+    "member_token",
+    "open_deletion",
+    "open_held",
+    "open_package",
+    "plan",
+    "refusal_code",
+    "refuse",
+    "restrict",
+    "reveal",
+    "show",
+    "start_code",
+    "submit",
+    "sweep",
+    "verify",
+    "withdraw",
+]
+
+
+def refusal_code(text: str) -> RefusalCode:
+    """Return the ground that `text` names. :raises InvalidInput: none does."""
+    try:
+        return RefusalCode(text)
+    except ValueError:
+        raise InvalidInput(f"code: one of {', '.join(RefusalCode)}") from None
+
+
+def find_members(uow: UnitOfWork, *, field: str, value: str) -> tuple[MemberId, ...]:
+    """Find members by an indexed field; `value` as a person writes it."""
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    definition = uow.policy.fields.get(field)
+    if definition is None or definition.index is None:
+        known = sorted(f.name for f in uow.policy.fields.values() if f.index)
+        raise InvalidInput(f"field: look-up is by {', '.join(known)}")
+    normalised = normalise_value(uow.policy, field=field, value=value, now=uow.now)
+    return tuple(vault.find(uow, index=definition.index, value=normalised))
+
+
+def reveal(
+    uow: UnitOfWork, *, member_id: MemberId, fields: tuple[str, ...], purpose: str, reason: str
+) -> dict[str, str]:
+    """Open fields of one member for a purpose and a reason: gate, Permit, event, then plaintext after the commit."""
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    if not fields:
+        raise InvalidInput("fields: name at least one")
+    permit = gate.permit(
+        uow, member_id=member_id, purpose=purpose, operation=Operation.REVEAL, fields=fields, reason=reason
+    )
+    return vault.reveal(uow, permit, member_id=member_id, fields=fields)
+
+
+def member_token(uow: UnitOfWork, *, member_id: MemberId) -> IssuedMemberToken:
+    """Exchange the shop's key for a token bound to one active member. :raises NotFound: none, or not active."""
+    if vault.state(uow, member_id).status != MemberStatus.ACTIVE:
+        raise NotFound("member: no active one has this id")
+    return access.issue_member_token(uow, member_id=member_id)
+
+
+def open_deletion(uow: UnitOfWork, *, member_id: MemberId) -> RequestView | None:
+    """Return the member's deletion request that has not ended yet, if there is one."""
+    for request in list_requests(uow, member_id=member_id):
+        if request.type is RequestType.DELETION and request.state in intake.OPEN:
+            return request
+    return None
+
+
+def erase_member(
+    units: UnitFactory,
+    *,
+    member_id: MemberId,
+    field: str,
+    value: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Executed:
+    """Submit, verify and execute a deletion in one go; goes on with one that was begun before.
+
+    :raises Denied: `value` is not what is held in `field`; the attempt is logged.
+    """
+    with units() as uow:
+        request = open_deletion(uow, member_id=member_id)
+        if request is None:
+            request = submit(uow, member_id=member_id, request_type=RequestType.DELETION)
+    if request.state is RequestState.IDENTITY_CHECK:
+        with units() as uow:
+            request = verify(uow, request_id=request.request_id, field=field, value=value)
+    if request.state not in (RequestState.ASSESSING, RequestState.EXECUTING):
+        raise Conflict(f"state: the request is {request.state}")
+    return execute(units, request_id=request.request_id, progress=progress)

@@ -1,0 +1,98 @@
+"""Withdrawal, refusal and restriction: synchronous, self-service, binding from the next decision on (PIPL-15-1, 44).
+
+Guarantee: the record, the stale marks on releases and the queue of data that lost their last basis are committed
+together. It removes nothing itself; `sweep` does, within the legal clock (PIPL-47-1).
+"""
+
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+from pdms.consent import service as consent
+from pdms.policy.definitions import Policy
+from pdms.publish import service as publish
+from pdms.rights.clocks import due_on
+from pdms.rights.intake import guard_member
+from pdms.rights.tables import PurgeRow
+from pdms.taxonomy import ConsentState, LawfulBasis, MemberId, Operation, RestrictionKind, Scope
+from pdms.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a withdrawal did."""
+
+    purpose: str
+    receipts: tuple[str, ...]
+    """Signed consent receipts (JSON), one for each recipient withdrawn from."""
+    stale_releases: int
+    queued: tuple[str, ...]
+    """Fact tables whose data have lost their last basis and will be removed."""
+
+
+def withdraw(
+    uow: UnitOfWork, *, member_id: MemberId, purpose: str, recipient: str | None = None, channel: str = "web"
+) -> Withdrawal:
+    """Withdraw a consent (or refuse before ever giving it) and stop everything that stood on it.
+
+    :raises NotFound: no such member. :raises InvalidInput: the purpose does not rest on consent; the text explains.
+    """
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    guard_member(uow, member_id)
+    receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
+    stale = publish.mark_stale_for(uow, purpose=purpose)
+    return Withdrawal(
+        purpose, tuple(receipt.to_json() for receipt in receipts), len(stale), queue_orphans(uow, member_id)
+    )
+
+
+def restrict(
+    uow: UnitOfWork, *, member_id: MemberId, kind: RestrictionKind, purpose: str = "", channel: str = ""
+) -> None:
+    """Restrict, object, opt out of automated decisions, or forbid contact; "" means all purposes or channels."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    guard_member(uow, member_id)
+    consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel)
+    for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
+        publish.mark_stale_for(uow, purpose=name)
+
+
+def lift(uow: UnitOfWork, *, member_id: MemberId, kind: RestrictionKind, purpose: str = "", channel: str = "") -> None:
+    """Take a restriction back."""
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    guard_member(uow, member_id)
+    consent.lift(uow, member_id, kind=kind, purpose=purpose, channel=channel)
+
+
+def orphaned_tables(policy: Policy, given: frozenset[str]) -> tuple[str, ...]:
+    """Return the fact tables that no purpose may collect any more, when only the consents `given` stand. Pure.
+
+    A category keeps its data while some purpose may collect it, on a basis of its own or on a standing consent.
+    """
+    kept = {
+        category
+        for purpose in policy.purposes.values()
+        if Operation.COLLECT in purpose.operations
+        and (purpose.basis is not LawfulBasis.CONSENT or purpose.name in given)
+        for category in purpose.categories
+    }
+    return tuple(
+        sorted(table for name, category in policy.categories.items() if name not in kept for table in category.facts)
+    )
+
+
+def given_purposes(uow: UnitOfWork, member_id: MemberId) -> frozenset[str]:
+    """Return the purposes to which the member's consent stands now."""
+    states = consent.states(uow, member_id)
+    return frozenset(purpose for (purpose, _), held in states.items() if held.state is ConsentState.GIVEN)
+
+
+def queue_orphans(uow: UnitOfWork, member_id: MemberId) -> tuple[str, ...]:
+    """Queue what has lost its last basis for removal within the legal clock; returns the fact tables."""
+    tables = orphaned_tables(uow.policy, given_purposes(uow, member_id))
+    known = set(uow.session.exec(select(PurgeRow.fact_table).where(col(PurgeRow.member_id) == member_id)))
+    for table in tables:
+        if table not in known:
+            due = due_on(uow.now, calendars=uow.policy.calendars)
+            uow.session.add(PurgeRow(member_id=member_id, fact_table=table, queued_at=uow.now, due_on=due))
+    return tables
