@@ -32,15 +32,18 @@ def age_stage(turns_14: date | None, turns_18: date | None, today: date) -> AgeS
 
 
 def birth_text(fields: Mapping[str, str]) -> str:
-    """Return the birth date (`YYYY-MM-DD`) that the fields speak of, "" where none does.
+    """Return the birth date (`YYYY-MM-DD`) that the fields speak of, "" where none does."""
+    return latest_birth(fields.get(BIRTH_DATE, ""), fields.get(ID_NUMBER, ""))
 
-    A resident ID holds one as well; where the two differ the later counts, since the younger age protects more.
+
+def latest_birth(birth_date: str, id_number: str) -> str:
+    """Return the birth date that a date field and a resident ID speak of, "" where neither does.
+
+    Where the two differ the later counts, since the younger age protects more.
     """
-    said = fields.get(BIRTH_DATE, "")
-    number = fields.get(ID_NUMBER, "")
-    if len(number) != _ID_DIGITS or not number[6:14].isdigit():
-        return said
-    return max(said, f"{number[6:10]}-{number[10:12]}-{number[12:14]}")
+    if len(id_number) != _ID_DIGITS or not id_number[6:14].isdigit():
+        return birth_date
+    return max(birth_date, f"{id_number[6:10]}-{id_number[10:12]}-{id_number[12:14]}")
 
 
 def turning_dates(birth: str, today: date) -> tuple[date | None, date | None]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import same_bytes
-from pdms.errors import Denied, InvalidInput, Reason
+from pdms.errors import Denied, InvalidInput
 from pdms.policy.permit import Permit
+from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, Operation, Pseudonym, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.masks import mask
@@ -80,7 +81,7 @@ def reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId, fields: Sequ
     try:
         if permit.operation not in REVEALING or permit.actor != uow.actor.id:
             raise Denied(  # noqa: TRY301
-                "the permit does not cover this", reasons=(Reason("PERMIT_SCOPE", "PIPL-51-4", ""),)
+                "the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),)
             )
         permit.require(now=uow.now, operation=permit.operation, member_id=member_id, fields=tuple(fields))
     except Denied as denied:
@@ -117,7 +118,7 @@ def _count_reveal(uow: UnitOfWork, permit: Permit, member_id: MemberId) -> None:
         uow.refuse(
             Denied(
                 f"reveal: at most {REVEALS_PER_HOUR} an hour for one operator",
-                reasons=(Reason("REVEAL_RATE", "PIPL-51-4", f"at most {REVEALS_PER_HOUR} an hour"),),
+                reasons=(reason("REVEAL_RATE"),),
             ),
             member=member_id,
             purpose=permit.purpose,

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pdms.errors import Denied, NotFound, Reason
+from pdms.errors import Denied, NotFound
+from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.sealing import Indexes
@@ -131,7 +132,7 @@ def only_self(uow: UnitOfWork, member_id: MemberId) -> None:
     """Refuse a member who asks about another one."""
     if uow.actor.kind is ActorKind.MEMBER and uow.actor.member_id != member_id:
         uow.refuse(
-            Denied("a member may ask about themself only", reasons=(Reason("NOT_SELF", "PIPL-51-4", ""),)),
+            Denied("a member may ask about themself only", reasons=(reason("NOT_SELF"),)),
             member=uow.actor.member_id,
         )
 

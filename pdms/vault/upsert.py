@@ -21,7 +21,7 @@ from pdms.crypto import seal_fields, set_digest
 from pdms.errors import InvalidInput
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, passed_before, turning_dates
+from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before, turning_dates
 from pdms.vault.sealing import (
     EXTERNAL,
     REGISTERED,
@@ -328,7 +328,7 @@ class _Batch:
         passed = (PASSED.isoformat(), PASSED.isoformat())
         found = []
         for at in rows:
-            birth = birth_text({BIRTH_DATE: births[at] if births else "", ID_NUMBER: numbers[at] if numbers else ""})
+            birth = latest_birth(births[at] if births else "", numbers[at] if numbers else "")
             # Most members are adults: comparing months is enough for them.
             found.append(passed if birth and birth[:7] <= adult_until else turning_columns(birth, self.today))
         return found
