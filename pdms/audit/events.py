@@ -85,7 +85,7 @@ class Event:
     digest: str | None = field(default=None, kw_only=True)
     ticket: str | None = field(default=None, kw_only=True)
     event_id: str = field(default="", kw_only=True)
-    """32 hex digits: milliseconds of `at`, a count, 56 random bits; they ascend, so that their index grows at one end."""
+    """32 hex digits: milliseconds of `at`, a count, 56 random bits; ascending, so that the index grows at one end."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__

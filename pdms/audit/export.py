@@ -45,9 +45,19 @@ def export(session: Session, path: Path, *, key: NoteKey) -> ExportResult:
         f',"unsequenced":{unsequenced}'
     )
     draft = path.with_name(path.name + ".part")
+    try:
+        whole = _write(draft, _contents(session, runs, header))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return ExportResult(path, runs.size, checkpoints, unsequenced, whole)
+
+
+def _write(draft: Path, contents: Iterator[bytes]) -> str:
+    """Write the lines and the last one; return the digest of all, hex."""
     whole, lines = sha256(), 0
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for content in _contents(session, runs, header):
+        for content in contents:
             line = checked_line(content)
             whole.update(line)
             file.write(line)
@@ -57,8 +67,7 @@ def export(session: Session, path: Path, *, key: NoteKey) -> ExportResult:
         file.write(last)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
-    return ExportResult(path, runs.size, checkpoints, unsequenced, whole.hexdigest())
+    return whole.hexdigest()
 
 
 def _contents(session: Session, runs: store.Runs, header: str) -> Iterator[bytes]:

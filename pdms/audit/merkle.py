@@ -59,6 +59,9 @@ def range_digest(start: int, end: int, node: NodeReader) -> bytes:
     """Return the digest of the tree node over the leaves `start..end`, MTH(D[start:end])."""
     if start == end:
         return EMPTY_ROOT
+    level = (end - start).bit_length() - 1
+    if end - start == 1 << level:
+        return node(level, start >> level)
     return join_peaks([node(level, index) for level, index in subtrees(start, end)])
 
 

@@ -65,6 +65,13 @@ __all__ = [
 ]
 
 
+_PLACE_OF_EVENT = """
+    SELECT e.leaf_salt, e.body, r.first_leaf + e.seq - r.first_seq,
+           (SELECT c.note FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1)
+    FROM audit_event e LEFT JOIN audit_run r ON r.first_seq <= e.seq AND e.seq < r.first_seq + r.length
+    WHERE e.event_id = ?"""
+
+
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
     """That an event is in the log: everything needed to check it, but for the log's public key."""
@@ -201,14 +208,13 @@ def prove(session: Session, event_id: str) -> InclusionProof:
         key = bytes.fromhex(event_id)
     except ValueError:
         raise InvalidInput("event id: must be hex digits", code="EVENT_ID") from None
-    found = store.rows(session, "SELECT seq, leaf_salt, body FROM audit_event WHERE event_id = ?", (key,))
+    found = store.rows(session, _PLACE_OF_EVENT, (key,))
     if not found:
         raise NotFound("audit event: none with this id has an opening")
-    seq, salt, body = found[0]
-    index = store.read_runs(session).leaf_of(seq)
-    head = checkpoint(session)
-    if index is None or head is None or index >= head.size:
+    salt, body, index, note = found[0]
+    if index is None or note is None:
         raise Conflict("audit event: committed, but not in the tree yet; sequence first", code="NOT_SEQUENCED")
+    head = parse_signed_checkpoint(note.encode())
     node = store.nodes_over(session, inclusion_ranges(index, head.size))
     return InclusionProof(event_id, index, salt, body, inclusion_path(index, head.size, node), head)
 

@@ -16,7 +16,7 @@ from pdms.audit.merkle import NodeReader
 from pdms.audit.tiles import TileKey, node_reader, tiles_for
 from pdms.errors import IntegrityBroken
 
-READ_ROWS = 16_384
+READ_ROWS = 4096
 NO_END = 1 << 62
 _LOCK_KEY = 0x70646D73  # "pdms": the one advisory lock of PostgreSQL's sequencer
 _TILES_A_QUERY = 64

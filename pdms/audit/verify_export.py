@@ -276,10 +276,10 @@ def _finish(reading: _Reading, lines: int, *, witness: NoteKey | None, earlier: 
     if not reading.ended:
         found.add("END_MISSING", "the last line is missing: the file was cut", line=lines)
     if reading.leaves is not None and reading.leaves != size:
-        found.add("LEAF_COUNT", f"{size} leaves, but the first line tells of {reading.leaves}", leaf=size)
+        found.add("LEAF_COUNT", f"{size} leaves, but the first line tells of {reading.leaves}", leaf=size, line=1)
     if reading.checkpoints_told is not None and reading.checkpoints_told != reading.checkpoints:
         told = reading.checkpoints_told
-        found.add("CHECKPOINT_COUNT", f"{reading.checkpoints} checkpoints, but the first line tells of {told}")
+        found.add("CHECKPOINT_COUNT", f"{reading.checkpoints} checkpoints, but the first line tells of {told}", line=1)
     if reading.covered != size:
         found.add("UNSIGNED_TAIL", "no good checkpoint speaks for the last leaves", leaf=reading.covered)
     if reading.shredded > reading.accounted:
