@@ -87,7 +87,8 @@ class RecordingChannel:
 class SmtpChannel:
     """Speaks SMTP to one server: `smtp://[name:word@]host[:port][?tls=required|never]` or `smtps://…`.
 
-    `smtp` uses STARTTLS where the server offers it; `tls=required` refuses a server that does not.
+    `smtp` uses STARTTLS where the server offers it; `tls=required` refuses a server that does not, and so does a login,
+    unless `tls=never` says that an open line is meant.
     """
 
     channel = Channel.EMAIL
@@ -133,7 +134,7 @@ class SmtpChannel:
                 if server.has_extn("starttls"):
                     server.starttls(context=context)
                     server.ehlo()
-                elif self._tls == "required":
+                elif self._tls == "required" or self._login is not None:
                     raise smtplib.SMTPNotSupportedError
             if self._login is not None:
                 server.login(*self._login)

@@ -31,6 +31,7 @@ MARK: Mapping[Language, str] = {Language.ZH: "广告：", Language.EN: "AD: "}
 NAMELESS: Mapping[Language, str] = {Language.ZH: "会员", Language.EN: "member"}
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+_PHONE = re.compile(r"\+[0-9]{8,15}")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
 
 
@@ -93,6 +94,11 @@ def valid_address(address: str) -> bool:
     ) and ".@" not in address
 
 
+def valid_contact(contact: Contact, *, channel: Channel) -> bool:
+    """Whether a contact can be written to over `channel`."""
+    return valid_address(contact.address) if channel is Channel.EMAIL else _PHONE.fullmatch(contact.address) is not None
+
+
 def new_opt_out() -> str:
     """Return the random part of a fresh opt-out link: 256 bits, URL-safe."""
     return secrets.token_urlsafe(OPT_OUT_BYTES)
@@ -145,6 +151,15 @@ def build_text(
     head = f"【{one_line(sender.name[language])}】{MARK[language]}"
     message.set_content(head + render(template.body, values), charset="utf-8", cte="base64")
     return Outgoing(channel=channel, sender=sender.address, recipient=contact.address, content=message)
+
+
+def build(
+    template: Template, *, channel: Channel, sender: Sender, contact: Contact, opt_out: str, now: datetime
+) -> Outgoing:
+    """Return one message for `channel`. Parameters and errors as `build_email`."""
+    if channel is Channel.EMAIL:
+        return build_email(template, sender=sender, contact=contact, opt_out=opt_out, now=now)
+    return build_text(template, channel=channel, sender=sender, contact=contact, opt_out=opt_out, now=now)
 
 
 def _values(template: Template, *, sender: Sender, contact: Contact, link: str) -> dict[str, str]:

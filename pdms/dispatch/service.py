@@ -1,0 +1,300 @@
+"""The door back to members: a campaign's rule is applied inside, each member is asked about again, messages leave.
+
+Before a message is handed over, in this order:
+
+ 1. the campaign is not cancelled and its segment's rule is the one it was drafted with;
+ 2. nobody else is sending, and the channel can be reached;
+ 3. what an earlier run left without outcome is closed as unknown, never to be sent again;
+ 4. the audience is computed: members eligible for the segment's purpose at this moment, masked by the rule;
+ 5. the audience, as rounded, reaches the campaign's minimum size;
+ 6. the member has no settled attempt of this campaign;
+ 7. under the write lock the gate decides on the segment's purpose and on the channel's: consent, age, standing,
+    restrictions, do-not-contact;
+ 8. the member was not contacted over this channel as often as the cap allows;
+ 9. a Permit opens the contact, and an address is held;
+10. intent and opt-out link are committed, with their events;
+11. right before the handing over the gate decides once more, and the campaign is not cancelled.
+
+Guarantees: nobody gets a campaign twice, whatever is killed when; a consent withdrawn before step 11 stops the message;
+marketing learns rounded counts only. What a channel took is out of reach. Services never commit; each step above that
+commits is a unit of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pdms.audit.catalogue import EventKind
+from pdms.consent import service as consent
+from pdms.dispatch import attempts, audience, steps
+from pdms.dispatch.attempts import Tally
+from pdms.dispatch.audience import Audience, Plan
+from pdms.dispatch.channels import MessageChannel
+from pdms.dispatch.lock import sending_alone
+from pdms.dispatch.messages import Sender, sender_of
+from pdms.errors import Denied, InvalidInput
+from pdms.facts import service as facts
+from pdms.facts.names import FactTable
+from pdms.gate import service as gate
+from pdms.marketing import service as marketing
+from pdms.marketing.service import CampaignState
+from pdms.policy.reasons import reason
+from pdms.segments.counts import RoundedCount, rounded
+from pdms.taxonomy import ConsentState, MemberId, Operation, Scope
+from pdms.unit_of_work import UnitFactory, UnitOfWork
+
+BATCH = 20
+"""Intents committed together; each is decided on again before its own handing over."""
+COMPACT_EVERY = 500
+PROGRESS_STEP = 5
+MAX_LINK = 128
+
+Progress = Callable[[int], None]
+"""Takes per cent of the audience in steps of PROGRESS_STEP: an exact count would tell marketing who joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendPreview:
+    """What a campaign would reach now, rounded: members whom the rule means, and those who may be written to."""
+
+    campaign: str
+    audience: RoundedCount
+    reachable: RoundedCount
+    min_size: int
+    enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """What became of a campaign, rounded; `counts` by reason, over all its runs."""
+
+    campaign: str
+    run_id: str
+    state: CampaignState
+    counts: Mapping[str, RoundedCount]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """Exact members of one run by reason."""
+
+    run_id: str
+    actor: str
+    started_at: datetime
+    finished_at: datetime | None
+    members: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OfficerCounts:
+    """Exact members of a campaign by reason: outcomes over all runs, the rest as the newest run found it."""
+
+    campaign: str
+    state: CampaignState
+    members: Mapping[str, int]
+    runs: tuple[RunCounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutAnswer:
+    """The same for every link, known or not, fresh or used."""
+
+    accepted: bool = True
+
+
+def preview(units: UnitFactory, *, campaign: str) -> SendPreview:
+    """Say what a campaign would reach now; nothing is sent and no contact is opened.
+
+    :raises NotFound: no such campaign. :raises Conflict: it was cancelled, or its segment's rule was changed.
+    """
+    with units() as uow:
+        uow.require(Scope.MARKETING, Scope.COMPLIANCE)
+        plan = audience.plan_of(uow, campaign=campaign)
+    found = audience.take(units, plan)
+    with units() as uow:
+        definition = plan.definition
+        reached = gate.eligible(
+            uow, purpose=definition.purpose, operation=Operation.SEND, categories=_categories(uow, plan)
+        )
+        reachable = len(set(found.members).intersection(MemberId(m) for m in reached.member_ids))
+    size = rounded(len(found.members), min_cell=plan.view.min_cell)
+    return SendPreview(
+        campaign=campaign,
+        audience=size,
+        reachable=rounded(reachable, min_cell=plan.view.min_cell),
+        min_size=definition.min_size,
+        enough=_enough(size, plan),
+    )
+
+
+def send(
+    units: UnitFactory, *, campaign: str, channel: MessageChannel, public_url: str, progress: Progress | None = None
+) -> SendReport:
+    """Send a campaign, or go on with one that was stopped or killed. Run again, it reaches nobody twice.
+
+    :param public_url: address under which members reach the opt-out.
+    :raises Denied: BELOW_MIN_CELL, the audience is smaller than the campaign's minimum.
+    :raises Conflict: cancelled, the rule was changed, another send is running, or the channel cannot be reached.
+    :raises InvalidInput: the channel is not the campaign's, or the policy names no address to send from.
+    """
+    with units() as uow:
+        uow.require(Scope.MARKETING)
+        plan = audience.plan_of(uow, campaign=campaign)  # 1
+        sender = sender_of(uow.policy, public_url=public_url)
+        home = uow.home
+    if channel.channel is not plan.definition.channel:
+        raise InvalidInput("channel: it is not the campaign's")
+    if plan.definition.channel not in steps.CONTACT_FIELD:
+        raise InvalidInput(f"channel: members hold no address for {plan.definition.channel}")
+    with sending_alone(home):  # 2
+        channel.connect()
+        try:
+            return _run(units, plan, sender, channel, progress or (lambda _: None))
+        finally:
+            channel.close()
+
+
+def officer_counts(uow: UnitOfWork, *, campaign: str) -> OfficerCounts:
+    """Return exact counts by reason, for officers only. :raises NotFound: no such campaign."""
+    uow.require(Scope.COMPLIANCE)
+    state = marketing.show(uow, name=campaign).state
+    runs = attempts.counts_of(uow, campaign=campaign)
+    uow.record(EventKind.REPORT_READ, refs={"report": "campaign-counts", "campaign": campaign})
+    return OfficerCounts(
+        campaign=campaign,
+        state=state,
+        members=attempts.totals(runs),
+        runs=tuple(RunCounts(r.run_id, r.actor, r.started_at, r.finished_at, members) for r, members in runs),
+    )
+
+
+def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
+    """Use the random part of an opt-out link: it withdraws the consent to that channel's purpose, once.
+
+    The answer is constant: nobody learns from it whether a link exists, was used, or whose it is.
+    """
+    row = attempts.find_opt_out(uow, link) if len(link) <= MAX_LINK else None
+    if row is None or row.used_at is not None:
+        return OptOutAnswer()
+    row.used_at = uow.now
+    uow.session.add(row)
+    member = MemberId(row.member_id)
+    uow.record(EventKind.OPTOUT_USED, member=member, purpose=row.purpose, refs={"campaign": row.campaign})
+    if consent.state_of(uow, member, purpose=row.purpose).state is not ConsentState.WITHDRAWN:
+        consent.withdraw(uow, member, purpose=row.purpose, channel=row.channel)
+    return OptOutAnswer()
+
+
+def in_flight(uow: UnitOfWork, *, member_id: MemberId) -> bool:
+    """Whether a message to the member may be under way; a withdrawal is acknowledged when none is (`rights`)."""
+    return bool(attempts.open_intents(uow, limit=1, member_id=member_id))
+
+
+def forget(uow: UnitOfWork, *, member_id: MemberId) -> int:
+    """Delete what sending remembers of a member; part of an erasure. Returns how many rows went."""
+    return attempts.forget(uow, member_id=member_id)
+
+
+def close_open_intents(units: UnitFactory) -> int:
+    """Close intents that a killed run left, as unknown: never sent again. For `sweep`; returns how many.
+
+    :raises Conflict: a send is running now; its intents are its own.
+    """
+    with units() as uow:
+        home = uow.home
+    with sending_alone(home):
+        return steps.close_open(units)
+
+
+def _run(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, progress: Progress) -> SendReport:
+    steps.close_open(units)  # 3
+    found = audience.take(units, plan)  # 4
+    run_id, waiting = _begin(units, plan, found)  # 5, 6
+    shown = 0
+    for number, start in enumerate(range(0, len(waiting), BATCH)):
+        if steps.cancelled(units, plan):
+            break
+        ready = steps.prepare(units, plan, run_id, found, waiting[start : start + BATCH])  # 7 to 10
+        outcomes: dict[MemberId, steps.Settled] = {}
+        try:
+            for one in ready:
+                outcomes[one.member] = steps.hand_over(units, plan, sender, channel, one)  # 11
+        finally:
+            steps.settle(units, plan, run_id, outcomes, batch=number)
+        if number % COMPACT_EVERY == COMPACT_EVERY - 1:
+            _compact(units)
+        done = 100 * min(start + BATCH, len(waiting)) // len(waiting) // PROGRESS_STEP * PROGRESS_STEP
+        if done > shown:
+            shown = done
+            progress(done)
+    _compact(units)
+    return _finish(units, plan, run_id)
+
+
+def _begin(units: UnitFactory, plan: Plan, found: Audience) -> tuple[str, list[MemberId]]:
+    """Enter a run and return it with the members that it will try. The two databases are written one after the other:
+    holding both locks at once could wait for a unit of the anonymised side that takes them the other way round."""
+    name = plan.definition.name
+    with units() as uow:
+        if not _enough(rounded(len(found.members), min_cell=plan.view.min_cell), plan):
+            small = reason("BELOW_MIN_CELL", detail="the audience is smaller than the campaign's minimum size")
+            uow.refuse(
+                Denied("the audience is too small", reasons=(small,)),
+                purpose=plan.definition.purpose,
+                refs={"campaign": name},
+            )
+        run_id = attempts.start_run(uow, campaign=name)
+        done = attempts.settled(uow, campaign=name)
+        waiting = [member for member in found.members if member not in done]
+        counted = {
+            **found.excluded,
+            Tally.ELIGIBLE: found.eligible,
+            Tally.AUDIENCE: len(found.members),
+            Tally.ALREADY: len(found.members) - len(waiting),
+        }
+        attempts.count(uow, run_id=run_id, members=counted)
+        uow.record(
+            EventKind.CAMPAIGN_STARTED,
+            purpose=plan.definition.purpose,
+            refs={"campaign": name, "run": run_id, "rule": plan.campaign.rule_digest},
+            numbers={"eligible": found.eligible, "audience": len(found.members), "waiting": len(waiting)},
+        )
+    with units() as uow:
+        marketing.mark(uow, name=name, state=CampaignState.RUNNING)
+    return run_id, waiting
+
+
+def _finish(units: UnitFactory, plan: Plan, run_id: str) -> SendReport:
+    name = plan.definition.name
+    with units() as uow:
+        attempts.finish_run(uow, run_id=run_id)
+        exact = attempts.totals(attempts.counts_of(uow, campaign=name))
+        uow.record(
+            EventKind.CAMPAIGN_FINISHED,
+            purpose=plan.definition.purpose,
+            refs={"campaign": name, "run": run_id},
+            numbers=exact,
+        )
+    names = dict.fromkeys([tally.value for tally in Tally]) | dict.fromkeys(exact)
+    shown = {n: rounded(exact.get(n, 0), min_cell=plan.view.min_cell) for n in names}
+    with units() as uow:
+        state = marketing.show(uow, name=name).state
+        if state is not CampaignState.CANCELLED:
+            state = marketing.mark(uow, name=name, state=CampaignState.FINISHED).state
+        marketing.put_counts(uow, name=name, counts=shown)
+    return SendReport(campaign=name, run_id=run_id, state=state, counts=shown)
+
+
+def _categories(uow: UnitOfWork, plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(uow.policy.category_of_field(name) for name in steps.fields(plan)))
+
+
+def _enough(size: RoundedCount, plan: Plan) -> bool:
+    # Held against the rounded size: trying minimum sizes must not tell the exact one.
+    return size.value is not None and size.value >= plan.definition.min_size
+
+
+def _compact(units: UnitFactory) -> None:
+    with units() as uow:
+        home = uow.home
+    facts.compact(home, tables=(FactTable.CAMPAIGN_CONTACTS,))
