@@ -1,0 +1,18 @@
+"""`pdms keys`: the state of keys. Rotation and horizons come with a later version."""
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+
+app = typer.Typer(no_args_is_help=True, help="Keys (scope: admin).")
+
+
+@app.command("show")
+def show_(context: typer.Context) -> None:
+    """Show the epochs, where their root lies, and how many members have a key; never a key."""
+    from pdms.reports import keys
+
+    face: Face = context.obj
+    face.sequence()
+    show(face.run(keys.overview, root_uri=face.app.root_uri), as_json=face.json, title="keys")

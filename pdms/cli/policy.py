@@ -1,0 +1,97 @@
+"""`pdms policy`: check, explain, test, activate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+from pdms.taxonomy import Language
+
+app = typer.Typer(no_args_is_help=True, help="Policy documents: the law as this shop applies it.")
+
+
+@app.command("check")
+def check(
+    context: typer.Context, folder: Annotated[Path | None, typer.Argument(help="Folder; default: this home's.")] = None
+) -> None:
+    """Load policy documents strictly and run their tests; every gap and contradiction is named (exit code 2).
+
+    Example: `pdms policy check ./policies`
+    """
+    from pdms.errors import InvalidInput
+    from pdms.policy.loader import load
+    from pdms.policy.tests_runner import run
+
+    face: Face = context.obj
+    policy = load(folder) if folder is not None else face.app.policy
+    results = run(policy, now=face.clock.now())
+    failed = [r.case.name for r in results if not r.passed]
+    told = {
+        "policy": policy.digest,
+        "purposes": len(policy.purposes),
+        "views": sorted(policy.views),
+        "sources": sorted(policy.sources),
+        "notices": sorted(policy.notices),
+        "policy_tests": f"{len(results) - len(failed)} of {len(results)} passed",
+        "failed": failed,
+    }
+    show(told, as_json=face.json, title="policy")
+    if failed:
+        raise InvalidInput("policy: its own tests fail")
+
+
+@app.command("explain")
+def explain(
+    context: typer.Context,
+    purpose: Annotated[str, typer.Argument(help="A purpose, e.g. segment.")],
+    language: Annotated[Language, typer.Option(help="zh-CN or en.")] = Language.EN,
+) -> None:
+    """Say in words what the policy allows for a purpose, with articles (PIPL-48).
+
+    Example: `pdms policy explain segment --language zh-CN`
+    """
+    from pdms.policy.explain import explain as text_of
+
+    face: Face = context.obj
+    face.sequence()
+    text = text_of(face.app.policy, purpose=purpose, language=language)
+    show({"text": text} if face.json else text, as_json=face.json)
+
+
+@app.command("test")
+def test(context: typer.Context) -> None:
+    """Run the policy's own tests (`policies/tests/*.yaml`) and show each (exit code 2 where one fails)."""
+    from pdms.errors import InvalidInput
+    from pdms.policy.tests_runner import run
+
+    face: Face = context.obj
+    results = run(face.app.policy, now=face.clock.now())
+    rows = [
+        {
+            "test": r.case.name,
+            "passed": r.passed,
+            "decision": "permit" if r.decision.permitted else "deny",
+            "reasons": r.decision.codes,
+        }
+        for r in results
+    ]
+    show(rows, as_json=face.json, title="policy tests")
+    if not all(r.passed for r in results):
+        raise InvalidInput("policy: its own tests fail")
+
+
+@app.command("activate")
+def activate(context: typer.Context) -> None:
+    """Put the policy documents as they are now in force (scope: admin or compliance); the change is an event."""
+    from pdms.gate import service
+    from pdms.taxonomy import Scope
+
+    face: Face = context.obj
+
+    def work(uow: "object") -> object:
+        uow.require(Scope.ADMIN, Scope.COMPLIANCE)  # type: ignore[attr-defined]
+        return service.activate(uow)  # type: ignore[arg-type]
+
+    show(face.run(work), as_json=face.json, title="in force")

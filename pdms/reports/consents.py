@@ -1,0 +1,14 @@
+"""Consent coverage: who agreed to what, shown which text, by purpose, version, language and channel."""
+
+from pdms.audit.catalogue import EventKind
+from pdms.consent import service as consent
+from pdms.consent.service import CoverageRow
+from pdms.taxonomy import Scope
+from pdms.unit_of_work import UnitOfWork
+
+
+def coverage(uow: UnitOfWork) -> tuple[CoverageRow, ...]:
+    """Return the number of members in each state of each purpose, with the notice version and channel; exact."""
+    uow.require(Scope.COMPLIANCE)
+    uow.record(EventKind.REPORT_READ, refs={"report": "consent"})
+    return consent.coverage(uow)
