@@ -151,7 +151,7 @@ def test_a_login_is_used_and_never_printed():
 
     def check(server, session, envelope, mechanism, data):
         seen.append((data.login, data.password))
-        return AuthResult(success=data.password == b"p@ss")
+        return AuthResult(success=data.password == b"p@ss", handled=False)
 
     handler = Server()
     controller = Controller(
@@ -166,9 +166,10 @@ def test_a_login_is_used_and_never_printed():
         with pytest.raises(Conflict) as caught:
             SmtpChannel(f"smtp://shop:wrong@127.0.0.1:{controller.port}?tls=never").connect()
         assert "wrong" not in str(caught.value)
+        tried = len(seen)
         with pytest.raises(Conflict):
             SmtpChannel(f"smtp://shop:p%40ss@127.0.0.1:{controller.port}").connect()
-        assert len(seen) == 2, "a password went over an open line unasked"
+        assert len(seen) == tried, "a password went over an open line unasked"
     finally:
         controller.stop()
     assert seen[0] == (b"shop", b"p@ss")
