@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (word lists and patterns are read as units)
 """Postal addresses: Chinese by grammar and the list of administrative names, English by house number and street.
 
 Guarantee: one pass from the left, bounded work at each place. An address is redacted from its first administrative name
@@ -8,7 +9,7 @@ Guarantee: one pass from the left, bounded work at each place. An address is red
 import re
 
 from pdms.discovery.regions import is_common_word, regions
-from pdms.discovery.rules import Needs, before, hint
+from pdms.discovery.rules import Needs, hint
 from pdms.discovery.spans import Label, Span
 
 _H = "\u4e00-\u9fff"

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (the list of codes reads better so)
 """Whether a string of digits and letters can be what it looks like: checksums, dates, ranges.
 
 Guarantee: pure functions on ASCII strings, True only for values that satisfy the public rule named. They deliberately

@@ -33,8 +33,8 @@ CATEGORY_OF = {
 """pdms field → data category of the starter policy."""
 
 _SURE = (
-    (Label.EMAIL, 0.5), (Label.ID_CARD, 0.5), (Label.USCC, 0.6), (Label.MAC, 0.6), (Label.PLATE, 0.6), (Label.WECHAT, 0.6),
-    (Label.IMEI, 0.6), (Label.BANK_CARD, 0.6), (Label.GPS, 0.6), (Label.PHONE, 0.7), (Label.PASSPORT, 0.8),
+    (Label.EMAIL, 0.5), (Label.ID_CARD, 0.5), (Label.USCC, 0.6), (Label.MAC, 0.6), (Label.PLATE, 0.6),
+    (Label.WECHAT, 0.6), (Label.IMEI, 0.6), (Label.BANK_CARD, 0.6), (Label.GPS, 0.6), (Label.PHONE, 0.7), (Label.PASSPORT, 0.8),
 )  # fmt: skip
 """Label → least share of validating values that settles it without a header; checksums first."""
 
@@ -129,7 +129,7 @@ def _mistaken(label: str, said: Claim | None, shares: Shares) -> bool:
     """Whether a header that names goods outranks a rule without a strong check."""
     named = said is not None and said.label is None and said.field != "login"
     if label in {Label.PHONE, Label.PASSPORT}:
-        return named and said is not None and said.field not in {"member_id"} and shares.share(label) < 0.95
+        return named and said is not None and said.field != "member_id" and shares.share(label) < 0.95
     return False
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables are read by line)
 """The YAML text of a source mapping, drafted from proposals for a person to finish.
 
 Guarantee: what pdms is not sure of is written `classify: UNDECIDED`, a key that the policy loader refuses, so a draft

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, ISC004  (patterns are read as units)
 """What column headers say, in Chinese and English.
 
 Guarantee: the first row of the table that fits wins, specific words before general ones (`IP地址` before `地址`,

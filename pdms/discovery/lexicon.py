@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905  (word lists and patterns are read as units)
 """Word lists that the name rules stand on: surnames, characters of given names, words that look like names.
 
 Guarantee: plain constants, written for this product. They are deliberately short: what they miss is stated by the
@@ -159,3 +160,14 @@ BRANDS_ENGLISH = frozenset(
         "|"
     )
 )
+
+AMBIGUOUS_GIVEN = frozenset(
+    "jan rita will may mark grace joy rose daisy ruby jack bill rob max don jasmine violet lily victoria jordan chelsea austin florence madison logan paris carol amber april august june "
+    "dawn faith hope holly hunter ivy jade pearl penny peggy ray rich rusty sandy skip sky sue summer terry ted tiffany tony troy van ward wade wendy penny robin scarlett "
+    "sienna virginia vegas brooklyn dallas houston london phoenix sydney israel china asia india diamond crystal ginger heather iris olive pepper basil bob barb billy bobby "
+    "charity christian art angel angela apollo aurora blue bella bonnie brandy brie buddy candy carter cash chip chuck clay cliff dean dick drew duke earl eve frank gene glen "
+    "guy hank harper hazel heath herb jean jeans jerry jersey jimmy john kitty lance laurel lee leo mac mason mercedes mia miles miranda molly morgan nick olivia oscar owen pat "
+    "pierce piper prince randy reed ross roy sage sally sam sapphire stella stone taylor victor vera warren wayne wood zara gloria emma luna nova zoe joe louis alexander martin "
+    "marc kate tommy hugo ralph michael calvin levi ann anna mary".split()
+)
+"""Given names that are words, places or brands as well: alone they prove nothing."""

@@ -1,4 +1,4 @@
-"""Our recognisers on Presidio: its registry and analyser, none of its predefined patterns, no language model, no network.
+"""Our recognisers on Presidio: its registry and analyser, none of its own patterns, no language model, no network.
 
 Guarantee: importing this module and building the analyser opens no socket and reads no model. Presidio's own patterns
 stand on `\\b`, which fails beside Chinese characters, and its e-mail recogniser fetches a public suffix list; so every
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-from pdms.discovery import addresses, names, numbers
+from pdms.discovery import addresses, births, contacts, devices, names, papers, phones, spelt
 from pdms.discovery.folding import Folded, fold
 from pdms.discovery.rules import Needs, Rule, run, traits
 from pdms.discovery.spans import Label, Span, settle
@@ -64,7 +64,7 @@ class RuleRecognizer(EntityRecognizer):  # type: ignore[misc]  # the library is 
                     RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
                 },
             )
-            for span in _windows(fold(text), lambda part, held: self._search(part, held))
+            for span in _windows(fold(text), self._search)
             if span.label in wanted
         ]  # fmt: skip
 
@@ -77,14 +77,15 @@ def _family(rules: Sequence[Rule]) -> Callable[[str, Needs], list[Span]]:
 def recognizers() -> tuple[RuleRecognizer, ...]:
     """Return our recognisers, built once."""
     families: list[tuple[str, Sequence[Rule]]] = [
-        ("Phones", numbers.PHONES),
-        ("Emails", numbers.EMAILS),
-        ("Papers", numbers.PAPERS),
-        ("CardsAndDevices", numbers.CARDS_AND_DEVICES),
-        ("NetworksAndPlaces", numbers.NETWORKS),
-        ("Accounts", numbers.ACCOUNTS),
-        ("Births", numbers.BIRTHS),
-        ("SpeltDigits", numbers.SPELT),
+        ("Phones", phones.PHONES),
+        ("Emails", contacts.EMAILS),
+        ("Accounts", contacts.ACCOUNTS),
+        ("Papers", papers.PAPERS),
+        ("BankCards", papers.BANK_CARDS),
+        ("Devices", devices.DEVICES),
+        ("NetworksAndPlaces", devices.NETWORKS),
+        ("Births", births.BIRTHS),
+        ("SpeltDigits", spelt.SPELT),
     ]
     built = [RuleRecognizer(name, sorted({rule.label for rule in rules}), _family(rules)) for name, rules in families]
     built.append(RuleRecognizer("Addresses", [Label.ADDRESS], addresses.find))

@@ -1,8 +1,9 @@
 """Personal data out of free text, before the text becomes a fact.
 
 Guarantee: every span that the recognisers find is replaced by `<LABEL>`, and redacting the result again changes
-nothing (placeholders are no text to them, and what a replacement laid bare is looked at again). Any `str` is accepted, of
-any size. It deliberately promises no more than the measured recall: names in particular can stay (`names`).
+nothing (placeholders are no text to them, and what a replacement laid bare is looked at again). Any `str` is
+accepted, of any size. It deliberately promises no more than the measured recall: names in particular can
+stay (`names`).
 """
 
 from collections import Counter

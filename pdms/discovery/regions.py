@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905  (word lists are read as units)
 """Names of China's provinces, prefectures and counties, from the GB/T 2260 list that python-stdnum carries.
 
 Guarantee: read once, from the installed package, never from a network. Names are kept in full and, for provinces and

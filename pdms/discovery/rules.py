@@ -50,6 +50,9 @@ class Rule:
         return found
 
 
+SPELT_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
+"""Hanzi that stand for digits, in the order 0 0 0 1-9 1 2 1-9."""
+
 _TRAITS = (
     (Needs.DIGIT, re.compile("[0-9]")),
     (Needs.AT, re.compile(r"@|[(\[{ ]at[ )\]}]|\(艾特\)", re.IGNORECASE)),
@@ -58,9 +61,7 @@ _TRAITS = (
     (Needs.MIDDLE_DOT, re.compile("·")),
     (
         Needs.HANZI_DIGITS,
-        re.compile(
-            "[零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖](?:[ -]?[0-9零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]){5}"
-        ),
+        re.compile(rf"[{SPELT_DIGITS}](?:[ -]?[0-9{SPELT_DIGITS}]){{5}}"),
     ),
     (Needs.COLON, re.compile(":")),
 )
@@ -106,6 +107,12 @@ def before(match: re.Match[str], group: str | int = 0, *, reach: int = 24) -> st
 
 
 _LINK = r"(?:[ :#是为叫填写的成错了,]|号码?|no\.?|number|num|id|is|was|\(|\)|\"|=){0,5}$"
+
+BETWEEN = r"(?: is |[ :=是为叫\"(]|号码?|id|账号|帐号|就是|搜索?|加一?下?我?|\(|同号|联系){0,5}"
+"""What may stand between the name of a chat service and the id in it."""
+
+GAPS = str.maketrans("", "", " -.·()")
+"""Takes out what people put between groups of digits."""
 
 GOODS = re.compile(
     r"(?:单号|编号|编码|货号|款号|型号|条码|条形码|券码|兑换码|流水号|流水|批号|序列号|商品|sku|spu|"

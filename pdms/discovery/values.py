@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905  (word lists are read as units)
 """How many values of a column are what: the share that validates, by rule.
 
 Guarantee: pure counting over a bounded sample of distinct values; what is returned holds counts and rule names, never
@@ -9,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pdms.discovery import addresses, checks, lexicon, names
+from pdms.discovery import addresses, checks, latin_names, lexicon, names
 from pdms.discovery.folding import fold
 from pdms.discovery.rules import traits
 from pdms.discovery.spans import Label
@@ -103,7 +104,9 @@ def _person(text: str) -> bool:
     low = [token.lower().rstrip(".") for token in tokens]
     if " ".join(low) in lexicon.BRANDS_ENGLISH or low[-1] in lexicon.WORDS_ENGLISH:
         return False
-    return low[0] in lexicon.GIVEN_ENGLISH or low[1] in lexicon.GIVEN_ENGLISH or names.is_pinyin_name(low[0], low[1])
+    return (
+        low[0] in lexicon.GIVEN_ENGLISH or low[1] in lexicon.GIVEN_ENGLISH or latin_names.is_pinyin_name(low[0], low[1])
+    )
 
 
 def _address(text: str) -> bool:
