@@ -1,0 +1,83 @@
+"""Writes docs/cli.md and docs/api.md from the code; `--check` fails where they differ from what is there.
+
+The command reference is the commands' own help, the API reference the application's own OpenAPI document.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+NOTE = "<!-- Written by scripts/reference.py from the code; do not edit. -->\n\n"
+
+
+def cli() -> str:
+    """Return the command reference."""
+    from pdms.cli.app import app
+
+    group: Any = typer.main.get_command(app)
+    parts = [NOTE + "# Command reference\n\n" + (group.help or "") + "\n\n" + (group.epilog or "") + "\n"]
+    parts.append("\n".join(["\nOptions before the noun:\n", *_options(group)]) + "\n")
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            parts.append(f"\n## pdms {name}\n\n{command.help or ''}\n")
+            parts.extend(_command(f"pdms {name} {verb}", one) for verb, one in sorted(command.commands.items()))
+        else:
+            parts.append(_command(f"pdms {name}", command, level="##"))
+    return "".join(parts)
+
+
+def _command(name: str, command: Any, *, level: str = "###") -> str:
+    arguments = " ".join(f"{p.name.upper()}" for p in command.params if p.param_type_name == "argument")
+    head = f"\n{level} {name} {arguments}".rstrip()
+    return "\n\n".join([head, (command.help or "").strip(), "\n".join(_options(command))]).rstrip() + "\n"
+
+
+def _options(command: Any) -> list[str]:
+    lines = []
+    for parameter in command.params:
+        text = (getattr(parameter, "help", None) or "").strip()
+        if parameter.name == "help":
+            continue
+        shown = f"`{parameter.name.upper()}`" if parameter.param_type_name == "argument" else _flags(parameter)
+        needed = " (needed)" if parameter.required and parameter.param_type_name == "option" else ""
+        lines.append(f"- {shown}{needed}: {text}" if text else f"- {shown}{needed}")
+    return lines
+
+
+def _flags(parameter: Any) -> str:
+    return ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
+
+
+def api() -> str:
+    """Return the API reference."""
+    from pdms.api.app import openapi_document
+
+    document = openapi_document()
+    parts = [NOTE + f"# API reference\n\n{document['info'].get('description', '')}\n"]
+    parts.append("\n| method | path | what | scope |\n|---|---|---|---|\n")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            scopes = ", ".join(operation.get("x-scopes", [])) or "public"
+            parts.append(f"| {method.upper()} | `{path}` | {operation.get('summary', '')} | {scopes} |\n")
+    return "".join(parts)
+
+
+def main() -> int:
+    """Write, or check, both documents."""
+    check, stale = "--check" in sys.argv[1:], []
+    for name, text in (("cli.md", cli()), ("api.md", api())):
+        path = DOCS / name
+        if check and (not path.exists() or path.read_text("utf-8") != text):
+            stale.append(name)
+        elif not check:
+            path.write_text(text, "utf-8")
+    if stale:
+        print(f"docs are not what the code says: {', '.join(stale)}; run scripts/reference.py", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
