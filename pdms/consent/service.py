@@ -1,0 +1,291 @@
+"""Recording consent, one act at a time, and everything else that other packages ask of this one.
+
+Guarantees: one live event is one purpose and one recipient, bound to the notice version in force; nothing is ever
+changed or removed; a withdrawal needs no reason, no staff and no notice, and counts from the next decision on
+(PIPL-15-1). What was done before stays valid (PIPL-15-2), since history is kept with both clocks.
+Deliberately not here: ages (the caller gives the stage; `gate.record_consent` reads it from the vault), stale releases
+and purges (`rights`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from pdms.audit.catalogue import EventKind
+from pdms.consent import receipt as receipts
+from pdms.consent import rules
+from pdms.consent.imports import (
+    CHANNEL,
+    ImportResult,
+    ImportRow,
+    RejectedConsent,
+    check_evidence,
+    import_records,
+)
+from pdms.consent.notices import (
+    DELIVERED,
+    Delivery,
+    NoticeText,
+    PublishedNotice,
+    Terms,
+    all_terms,
+    deliver_notices,
+    deliveries,
+    in_force,
+    notice_text,
+    publish_notices,
+    versions,
+)
+from pdms.consent.reading import (
+    CoverageRow,
+    HistoryItem,
+    Standing,
+    coverage,
+    history,
+    may_ask,
+    state_of,
+    states,
+)
+from pdms.consent.receipt import ConsentReceipt
+from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
+from pdms.consent.rules import Broken
+from pdms.consent.store import CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
+from pdms.errors import InvalidInput, NotFound
+from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberId, Scope, new_id_bytes
+from pdms.unit_of_work import ActorKind, UnitOfWork
+
+__all__ = [
+    "ConsentReceipt",
+    "CoverageRow",
+    "Delivery",
+    "HistoryItem",
+    "ImportResult",
+    "ImportRow",
+    "NoticeText",
+    "PublishedNotice",
+    "RejectedConsent",
+    "Standing",
+    "coverage",
+    "deliver_notices",
+    "deliveries",
+    "forget_current",
+    "history",
+    "import_records",
+    "lift",
+    "may_ask",
+    "notice_text",
+    "publish_notices",
+    "receipt",
+    "record",
+    "restrict",
+    "standing_restrictions",
+    "state_of",
+    "states",
+    "versions",
+    "withdraw",
+]
+
+
+def record(
+    uow: UnitOfWork,
+    member_id: MemberId,
+    *,
+    purpose: str,
+    state: ConsentState,
+    age: AgeStage,
+    type: ConsentType = ConsentType.CONSENT,  # noqa: A002 - the word of the standard
+    channel: str = "web",
+    language: Language = Language.ZH,
+    recipient: str = "",
+    evidence: str = "",
+    guardian: str = "",
+    preticked: bool = False,
+) -> ConsentReceipt:
+    """Record one live consent event and return its signed receipt.
+
+    :param channel: where it was expressed (web, app, store, phone, …). :param evidence: id or digest of what the member
+    saw and did; differs for each separate consent. :param guardian: reference of the guardian's proof, for children.
+    :raises InvalidInput: a rule is broken; `code` names it (`rules.RULES`).
+    """
+    own_or_staff(uow, member_id)
+    try:
+        row, terms = _checked(
+            uow,
+            member_id,
+            purpose=purpose,
+            state=state,
+            age=age,
+            kind=type,
+            channel=channel,
+            language=language,
+            recipient=recipient,
+            evidence=evidence,
+            guardian=guardian,
+            preticked=preticked,
+        )
+    except Broken as broken:
+        raise broken.as_error() from None
+    append(uow.session, [row])
+    if terms is not None and state is ConsentState.GIVEN:
+        _shown(uow, member_id, terms, channel, evidence)
+    refs = {"record": receipts.record_id_text(row["record_id"]), "policy": uow.policy.digest}
+    if terms is not None:
+        refs |= {"notice": terms.notice_id, "version": terms.version}
+    if recipient:
+        refs["recipient"] = recipient.replace("_", "-")
+    kind = EventKind.CONSENT_WITHDRAWN if state is ConsentState.WITHDRAWN else EventKind.CONSENT_RECORDED
+    uow.record(kind, member=member_id, purpose=purpose, refs={**refs, "state": state.value})
+    return receipts.make(uow, row, terms)
+
+
+def _checked(
+    uow: UnitOfWork,
+    member_id: MemberId,
+    *,
+    purpose: str,
+    state: ConsentState,
+    age: AgeStage,
+    kind: ConsentType,
+    channel: str,
+    language: Language,
+    recipient: str,
+    evidence: str,
+    guardian: str,
+    preticked: bool,
+) -> tuple[dict[str, Any], Terms | None]:
+    if preticked:
+        raise Broken("PRETICKED")
+    if state not in rules.DECIDING:
+        raise Broken("STATE_UNKNOWN")
+    if not CHANNEL.fullmatch(channel):
+        raise InvalidInput("channel: a short lower-case word", code="CHANNEL_FORM")
+    definition = rules.check_purpose(uow.policy, purpose, state=state, kind=kind)
+    rules.check_recipient(definition, recipient, state=state)
+    unbundled = kind in rules.UNBUNDLED and state is ConsentState.GIVEN
+    check_evidence(evidence, required=unbundled)
+    check_evidence(guardian, required=False)
+    if unbundled:
+        _check_unbundled(uow, member_id, purpose, recipient, evidence)
+    terms: Terms | None = None
+    categories: tuple[str, ...] = ()
+    if state is ConsentState.WITHDRAWN or definition is None:
+        last = _current(uow, member_id, purpose, recipient)
+        if last is not None:
+            kind, terms = ConsentType(last["type"]), all_terms(uow.session).get(last["notice_no"])
+            categories = tuple(name for name in last["categories"].split(",") if name)
+    else:
+        rules.check_type(definition, kind, state=state, age=age)
+        if kind is ConsentType.GUARDIAN and state is ConsentState.GIVEN and not guardian:
+            raise Broken("GUARDIAN_PROOF")
+        name = definition.child_notice if kind is ConsentType.GUARDIAN else definition.notice
+        terms = in_force(uow.policy, uow.session, notice=name or "", language=language)
+        categories = rules.check_terms(definition, terms, kind=kind, occurred_at=uow.now)
+    row = {
+        "record_id": new_id_bytes(),
+        "member_id": member_id,
+        "purpose": purpose,
+        "recipient": recipient,
+        "state": state.value,
+        "type": kind.value,
+        "occurred_at": uow.now,
+        "known_at": uow.now,
+        "notice_no": terms.notice_no if terms else None,
+        "categories": ",".join(sorted(categories)),
+        "channel": channel,
+        "source": "live",
+        "evidence": evidence,
+        "guardian": guardian,
+        "actor": uow.actor.id,
+        "policy_digest": uow.policy.digest,
+        "import_key": None,
+    }
+    return row, terms
+
+
+def _check_unbundled(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str, evidence: str) -> None:
+    query = (
+        select(RECORD.c.purpose, RECORD.c.recipient)
+        .where(RECORD.c.member_id == member_id, RECORD.c.evidence == evidence)
+        .where(RECORD.c.state == ConsentState.GIVEN.value)
+    )
+    if any(tuple(row) != (purpose, recipient) for row in uow.session.connection().execute(query)):
+        raise Broken("BUNDLED")
+
+
+def _current(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str) -> Mapping[str, Any] | None:
+    query = (
+        select(SHAPE)
+        .join(CURRENT, CURRENT.c.shape == SHAPE.c.shape)
+        .where(CURRENT.c.purpose == purpose, CURRENT.c.recipient == recipient, CURRENT.c.member_id == member_id)
+    )
+    row = uow.session.connection().execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _shown(uow: UnitOfWork, member_id: MemberId, terms: Terms, channel: str, evidence: str) -> None:
+    connection = uow.session.connection()
+    connection.execute(
+        insert_or_update(connection, DELIVERED).on_conflict_do_nothing(),
+        [
+            {
+                "member_id": member_id,
+                "notice_no": terms.notice_no,
+                "delivered_at": uow.now,
+                "channel": channel,
+                "evidence": evidence,
+            }
+        ],
+    )
+
+
+def withdraw(
+    uow: UnitOfWork, member_id: MemberId, *, purpose: str, recipient: str | None = None, channel: str = "web"
+) -> tuple[ConsentReceipt, ...]:
+    """Withdraw a consent, of one recipient or (None) of all; return a receipt for each.
+
+    Withdrawing what was never given records the wish all the same: it stands against older imports.
+    :raises InvalidInput: PURPOSE_UNKNOWN, the name stands neither in the policy nor in a record of this member.
+    """
+    own_or_staff(uow, member_id)
+    query = select(CURRENT.c.recipient).where(CURRENT.c.purpose == purpose, CURRENT.c.member_id == member_id)
+    known = sorted({name for (name,) in uow.session.connection().execute(query)})
+    if purpose not in uow.policy.purposes and not known:
+        raise Broken("PURPOSE_UNKNOWN").as_error()
+    names = (known or [""]) if recipient is None else [recipient]
+    return tuple(
+        record(
+            uow,
+            member_id,
+            purpose=purpose,
+            state=ConsentState.WITHDRAWN,
+            age=AgeStage.UNKNOWN,
+            channel=channel,
+            recipient=name,
+        )
+        for name in names
+    )
+
+
+def receipt(uow: UnitOfWork, *, record_id: str) -> ConsentReceipt:
+    """Return the receipt of a live record again, freshly signed. :raises NotFound: no such record."""
+    if uow.actor.kind is not ActorKind.MEMBER:
+        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
+    try:
+        raw = bytes.fromhex(record_id.removeprefix("cns-"))
+    except ValueError:
+        raw = b""
+    query = select(RECORD).where(RECORD.c.record_id == raw, RECORD.c.source == "live")
+    row = uow.session.connection().execute(query).mappings().first()
+    if row is None or (uow.actor.kind is ActorKind.MEMBER and row["member_id"] != uow.actor.member_id):
+        raise NotFound("no such consent record")
+    return receipts.make(uow, dict(row), all_terms(uow.session).get(row["notice_no"] or 0))
+
+
+def forget_current(uow: UnitOfWork, member_ids: Sequence[MemberId]) -> int:
+    """Drop the materialised state of erased members; the records stay as minimal proof (Civil Code 188, PIPL-69)."""
+    gone = 0
+    for member in member_ids:
+        for table in (CURRENT, RESTRICTED, DELIVERED):
+            gone += uow.session.connection().execute(table.delete().where(table.c.member_id == member)).rowcount
+    return gone

@@ -1,0 +1,1 @@
+"""The one gate: consent, policy and member state in, an audited Permit or a denial with reasons out."""

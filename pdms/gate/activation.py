@@ -1,0 +1,62 @@
+"""Putting a policy in force: its notices published, its whole form kept, its digest in the log.
+
+Guarantees: the same policy twice changes nothing; every policy that ever decided can be read again by its digest.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import select
+
+from pdms.audit.catalogue import EventKind
+from pdms.consent.notices import PublishedNotice, publish_notices
+from pdms.errors import NotFound
+from pdms.gate.tables import PolicyVersion
+from pdms.policy.canonical import text_of
+from pdms.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What an activation did."""
+
+    digest: str
+    changed: bool
+    activated_at: datetime
+    notices: tuple[PublishedNotice, ...]
+
+
+def activate(uow: UnitOfWork) -> Activation:
+    """Make the policy of this unit the one in force and publish its new notice versions."""
+    published = publish_notices(uow)
+    last = _last(uow)
+    if last is not None and last.digest == uow.policy.digest:
+        return Activation(last.digest, changed=False, activated_at=last.activated_at, notices=published)
+    uow.session.add(
+        PolicyVersion(digest=uow.policy.digest, content=content_of(uow), activated_at=uow.now, actor=uow.actor.id)
+    )
+    uow.session.flush()
+    refs = {"policy": uow.policy.digest}
+    if last is not None:
+        refs["before"] = last.digest
+    uow.record(EventKind.POLICY_ACTIVATED, refs=refs, numbers={"notices": len(published)})
+    return Activation(uow.policy.digest, changed=True, activated_at=uow.now, notices=published)
+
+
+def active_digest(uow: UnitOfWork) -> str:
+    """Return the digest of the policy in force. :raises NotFound: none was activated yet."""
+    last = _last(uow)
+    if last is None:
+        raise NotFound("no policy is in force")
+    return last.digest
+
+
+def content_of(uow: UnitOfWork) -> str:
+    """Return the canonical form whose SHA-256 is the policy's digest."""
+    left_out = ("digest", "segments", "tests")
+    return text_of({f.name: getattr(uow.policy, f.name) for f in fields(uow.policy) if f.name not in left_out})
+
+
+def _last(uow: UnitOfWork) -> PolicyVersion | None:
+    query = select(PolicyVersion).order_by(PolicyVersion.number.desc()).limit(1)  # type: ignore[union-attr]
+    return uow.session.execute(query).scalar_one_or_none()

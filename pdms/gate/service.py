@@ -1,0 +1,281 @@
+"""The gate: every use of personal data asks here.
+
+Guarantees: no Permit without its event in the same transaction, which commits before anything leaves; a denial is
+committed on its own, since the operation rolls back; reasons are registered codes with articles; refusing is the
+default. Deliberately not here: the rules (`policy.decide`), the doing (vault, publish, dispatch).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Outcome
+from pdms.clock import SHANGHAI
+from pdms.consent import service as consent
+from pdms.consent.service import ConsentReceipt
+from pdms.crypto import set_digest
+from pdms.errors import Denied, NotFound
+from pdms.gate.activation import Activation, activate, active_digest
+from pdms.gate.facts import actor_facts, subject_facts
+from pdms.gate.sets import decide_set
+from pdms.policy.decide import Decision, Use, decide, use_codes
+from pdms.policy.permit import PERMIT_LIFE, Permit
+from pdms.policy.reasons import ordered, reason
+from pdms.taxonomy import (
+    AgeStage,
+    Channel,
+    ConsentState,
+    ConsentType,
+    Language,
+    MemberId,
+    Operation,
+    new_id,
+)
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault import service as vault
+from pdms.vault.age import age_stage
+
+__all__ = [
+    "Activation",
+    "Eligible",
+    "activate",
+    "active_digest",
+    "decide_one",
+    "eligible",
+    "permit",
+    "record_consent",
+    "release_permit",
+]
+
+SUBJECT_REQUEST = "SUBJECT_REQUEST"
+"""Reason code of plaintext opened to answer the member's own request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eligible:
+    """Answer of a set decision; its event is recorded."""
+
+    member_ids: list[MemberId]
+    total: int
+    """Living members decided on."""
+    excluded: Mapping[str, int]
+    """Reason code → members; a member may have several."""
+    digest: str
+    """Keyed digest of the eligible ids, hex: names the set without naming anyone."""
+    event_id: str
+    policy_digest: str
+
+
+def decide_one(
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    purpose: str,
+    operation: Operation,
+    fields: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    channel: Channel | None = None,
+    recipient: str | None = None,
+    reason: str | None = None,
+) -> Decision:
+    """Decide without recording: for showing what would be answered, and inside a batch that has its own event."""
+    use = Use(
+        purpose=purpose,
+        operation=operation,
+        fields=tuple(fields),
+        categories=tuple(categories),
+        channel=channel,
+        recipient=recipient,
+        reason=reason,
+    )
+    return _decide(uow, member_id, use)
+
+
+def _decide(uow: UnitOfWork, member_id: MemberId, use: Use) -> Decision:
+    actor = actor_facts(uow, member_id=member_id)
+    return decide(uow.policy, use=use, subject=subject_facts(uow, member_id, use=use), actor=actor, now=uow.now)
+
+
+def permit(
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    purpose: str,
+    operation: Operation,
+    fields: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    channel: Channel | None = None,
+    recipient: str | None = None,
+    reason: str | None = None,
+) -> Permit:
+    """Return a Permit for one member, recorded; good for `PERMIT_LIFE`.
+
+    :raises Denied: with every reason; the denial is committed and this unit rolled back.
+    """
+    if reason is None and purpose == "rights":
+        reason = SUBJECT_REQUEST
+    use = Use(
+        purpose=purpose,
+        operation=operation,
+        fields=tuple(fields),
+        categories=tuple(categories),
+        channel=channel,
+        recipient=recipient,
+        reason=reason,
+    )
+    decision = _decide(uow, member_id, use)
+    if not decision.permitted:
+        known = "MEMBER_UNKNOWN" not in decision.codes
+        _refuse(uow, use, decision.codes, member_id=member_id if known else None)
+    return _issue(uow, use, member_id=member_id, view=None)
+
+
+def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
+    """Return the Permit to publish a view; whose data it holds is decided by `eligible`.
+
+    :raises NotFound: no such view. :raises Denied: the purpose, the actor or the assessment does not allow it.
+    """
+    definition = uow.policy.views.get(view)
+    if definition is None:
+        raise NotFound("view: the policy has none of this name")
+    use = Use(purpose=definition.purpose, operation=Operation.PROFILE)
+    codes = use_codes(uow.policy, uow.policy.purposes[definition.purpose], use=use, actor=actor_facts(uow), now=uow.now)
+    if codes:
+        _refuse(uow, use, ordered(codes), refs={"view": view})
+    return _issue(uow, use, member_id=None, view=view)
+
+
+def eligible(
+    uow: UnitOfWork,
+    *,
+    purpose: str,
+    operation: Operation,
+    categories: Sequence[str] = (),
+    recipient: str | None = None,
+) -> Eligible:
+    """Decide for every living member; one event with counts and a keyed digest.
+
+    :raises Denied: the use itself is not allowed, whoever it concerns.
+    """
+    use = Use(purpose=purpose, operation=operation, categories=tuple(categories), recipient=recipient)
+    definition = uow.policy.purposes.get(purpose)
+    if definition is None:
+        _refuse(uow, use, ("NO_PURPOSE",))
+    codes = use_codes(uow.policy, definition, use=use, actor=actor_facts(uow), now=uow.now)
+    if codes:
+        _refuse(uow, use, ordered(codes))
+    decided = decide_set(uow, purpose=definition, use=use)
+    digest = set_digest(uow.keys.system_key("audit-digest"), decided.eligible).hex()
+    event_id = uow.record(
+        EventKind.PERMIT,
+        purpose=purpose,
+        outcome=Outcome.PERMITTED,
+        refs={"operation": operation.value, "policy": uow.policy.digest, **_recipient_ref(recipient)},
+        numbers={"members": decided.total, "eligible": len(decided.eligible), **decided.excluded},
+        digest=digest,
+    )
+    return Eligible(
+        member_ids=decided.eligible,
+        total=decided.total,
+        excluded=decided.excluded,
+        digest=digest,
+        event_id=event_id,
+        policy_digest=uow.policy.digest,
+    )
+
+
+def record_consent(
+    uow: UnitOfWork,
+    member_id: MemberId,
+    *,
+    purpose: str,
+    state: ConsentState,
+    type: ConsentType = ConsentType.CONSENT,  # noqa: A002 - the word of the standard
+    channel: str = "web",
+    language: Language = Language.ZH,
+    recipient: str = "",
+    evidence: str = "",
+    guardian: str = "",
+    preticked: bool = False,
+) -> ConsentReceipt:
+    """Record one live consent event of a living member; the age stage is read here (PIPL-31). Returns the receipt.
+
+    :raises NotFound: no such member. :raises InvalidInput: a rule is broken; `code` names it.
+    """
+    held = vault.state(uow, member_id)
+    today = uow.now.astimezone(SHANGHAI).date()
+    age: AgeStage = age_stage(held.turns_14, held.turns_18, today)
+    return consent.record(
+        uow,
+        member_id,
+        purpose=purpose,
+        state=state,
+        age=age,
+        type=type,
+        channel=channel,
+        language=language,
+        recipient=recipient,
+        evidence=evidence,
+        guardian=guardian,
+        preticked=preticked,
+    )
+
+
+def _issue(uow: UnitOfWork, use: Use, *, member_id: MemberId | None, view: str | None) -> Permit:
+    permit_id = new_id("permit")
+    refs: dict[str, str] = {"permit": permit_id, "operation": use.operation.value, "policy": uow.policy.digest}
+    refs |= _recipient_ref(use.recipient)
+    if use.channel is not None:
+        refs["channel"] = use.channel.value
+    if view is not None:
+        refs["view"] = view
+    event_id = uow.record(
+        EventKind.PERMIT,
+        member=member_id,
+        purpose=use.purpose,
+        outcome=Outcome.PERMITTED,
+        reasons=(use.reason,) if use.reason else (),
+        refs=refs,
+        numbers={f"field_{name}": 1 for name in use.fields},
+    )
+    return Permit(
+        id=permit_id,
+        event_id=event_id,
+        purpose=use.purpose,
+        operation=use.operation,
+        member_id=member_id,
+        categories=use.categories,
+        fields=use.fields,
+        channel=use.channel,
+        recipient=use.recipient,
+        view=view,
+        issued_at=uow.now,
+        expires_at=uow.now + PERMIT_LIFE,
+        actor=uow.actor.id,
+        policy_digest=uow.policy.digest,
+        reason=use.reason,
+    )
+
+
+def _refuse(
+    uow: UnitOfWork,
+    use: Use,
+    codes: Sequence[str],
+    *,
+    member_id: MemberId | None = None,
+    refs: Mapping[str, str] | None = None,
+) -> NoReturn:
+    """Log the denial and raise it. An unknown purpose is not echoed into the log: it may be anything."""
+    known = use.purpose in uow.policy.purposes
+    uow.refuse(
+        Denied("the policy does not permit this use", reasons=tuple(reason(code) for code in codes)),
+        kind=EventKind.DENIAL,
+        member=member_id,
+        purpose=use.purpose if known else None,
+        refs={"operation": use.operation.value, "policy": uow.policy.digest, **(refs or {})},
+    )
+
+
+def _recipient_ref(recipient: str | None) -> dict[str, str]:
+    return {"recipient": recipient} if recipient else {}
