@@ -37,10 +37,20 @@ class Window:
     today: int
     days: int
 
-    @property
-    def first(self) -> int:
-        """First day of the window."""
-        return self.today - self.days + 1
+    def instant(self, day: int) -> Any:
+        """Return the first instant of a day, as an Ibis literal: rows are compared with it, never turned into days."""
+        import ibis
+
+        begin = datetime.fromtimestamp(day * DAY_SECONDS - SHANGHAI_SECONDS, tz=UTC)
+        return ibis.literal(begin, type="timestamp('UTC')")
+
+    def until_today(self, at: Any) -> Any:
+        """Return the condition that an instant lies no later than today."""
+        return at < self.instant(self.today + 1)
+
+    def inside(self, at: Any) -> Any:
+        """Return the condition that an instant lies in the window, given that it is no later than today."""
+        return at >= self.instant(self.today - self.days + 1)
 
 
 def exact(tables: Tables, subjects: Any, view: View, *, now: datetime) -> Any:
@@ -78,46 +88,37 @@ def _count_if(condition: Any) -> Any:
 def _orders(tables: Tables, subjects: Any, window: Window) -> Any:
     rows = _of(tables(FactTable.ORDERS), subjects)
     rows = rows.filter(rows.status != OrderStatus.CANCELLED.value)
-    rows = rows.select(rows.pseudonym, rows.amount, day=_epoch_day(rows.placed_at))
-    rows = rows.filter(rows.day <= window.today)
-    inside = rows.day >= window.first
+    rows = rows.filter(window.until_today(rows.placed_at))
+    inside = window.inside(rows.placed_at)
     return rows.group_by("pseudonym").agg(
-        last_day=rows.day.max(),
-        first_day=rows.day.min(),
+        last_day=_epoch_day(rows.placed_at.max()),
+        first_day=_epoch_day(rows.placed_at.min()),
         orders_inside=_count_if(inside),
         spend_inside=inside.ifelse(rows.amount, 0).cast("decimal(18,2)").sum().cast("decimal(18,2)"),
     )
 
 
 def _lines(tables: Tables, subjects: Any, window: Window) -> Any:
-    orders = tables(FactTable.ORDERS)
-    void = orders.filter(orders.status == OrderStatus.CANCELLED.value).select("pseudonym", "order_id")
-    rows = _of(tables(FactTable.ORDER_LINES), subjects).anti_join(void, ["pseudonym", "order_id"])
-    rows = rows.select(rows.pseudonym, rows.category, rows.amount, rows.quantity, day=_epoch_day(rows.placed_at))
-    return rows.filter((rows.day <= window.today) & (rows.day >= window.first))
-
-
-def _items(tables: Tables, subjects: Any, window: Window) -> Any:
-    rows = _lines(tables, subjects, window)
-    return rows.group_by("pseudonym").agg(items_inside=rows.quantity.sum().cast("decimal(18,3)"))
-
-
-def _top_category(tables: Tables, subjects: Any, window: Window) -> Any:
     import ibis
 
-    rows = _lines(tables, subjects, window)
-    rows = rows.filter(rows.category.notnull())
-    spent = rows.group_by("pseudonym", "category").agg(spent=rows.amount.sum().cast("decimal(18,2)"))
-    order = ibis.window(group_by=spent.pseudonym, order_by=[spent.spent.desc(), spent.category.asc()])
-    ranked = spent.mutate(place=ibis.row_number().over(order))
-    return ranked.filter(ranked.place == 0).select("pseudonym", top_category=ranked.category)
+    rows = tables(FactTable.ORDER_LINES)
+    rows = _of(rows.filter(window.until_today(rows.placed_at) & window.inside(rows.placed_at)), subjects)
+    orders = _of(tables(FactTable.ORDERS), subjects)
+    void = orders.filter(orders.status == OrderStatus.CANCELLED.value).select("pseudonym", "order_id")
+    rows = rows.anti_join(void, ["pseudonym", "order_id"])
+    sums = rows.group_by("pseudonym", "category").agg(spent=rows.amount.sum(), quantity=rows.quantity.sum())
+    sums = sums.mutate(spent=sums.category.notnull().ifelse(sums.spent.cast("decimal(18,2)"), ibis.null()))
+    # equal sums: the first by name, so that two engines choose alike (argmax alone leaves it open)
+    once = sums.group_by("pseudonym", "spent").agg(category=sums.category.min(), quantity=sums.quantity.sum())
+    return once.group_by("pseudonym").agg(
+        items_inside=once.quantity.sum().cast("decimal(18,3)"), top_category=once.category.argmax(once.spent)
+    )
 
 
 def _counted(table: FactTable, name: str) -> Callable[[Tables, Any, Window], Any]:
     def build(tables: Tables, subjects: Any, window: Window) -> Any:
         rows = _of(tables(table), subjects)
-        rows = rows.select(rows.pseudonym, day=_epoch_day(rows["at"]))
-        rows = rows.filter((rows.day <= window.today) & (rows.day >= window.first))
+        rows = rows.filter(window.until_today(rows["at"]) & window.inside(rows["at"]))
         return rows.group_by("pseudonym").agg(**{name: rows.count().cast("int64")})
 
     return build
@@ -131,8 +132,7 @@ def _attributes(tables: Tables, subjects: Any, _window: Window) -> Any:
 
 _GROUPS: Sequence[tuple[frozenset[str], Callable[[Tables, Any, Window], Any]]] = (
     (frozenset({"recency_days", "orders", "spend", "average_order", "lifecycle_stage"}), _orders),
-    (frozenset({"items"}), _items),
-    (frozenset({"top_category"}), _top_category),
+    (frozenset({"items", "top_category"}), _lines),
     (frozenset({"events"}), _counted(FactTable.EVENTS, "events_inside")),
     (frozenset({"interactions"}), _counted(FactTable.INTERACTIONS, "interactions_inside")),
     (frozenset({"tenure_days", "age_band", "gender", "city_tier", "prefecture"}), _attributes),
