@@ -119,7 +119,7 @@ class AgeStage(StrEnum):
 
 
 class RestrictionKind(StrEnum):
-    """Consent-side records that stop uses: PIPL-44 (restrict, refuse), PIPL-24-2 (no automated decision), no contact."""
+    """Consent-side records that stop uses: PIPL-44 (restrict, refuse), PIPL-24-2 (no automated decisions), contact."""
 
     RESTRICTION = "restriction"
     OBJECTION = "objection"

@@ -304,7 +304,8 @@ def _picture(story: Story, rows: Path, path: Path) -> None:
     line = height - 10 / most * height
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-50 -30 {width + 70} {height + 60}" '
-        f'font-family="sans-serif" font-size="12"><rect x="-50" y="-30" width="{width + 70}" height="{height + 60}" fill="#fff"/>'
+        f'font-family="sans-serif" font-size="12">'
+        f'<rect x="-50" y="-30" width="{width + 70}" height="{height + 60}" fill="#fff"/>'
         f'<g fill="#4a7ab5">{bars}</g><line x1="0" x2="{width}" y1="{line}" y2="{line}" stroke="#b5443a"/>'
         f'<text x="{width - 40}" y="{line - 5}" fill="#b5443a">k = 10</text><text x="0" y="-10">Members in each of '
         f"the {len(sizes)} equivalence classes of member_value, {len(table):,} rows; smallest {int(sizes.min())}</text>"
