@@ -2,7 +2,7 @@
 
 Guarantees: idempotent (the same row twice adds nothing); an import never supersedes a withdrawal or refusal unless it
 is dated later (the fold sees to it); dates in the future, rows without evidence and rows that break a rule of `rules`
-are rejected, the rest is kept. A day without a time counts from its beginning where it gives, to its end where it stops.
+are rejected, the rest is kept. A day without a time counts from its beginning where it gives, to its end where not.
 """
 
 import hashlib

@@ -1,98 +1,111 @@
-"""A purpose in words, in zh-CN or English, each sentence with the article it stands on (PIPL-48). Pure.
+"""The policy in plain words, for whoever asks (PIPL-48): one purpose, or all of them, in zh-CN or en.
 
-The text is made from the definition that the gate compares, so that it cannot say anything else than what is enforced.
+Guarantee: everything said comes from the loaded definitions; nothing is said that the gate does not do. Pure.
 """
 
-from collections.abc import Iterable
-
 from pdms.errors import NotFound
-from pdms.policy.definitions import Policy, Purpose, Retention
+from pdms.policy.definitions import Policy, Purpose
 from pdms.taxonomy import ConsentType, Language, LawfulBasis
 
-BASES = {
+_BASIS = {
     LawfulBasis.CONSENT: ("取得个人同意", "the member's consent"),
-    LawfulBasis.CONTRACT: ("订立、履行合同所必需", "necessary for a contract with the member"),
-    LawfulBasis.LEGAL_DUTY: ("履行法定职责或法定义务所必需", "necessary for a statutory duty"),
-    LawfulBasis.EMERGENCY: ("应对突发公共卫生事件或紧急情况", "a public-health event or an emergency"),
-    LawfulBasis.NEWS: ("为公共利益实施新闻报道、舆论监督", "news reporting in the public interest"),
-    LawfulBasis.PUBLIC: ("合理处理已公开的个人信息", "reasonable use of published data"),
+    LawfulBasis.CONTRACT: ("订立、履行合同所必需", "what the contract needs"),
+    LawfulBasis.LEGAL_DUTY: ("履行法定职责或者法定义务所必需", "a legal duty"),
+    LawfulBasis.EMERGENCY: ("应对突发公共卫生事件或紧急情况所必需", "an emergency"),
+    LawfulBasis.NEWS: ("新闻报道、舆论监督", "news reporting"),
+    LawfulBasis.PUBLIC: ("处理已合法公开的信息", "information made public lawfully"),
     LawfulBasis.OTHER_LAW: ("法律、行政法规规定的其他情形", "another law or administrative regulation"),
-    LawfulBasis.NOT_PERSONAL: ("不属于个人信息", "not personal data"),
+    LawfulBasis.NOT_PERSONAL: ("匿名化后的信息，不属于个人信息", "not personal information"),
 }
-CONSENTS = {
-    ConsentType.NONE: ("不以同意为条件", "no consent is asked for"),
-    ConsentType.CONSENT: ("须取得同意", "consent is needed"),
-    ConsentType.SEPARATE: ("须取得单独同意", "separate consent is needed"),
-    ConsentType.WRITTEN: ("须取得书面同意", "written consent is needed"),
-    ConsentType.GUARDIAN: ("须取得监护人同意", "a guardian's consent is needed"),
+_CONSENT = {
+    ConsentType.NONE: ("不征求同意", "no consent is asked"),
+    ConsentType.CONSENT: ("同意", "consent"),
+    ConsentType.SEPARATE: ("单独同意", "separate consent"),
+    ConsentType.WRITTEN: ("书面同意", "written consent"),
+    ConsentType.GUARDIAN: ("监护人同意", "a guardian's consent"),
 }
-MINORS = {
-    "deny": ("不满十八周岁者一律不适用 (MIN-24-3)", "nobody below 18 (MIN-24-3)"),
-    "guardian": ("不满十四周岁者须监护人同意 (PIPL-31-1)", "below 14 with a guardian's consent only (PIPL-31-1)"),
-    "allow": ("不区分年龄", "members of any age"),
+_MINORS = {
+    "deny": ("不满十八周岁：不处理", "below 18: never"),
+    "guardian": ("不满十四周岁：须监护人同意", "below 14: with a guardian's consent"),
+    "allow": ("不区分年龄（法定义务）", "whatever the age (legal duty)"),
 }
 
 
-def explain(policy: Policy, *, purpose: str, language: Language) -> str:
-    """Return what the policy says of a purpose, as lines of text. :raises NotFound: no such purpose."""
-    found = policy.purposes.get(purpose)
-    if found is None:
+def explain(policy: Policy, *, purpose: str, language: Language = Language.ZH) -> str:
+    """Return what the policy says of one purpose. :raises NotFound: the policy has no such purpose."""
+    definition = policy.purposes.get(purpose)
+    if definition is None:
         raise NotFound(f"purpose: the policy knows {', '.join(sorted(policy.purposes))}")
+    return "\n".join(_lines(policy, definition, language)) + "\n"
+
+
+def explain_all(policy: Policy, *, language: Language = Language.ZH) -> str:
+    """Return what the policy says of every purpose: the public rules (PIPL-7), headed by its digest."""
+    head = f"{policy.controller.name[language]}\n{policy.digest}\n"
+    return "\n".join([head, *(explain(policy, purpose=name, language=language) for name in policy.purposes)])
+
+
+def _lines(policy: Policy, purpose: Purpose, language: Language) -> list[str]:
     zh = language is Language.ZH
-    return "\n".join(_zh(policy, found) if zh else _en(policy, found))
+
+    def say(chinese: str, english: str) -> str:
+        return chinese if zh else english
+
+    def pick(pair: tuple[str, str]) -> str:
+        return pair[0] if zh else pair[1]
+
+    def joined(items: list[str]) -> str:
+        return say("、", ", ").join(items) if items else say("无", "none")
+
+    lines = [f"{purpose.name} - {purpose.label[language]}"]
+    lines.append(f"  {say('合法性基础', 'lawful basis')}: {pick(_BASIS[purpose.basis])} ({purpose.article})")
+    extra = say("，逐一接收方", ", for each recipient") if purpose.per_recipient else ""
+    if purpose.consent_days is not None:
+        extra += say(f"，有效期{purpose.consent_days}日", f", for {purpose.consent_days} days")
+    lines.append(f"  {say('同意', 'consent')}: {pick(_CONSENT[purpose.consent])}{extra}")
+    lines.append(f"  {say('方式', 'operations')}: {joined([item.value for item in purpose.operations])}")
+    labels = [policy.categories[name].label[language] for name in purpose.categories]
+    lines.append(f"  {say('数据种类', 'data')}: {joined(labels)}")
+    if purpose.deny_fields:
+        denied = [policy.fields[name].label[language] for name in purpose.deny_fields]
+        lines.append(f"  {say('不得使用的字段', 'never these fields')}: {joined(denied)}")
+    if purpose.forbid_categories:
+        forbidden = [policy.categories[name].label[language] for name in purpose.forbid_categories]
+        lines.append(f"  {say('明令禁止', 'forbidden')}: {joined(forbidden)} (PIPL-24-1)")
+    if purpose.channel:
+        lines.append(f"  {say('渠道', 'channel')}: {purpose.channel.value} (ADL-43)")
+    lines.append(f"  {say('年龄', 'age')}: {pick(_MINORS[purpose.minors])}" + _unknown(purpose, zh=zh))
+    if purpose.opt_out:
+        lines.append(
+            f"  {say('可随时关闭个性化，即时生效', 'automated decisions can be switched off at once')} (PIPL-24-2)"
+        )
+    if purpose.pipia_required:
+        assessed = policy.pipias.get(purpose.pipia or "")
+        state = (
+            f"{purpose.pipia}, {assessed.approved_on} / {assessed.review_by}" if assessed else say("缺失", "missing")
+        )
+        lines.append(f"  {say('影响评估', 'impact assessment')}: {state} (PIPL-55)")
+    names = [f"{policy.recipients[name].name} ({name})" for name in purpose.recipients]
+    lines.append(f"  {say('接收方', 'recipients')}: {joined(names)}")
+    if purpose.justification:
+        lines.append(f"  {say('敏感信息的必要性', 'why sensitive data')}: {purpose.justification} (PIPL-28-2)")
+    for line in purpose.retention:
+        when = f" [{line.when}]" if line.when else ""
+        after = say(f"{line.trigger} 之后 {line.days} 日", f"{line.days} days after {line.trigger}")
+        lines.append(f"  {say('保存', 'kept')}: {after}, {line.action}{when} ({line.article})")
+    told = purpose.notice or purpose.notice_exemption or "-"
+    lines.append(f"  {say('告知', 'told in')}: {told}" + (f", {purpose.child_notice}" if purpose.child_notice else ""))
+    roles = sorted(role.name for role in policy.roles.values() if purpose.name in role.purposes)
+    lines.append(f"  {say('可行事的角色', 'roles that may act')}: {joined(roles)}")
+    if purpose.view_k is not None:
+        lines.append(
+            f"  {say('视图最低要求', 'views at least')}: k={purpose.view_k}, "
+            f"risk<={purpose.view_risk}, min_cell={purpose.view_min_cell}"
+        )
+    return lines
 
 
-def _zh(policy: Policy, p: Purpose) -> Iterable[str]:
-    yield f"{p.label[Language.ZH]}（{p.name}）"
-    yield f"合法性基础：{BASES[p.basis][0]}（{p.article}）；{CONSENTS[p.consent][0]}。"
-    yield f"处理方式：{'、'.join(p.operations)}。除此之外一律拒绝 (NDR-22(4))。"
-    labels = "、".join(policy.categories[c].label[Language.ZH] for c in p.categories)
-    yield f"个人信息种类：{labels or '无'}。" + (f"不得使用字段：{'、'.join(p.deny_fields)}。" if p.deny_fields else "")
-    yield f"未成年人：{MINORS[p.minors][0]}；年龄未知者{'拒绝' if p.unknown_age == 'deny' else '允许'}。"
-    if p.opt_out:
-        yield "会员可随时关闭自动化决策，即时生效 (PIPL-24-2, ALG-17)。"
-    if p.channel:
-        yield f"仅限渠道：{p.channel} (ADL-43)。"
-    if p.pipia_required:
-        yield f"须有有效的个人信息保护影响评估：{p.pipia or '缺失'} (PIPL-55)。"
-    if p.recipients:
-        names = "、".join(policy.recipients[r].name for r in p.recipients)
-        yield f"接收方：{names}{'（逐一单独同意，PIPL-23）' if p.per_recipient else ''}。"
-    if p.notice:
-        yield f"告知：{p.notice}，未告知不得处理 (PIPL-17-1)。"
-    elif p.notice_exemption:
-        yield f"告知例外：{p.notice_exemption} (PIPL-18)。"
-    yield from (f"保存期限：{_retention(r)}。" for r in p.retention)
-    yield f"会员撤回或拒绝后，自下一次判断起生效 (PIPL-15-1)；{p.cool_down_days} 天内不再征求 (NDR-22(5))。"
-
-
-def _en(policy: Policy, p: Purpose) -> Iterable[str]:
-    yield f"{p.label[Language.EN]} ({p.name})"
-    yield f"Lawful basis: {BASES[p.basis][1]} ({p.article}); {CONSENTS[p.consent][1]}."
-    yield f"Operations: {', '.join(p.operations)}. Anything else is refused (NDR-22(4))."
-    labels = "; ".join(policy.categories[c].label[Language.EN] for c in p.categories)
-    yield f"Data categories: {labels or 'none'}." + (f" Never: {', '.join(p.deny_fields)}." if p.deny_fields else "")
-    yield f"Minors: {MINORS[p.minors][1]}; unknown age: {p.unknown_age}."
-    if p.opt_out:
-        yield "Members may switch automated decisions off at any time, at once (PIPL-24-2, ALG-17)."
-    if p.channel:
-        yield f"Channel: {p.channel} only (ADL-43)."
-    if p.pipia_required:
-        yield f"Needs a valid impact assessment: {p.pipia or 'absent'} (PIPL-55)."
-    if p.recipients:
-        names = "; ".join(policy.recipients[r].name for r in p.recipients)
-        yield f"Recipients: {names}{' (separate consent for each, PIPL-23)' if p.per_recipient else ''}."
-    if p.notice:
-        yield f"Notice: {p.notice}; without it nothing happens (PIPL-17-1)."
-    elif p.notice_exemption:
-        yield f"No notice beforehand: {p.notice_exemption} (PIPL-18)."
-    yield from (f"Retention: {_retention(r)}." for r in p.retention)
-    yield (
-        "A withdrawal or refusal binds from the next decision on (PIPL-15-1); "
-        f"the member is not asked again for {p.cool_down_days} days (NDR-22(5))."
-    )
-
-
-def _retention(rule: Retention) -> str:
-    when = f" [{rule.when}]" if rule.when else ""
-    return f"{rule.trigger} + {rule.days} d → {rule.action} ({rule.article}){when}"
+def _unknown(purpose: Purpose, *, zh: bool) -> str:
+    if purpose.unknown_age == "allow":
+        return ""
+    return "；年龄不明：不处理 (MIN-24-3)" if zh else "; age unknown: never (MIN-24-3)"
