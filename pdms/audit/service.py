@@ -15,7 +15,7 @@ from typing import Any
 from sqlmodel import Session
 
 from pdms.audit import store
-from pdms.audit.catalogue import CATALOGUE, EventKind
+from pdms.audit.catalogue import CATALOGUE, EventKind, Retention
 from pdms.audit.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint, sign_checkpoint
 from pdms.audit.events import SALT_BYTES, Event, leaf_of, micros
 from pdms.audit.export import ExportResult, export
@@ -30,6 +30,7 @@ from pdms.audit.merkle import (
 )
 from pdms.audit.note import NamedSigner, NoteKey, note_key, verify_note
 from pdms.audit.reading import EventPage, StoredEvent, decisions, list_events
+from pdms.audit.retention import SHRED, shred_before
 from pdms.audit.store import sql
 from pdms.audit.tiles import Edge, edge_keys
 from pdms.audit.verify import VerifyReport, verify
@@ -59,6 +60,7 @@ __all__ = [
     "list_events",
     "note_key",
     "prove",
+    "purge_openings",
     "sequence",
     "shred_openings",
     "verify",
@@ -268,8 +270,7 @@ def shred_openings(
     marks = ",".join("?" * len(dying))
     shredded = sql(
         session,
-        "UPDATE audit_event SET event_id = NULL, kind = NULL, at = NULL, member_id = NULL, purpose = NULL,"
-        f" leaf_salt = NULL, body = NULL WHERE member_id = ? AND kind IN ({marks})",
+        f"{SHRED} member_id = ? AND kind IN ({marks})",
         (key, *dying),
     ).rowcount
     kept = store.rows(session, "SELECT count(*) FROM audit_event WHERE member_id = ?", (key,))[0][0]
@@ -279,3 +280,17 @@ def shred_openings(
         )
         append(session, [event])
     return ShredResult(shredded, kept)
+
+
+def purge_openings(session: Session, *, retention: Retention, before: datetime, now: datetime, actor: str) -> int:
+    """Empty openings whose time is over, with the event that says how many; return the number.
+
+    :raises Conflict: RETENTION_FLOOR, the law keeps them longer.
+    """
+    shredded = shred_before(session, retention=retention, before=before, now=now)
+    if shredded:
+        refs = {"retention": retention.value}
+        append(
+            session, [Event(EventKind.AUDIT_OPENINGS_SHREDDED, now, actor, refs=refs, numbers={"openings": shredded})]
+        )
+    return shredded
