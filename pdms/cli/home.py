@@ -96,12 +96,10 @@ def scan(
     Example: `pdms scan members.csv --write-source crm-members > policies/sources/crm-members.yaml`
     """
     from pdms.discovery.draft import draft_source
-    from pdms.discovery.scan import scan_table
-    from pdms.ingest import service
+    from pdms.ingest.scan import scan as scan_file
 
     face: Face = context.obj
-    face.run(service.may_scan)
-    proposals = scan_table(service.sample(file, rows=rows))
+    proposals = face.run(scan_file, path=file, rows=rows)
     if write_source is not None:
         print(draft_source(write_source, kind, proposals), end="")
         return

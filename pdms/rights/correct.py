@@ -1,10 +1,10 @@
-"""Correction (PIPL-46, PIPL-8): the new value is normalised, sealed, and brought to what was derived from the old one."""
+"""Correction (PIPL-46, PIPL-8): the new value is sealed, and brought to what was derived from the old one."""
 
 from datetime import UTC
 
 from pdms.crypto import open_blob
 from pdms.errors import IntegrityBroken
-from pdms.ingest import derive
+from pdms.ingest.service import rewrite_attributes
 from pdms.ingest.normalise import normalise_value
 from pdms.publish import service as publish
 from pdms.rights import intake
@@ -24,7 +24,7 @@ def execute(uow: UnitOfWork, row: SubjectRequestRow) -> dict[str, object]:
     corrected = vault.correct(uow, MemberId(row.member_id), field=row.field, value=normalised)
     stale = 0
     if corrected.changed:
-        derive.rewrite_attributes(uow, corrected.pseudonym, corrected.fields)
+        rewrite_attributes(uow, corrected.pseudonym, corrected.fields)
         purposes = sorted({view.purpose for view in uow.policy.views.values()})
         stale = sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)
     row.detail = None

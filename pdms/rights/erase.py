@@ -156,7 +156,7 @@ def _document(
                 "what": "orders and order lines, sealed, under fresh ids",
                 "orders": months["orders"],
                 "article": "PIPL-47-2 with ECL-31 or TAX-29",
-                "latest_expiry": months["latest_month"],
+                "latest_expiry": f"{months['latest_month'] // 100}-{months['latest_month'] % 100:02d}",
                 "used_for": "storage and security only",
             }
         ]
@@ -164,8 +164,8 @@ def _document(
         else [],
         "kept_as_proof": "pseudonymous consent, withdrawal and erasure events, three years (Civil Code 188, PIPL-69); "
         "a keyed suppression entry that stops silent re-import",
-        "out_of_scope": "copies that the member or recipients hold outside this system; recipients told: "
-        + (", ".join(sorted(uow.policy.recipients)) or "none"),
+        "out_of_scope": "copies outside this system, such as exports made before; pdms itself tells no recipient",
+        "recipients_to_tell": sorted(uow.policy.recipients),
         "policy": uow.policy.digest,
     }
 
