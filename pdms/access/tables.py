@@ -45,3 +45,21 @@ class MemberTokenRow(MainTable, table=True):
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     member_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False, index=True))
     expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class IdempotencyRow(MainTable, table=True):
+    """One write that a client may repeat: digests, place and outcome; no body, neither of request nor of answer."""
+
+    __tablename__ = "idempotency"
+
+    key_digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    """Keyed digest of the actor and the client's key."""
+    request_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Keyed digest of method, path and body."""
+    route: str
+    """Method and path template, e.g. `POST /v1/requests`; no path of a request."""
+    status: int | None = None
+    """HTTP status of the answer; NULL while the first request is still at work."""
+    resource: str | None = None
+    """Path of what was made."""
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)

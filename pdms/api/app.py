@@ -1,0 +1,109 @@
+"""The application: every router, the guard around it, the sequencer beside it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+
+from pdms import __version__
+from pdms.api import (
+    audit,
+    campaigns,
+    consents,
+    me,
+    members,
+    notices,
+    operators,
+    policies,
+    problems,
+    public,
+    releases,
+    reports,
+    requests,
+    segments,
+    views,
+)
+from pdms.api.middleware import MAX_BODY, Guard, RateLimit
+from pdms.api.openapi import description_of
+from pdms.api.sequencer import Sequencer
+from pdms.bootstrap.app import App
+from pdms.dispatch.channels import MessageChannel, open_channel
+from pdms.taxonomy import Channel
+
+# `me` before `members`: the first route that fits answers, and `me` is no member id.
+NOUNS = (
+    me,
+    members,
+    notices,
+    consents,
+    policies,
+    views,
+    releases,
+    segments,
+    campaigns,
+    requests,
+    audit,
+    reports,
+    operators,
+    public,
+)
+REQUESTS_PER_SECOND, BURST = 50.0, 200
+FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST = 0.2, 20
+
+
+def create_app(
+    app: App,
+    *,
+    channel_of: Callable[[Channel], MessageChannel] | None = None,
+    limit: RateLimit | None = None,
+    failures: RateLimit | None = None,
+    max_body: int = MAX_BODY,
+    sequence_seconds: float = 1.0,
+) -> FastAPI:
+    """Return the API over an opened home; whoever opened it closes it.
+
+    :param channel_of: way out of messages; default: the mail server of the settings. :param limit: requests of one
+    caller. :param failures: failed logins of one address. :param sequence_seconds: how often events go into the log.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sequencer = Sequencer(app, seconds=sequence_seconds)
+        sequencer.start()
+        try:
+            yield
+        finally:
+            sequencer.stop()
+
+    api = FastAPI(
+        title="pdms",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # Swagger UI comes from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Guard, limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST), max_body=max_body)],
+    )
+    api.state.pdms = app
+    api.state.failures = failures or RateLimit(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST)
+    api.state.open_channel = channel_of or _channel_of(app)
+    problems.install(api)
+    for noun in NOUNS:
+        _add(api, noun.routes)
+    api.openapi = lambda: description_of(api)  # type: ignore[method-assign]
+    return api
+
+
+def _add(api: FastAPI, routes: APIRouter) -> None:
+    # The routes themselves, not a router in a router: one flat list that a test can walk.
+    for route in routes.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = f"{(route.tags or ['api'])[0]}_{route.name}".replace("/", "_")
+        api.router.routes.append(route)
+
+
+def _channel_of(app: App) -> Callable[[Channel], MessageChannel]:
+    url = app.settings.smtp_url
+    return lambda channel: open_channel(channel, smtp_url=url.get_secret_value() if url else None)

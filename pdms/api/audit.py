@@ -1,0 +1,108 @@
+"""`/v1/audit`: the officer's reading of the log. Ids, codes and numbers only; no event holds a member's value."""
+
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from pydantic import Field
+
+from pdms.api.caller import Compliance
+from pdms.api.edge import edge
+from pdms.api.fields import Body, EventPath, Instant, Limit, Name, Position, member
+from pdms.api.files import kept_until_sent, spilled
+from pdms.api.guarded import REPEATABLE, router
+from pdms.audit.catalogue import EventKind
+from pdms.audit.verify import VerifyReport
+from pdms.reports import evidence
+
+routes = router("audit")
+MemberFilter = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Member id, 32 hex digits.")]
+Since = Annotated[Instant | None, Query(description="From this instant on.")]
+Until = Annotated[Instant | None, Query(description="Before this instant.")]
+
+
+class Earlier(Body):
+    """What a verification is held against."""
+
+    checkpoint: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="A checkpoint (C2SP signed note) that was kept outside: with it a rewritten history is found too.",
+    )
+
+
+@routes.get("/events", summary="List events", response_model=edge(evidence.LogPage))
+def list_events(
+    caller: Compliance,
+    kind: Annotated[list[EventKind] | None, Query(max_length=20)] = None,
+    member_id: MemberFilter = None,
+    purpose: Name | None = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Position = None,
+    limit: Limit = 100,
+) -> Any:
+    """Events of the log, newest first."""
+    return caller.read(
+        evidence.list_events,
+        kinds=tuple(kind or ()),
+        member_id=member(member_id) if member_id else None,
+        purpose=purpose,
+        since=since,
+        until=until,
+        after=cursor,
+        limit=limit,
+    )
+
+
+@routes.get("/decisions", summary="List decisions", response_model=edge(evidence.LogPage))
+def list_decisions(
+    caller: Compliance,
+    purpose: Name | None = None,
+    denied: Annotated[bool | None, Query(description="Refusals only, or permits only.")] = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Position = None,
+    limit: Limit = 100,
+) -> Any:
+    """Which use was permitted or refused, and why; newest first."""
+    return caller.read(
+        evidence.decisions, purpose=purpose, denied=denied, since=since, until=until, after=cursor, limit=limit
+    )
+
+
+@routes.get("/checkpoint", summary="Newest checkpoint", response_model=edge(evidence.LogHead))
+def show_checkpoint(caller: Compliance) -> Any:
+    """The signed head of the log and the key that checks it. Keep it outside: it convicts whoever rewrites the log."""
+    return caller.read(evidence.head)
+
+
+@routes.get("/events/{event_id}/proof", summary="Prove an event", response_model=dict[str, Any])
+def prove_event(caller: Compliance, event_id: EventPath) -> Any:
+    """The RFC 9162 inclusion proof of an event under the newest checkpoint, to be checked offline."""
+    return caller.read(evidence.prove, event_id=event_id)
+
+
+@routes.post("/verifications", summary="Verify the log", response_model=edge(VerifyReport), openapi_extra=REPEATABLE)
+def verify(caller: Compliance, body: Earlier) -> Any:
+    """Computes the whole log again and compares. The verdict that counts is the offline one, on an export."""
+    if body.checkpoint is None:
+        return caller.run(evidence.verify)
+    with spilled(caller.app, body.checkpoint.encode()) as path:
+        return caller.run(evidence.verify, earlier=path)
+
+
+@routes.post(
+    "/exports",
+    summary="Export the log",
+    openapi_extra=REPEATABLE,
+    response_class=Response,
+    responses={200: {"description": "The log.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+)
+def export(caller: Compliance) -> Response:
+    """The whole log as one JSON Lines file; `python -m pdms.audit.verify_export FILE` checks it anywhere."""
+    return kept_until_sent(
+        caller.app,
+        lambda path: caller.run(evidence.export, path=path),
+        filename="audit-log.jsonl",
+        media_type="application/jsonl",
+    )

@@ -1,0 +1,138 @@
+"""`/v1/consents`: live consent events and withdrawals as the shop or its service desk takes them."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import BaseModel, Field
+
+from pdms.api.caller import Finder, SupportOrCompliance
+from pdms.api.edge import edge
+from pdms.api.fields import HEX_ID, Body, Evidence, Name, member
+from pdms.api.guarded import router
+from pdms.consent import service as consent
+from pdms.consent.service import ConsentReceipt
+from pdms.gate import service as gate
+from pdms.rights import service as rights
+from pdms.rights.service import Withdrawal
+from pdms.taxonomy import ConsentState, ConsentType, Language, RestrictionKind
+
+routes = router("consents")
+RecordPath = Annotated[str, Path(pattern="^cns-[0-9a-f]{32}$", examples=[f"cns-{HEX_ID}"])]
+MemberField = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[HEX_ID])]
+ChannelField = Annotated[
+    str, Field(pattern="^[a-z][a-z_]{0,31}$", description="Where it was expressed: web, app, store, phone.")
+]
+
+
+class Expressed(Body):
+    """What a member said of one purpose and, where the purpose asks for each apart, of one recipient (PIPL-14-1)."""
+
+    purpose: Name = Field(examples=["market_email"])
+    state: ConsentState = Field(default=ConsentState.GIVEN, description="given or refused; withdrawals have a route.")
+    type: ConsentType = Field(default=ConsentType.CONSENT, description="Strength: separate, written, guardian, …")
+    channel: ChannelField = "web"
+    language: Language = Field(default=Language.ZH, description="Of the notice that was shown.")
+    recipient: Name | None = None
+    evidence: Evidence | None = Field(default=None, description="Id or digest of what was shown and done; no text.")
+    guardian: Evidence | None = Field(default=None, description="Reference of the guardian's proof, for children.")
+    preticked: bool = Field(default=False, description="True where the box was ticked beforehand: refused.")
+
+
+class NewConsent(Expressed):
+    """A live consent event of a member."""
+
+    member_id: MemberField
+
+
+class Revoked(Body):
+    """Which consent ends; without a recipient, for all of them."""
+
+    purpose: Name = Field(examples=["market_email"])
+    recipient: Name | None = None
+    channel: ChannelField = "web"
+
+
+class NewWithdrawal(Revoked):
+    """A withdrawal that reached staff or the shop."""
+
+    member_id: MemberField
+
+
+class Stop(Body):
+    """What a member does not want; an empty purpose or channel means all."""
+
+    kind: RestrictionKind
+    purpose: Name | None = None
+    channel: ChannelField | None = None
+
+
+class NewRestriction(Stop):
+    """A restriction that reached staff or the shop."""
+
+    member_id: MemberField
+
+
+class Done(BaseModel):
+    """It holds from the next decision on."""
+
+    effective: bool = True
+
+
+def expressed(body: Expressed) -> dict[str, Any]:
+    """Return the keyword arguments of `gate.record_consent`."""
+    return {
+        "purpose": body.purpose,
+        "state": body.state,
+        "type": body.type,
+        "channel": body.channel,
+        "language": body.language,
+        "recipient": body.recipient or "",
+        "evidence": body.evidence or "",
+        "guardian": body.guardian or "",
+        "preticked": body.preticked,
+    }
+
+
+def stopped(body: Stop) -> dict[str, Any]:
+    """Return the keyword arguments of `rights.restrict` and `rights.lift`."""
+    return {"kind": body.kind, "purpose": body.purpose or "", "channel": body.channel or ""}
+
+
+@routes.post("", status_code=201, summary="Record a consent", response_model=edge(ConsentReceipt))
+def record(caller: Finder, body: NewConsent) -> Any:
+    """Records one act of one member: one purpose, one recipient, bound to the notice in force. Answers with the signed
+    receipt (fields of ISO/IEC TS 27560)."""
+    made = caller.made("/v1/consents/{record_id}/receipt")
+    return made.run(gate.record_consent, member(body.member_id), **expressed(body))
+
+
+@routes.post("/withdrawals", status_code=201, summary="Withdraw a consent", response_model=edge(Withdrawal))
+def withdraw(caller: Finder, body: NewWithdrawal) -> Any:
+    """Ends a consent from the next decision on and stops what stood on it; needs no reason (PIPL-15-1)."""
+    return caller.run(
+        rights.withdraw,
+        member_id=member(body.member_id),
+        purpose=body.purpose,
+        recipient=body.recipient,
+        channel=body.channel,
+    )
+
+
+@routes.post("/restrictions", status_code=201, summary="Restrict a use", response_model=Done)
+def restrict(caller: Finder, body: NewRestriction) -> Any:
+    """Sets a restriction, an objection, an opt-out of automated decisions, or do-not-contact (PIPL-44, 24-2)."""
+    caller.run(rights.restrict, member_id=member(body.member_id), **stopped(body))
+    return Done()
+
+
+@routes.post("/restrictions/lifts", status_code=201, summary="Lift a restriction", response_model=Done)
+def lift(caller: Finder, body: NewRestriction) -> Any:
+    """Takes a restriction back, as the member asked."""
+    caller.run(rights.lift, member_id=member(body.member_id), **stopped(body))
+    return Done()
+
+
+@routes.get("/{record_id}/receipt", summary="Receipt of a consent", response_model=edge(ConsentReceipt))
+def show_receipt(caller: SupportOrCompliance, record_id: RecordPath) -> Any:
+    """The signed receipt of a live record, again."""
+    return caller.read(consent.receipt, record_id=record_id)

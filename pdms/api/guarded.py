@@ -1,0 +1,146 @@
+"""The route that guards itself: who calls and whether they may, before parsing; then each write once.
+
+Guarantees: a route that declares a caller admits nobody without one of its scopes, whatever they send, and each refusal
+is in the audit log; a write that carries an Idempotency-Key is carried out once. Failed logins of one address are
+bounded, so that nobody can flood the log with them; a valid key keeps working meanwhile.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from pdms.access import idempotency
+from pdms.access import service as access
+from pdms.access.idempotency import Claim, Replay
+from pdms.api.caller import Caller, Needs, Progress
+from pdms.api.middleware import RateLimit, address_of
+from pdms.api.problems import RESPONSES, TOO_MANY
+from pdms.bootstrap.app import ANONYMOUS, App
+from pdms.errors import Denied
+from pdms.policy.reasons import reason
+from pdms.unit_of_work import Actor, ActorKind
+
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+KEY = "idempotency-key"
+REPEATABLE: dict[str, Any] = {"x-pdms-repeatable": True}
+"""`openapi_extra` of a POST that makes nothing (searches, exports): asked twice, it answers twice."""
+
+
+class GuardedRoute(APIRoute):
+    """A route of the API."""
+
+    def get_route_handler(self) -> Handle:
+        """Return FastAPI's handler between our checks."""
+        inner = super().get_route_handler()
+        needs = needs_of(self)
+        once = is_once(self)
+
+        async def guarded(request: Request) -> Response:
+            if needs is None:
+                return await inner(request)
+            caller: Caller = await run_in_threadpool(admit, request, needs, self)
+            request.state.caller = caller
+            key = request.headers.get(KEY)
+            if not once or key is None:
+                return _headed(await inner(request), caller.progress)
+            body = await request.body()
+            claimed = await run_in_threadpool(_claim, caller, key, self, request, body)
+            if isinstance(claimed, Replay):
+                return _replayed(claimed)
+            caller.progress.claim = claimed
+            try:
+                response = await inner(request)
+            except Exception:
+                await run_in_threadpool(_end, caller, None)
+                raise
+            await run_in_threadpool(_end, caller, response)
+            return _headed(response, caller.progress)
+
+        return guarded
+
+
+def router(noun: str) -> APIRouter:
+    """Return the router of one noun of the API."""
+    return APIRouter(prefix=f"/v1/{noun}", tags=[noun], route_class=GuardedRoute, responses=RESPONSES)
+
+
+def needs_of(route: APIRoute) -> Needs | None:
+    """Return what a route asks of its caller; None where it is public."""
+    for dependant in route.dependant.dependencies:
+        if isinstance(dependant.call, Needs):
+            return dependant.call
+    return None
+
+
+def is_once(route: APIRoute) -> bool:
+    """Tell whether a route takes an Idempotency-Key."""
+    return "POST" in (route.methods or ()) and not (route.openapi_extra or {}).get("x-pdms-repeatable")
+
+
+def admit(request: Request, needs: Needs, route: APIRoute) -> Caller:
+    """Return the caller of a request. Denials are logged with the route's name.
+
+    :raises Unauthenticated: nobody, or nobody any more. :raises Denied: the wrong kind of actor, or no such scope.
+    """
+    app: App = request.app.state.pdms
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    presented = given.strip() if scheme.lower() == "bearer" else None
+    with app.unit(ANONYMOUS, read_only=True) as uow:
+        actor = access.recognise(uow, presented=presented)
+    if actor is None:
+        failures: RateLimit = request.app.state.failures
+        if not failures.allows(address_of(request.scope)):
+            raise HTTPException(TOO_MANY)
+        actor = app.authenticate(presented)
+    refusal = _refusal(actor, needs)
+    if refusal is not None:
+        name = f"{(route.tags or ['api'])[0]}.{route.name}".replace("_", "-")
+        with app.unit(actor, read_only=True) as uow:
+            uow.refuse(refusal, member=actor.member_id, refs={"route": name})
+    return Caller(app, actor, Progress(status=route.status_code or 200))
+
+
+def _refusal(actor: Actor, needs: Needs) -> Denied | None:
+    names = " or ".join(needs.scopes)
+    if not actor.scopes.intersection(needs.scopes):
+        return Denied(f"this needs the scope {names}", reasons=(reason("SCOPE_MISSING", detail=f"needs {names}"),))
+    if needs.kind is not None and actor.kind is not needs.kind:
+        who = "a member's own session" if needs.kind is ActorKind.MEMBER else "an operator's key"
+        return Denied(f"this needs {who}", reasons=(reason("NOT_SELF", detail=f"needs {who}"),))
+    return None
+
+
+def _claim(caller: Caller, key: str, route: APIRoute, request: Request, body: bytes) -> Claim | Replay:
+    place = f"POST {route.path}"
+    path = f"{request.url.path}?{request.url.query}"
+    with caller.app.unit(caller.actor) as uow:
+        return idempotency.claim(uow, key=key, route=place, path=path, body=body)
+
+
+def _end(caller: Caller, response: Response | None) -> None:
+    progress = caller.progress
+    if progress.settled or progress.claim is None:
+        return
+    with caller.app.unit(caller.actor) as uow:
+        if response is not None and response.status_code < 400:
+            idempotency.settle(uow, progress.claim, status=response.status_code, resource=progress.location)
+        else:
+            # What failed left nothing behind, or (publish, send, erase) goes on where it was when asked again.
+            idempotency.release(uow, progress.claim)
+
+
+def _headed(response: Response, progress: Progress) -> Response:
+    if progress.location is not None and response.status_code < 400:
+        response.headers["Location"] = progress.location
+    return response
+
+
+def _replayed(replay: Replay) -> Response:
+    headers = {"Idempotency-Replayed": "true"}
+    if replay.resource is not None:
+        headers["Location"] = replay.resource
+    return Response(status_code=replay.status, headers=headers)

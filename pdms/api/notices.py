@@ -1,0 +1,72 @@
+"""`/v1/notices`: the texts that members are shown, by version, and that they were shown them."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path
+from pydantic import BaseModel, Field
+
+from pdms.api.caller import Caller, Known, Needs
+from pdms.api.consents import ChannelField, MemberField
+from pdms.api.edge import edge
+from pdms.api.fields import Body, Cursor, Evidence, Instant, Limit, NamePath, member
+from pdms.api.guarded import router
+from pdms.api.pages import Page, page
+from pdms.consent import service as consent
+from pdms.consent.service import NoticeText
+from pdms.taxonomy import Language, Scope
+
+routes = router("notices")
+VersionPath = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the notice, hex.")]
+Shower = Annotated[Caller, Depends(Needs((Scope.MEMBER, Scope.SUPPORT, Scope.INGEST)))]
+
+
+class NewDelivery(Body):
+    """That a member was shown the version of a notice that is in force."""
+
+    member_id: MemberField
+    language: Language = Language.ZH
+    channel: ChannelField = "web"
+    evidence: Evidence | None = Field(default=None, description="Id or digest of evidence; no text.")
+    at: Instant | None = Field(default=None, description="When; default: now.")
+
+
+class Delivered(BaseModel):
+    """How many deliveries were new."""
+
+    new: int
+
+
+@routes.get("", summary="List notices", response_model=Page[edge(NoticeText)])  # type: ignore[misc]
+def list_notices(caller: Known, cursor: Cursor = None, limit: Limit = 20) -> Any:
+    """Every version ever published, with its text."""
+    found = caller.read(consent.versions)
+    found.sort(key=lambda n: (n["notice_id"], n["language"], n["version"]))
+    return page(
+        found,
+        order=lambda n: [n["notice_id"], n["language"], n["version"]],
+        cursor=cursor,
+        limit=limit,
+        key=caller.cursor_key,
+        name="notices",
+    )
+
+
+@routes.get("/{version}", summary="Show a notice", response_model=edge(NoticeText))
+def show_notice(caller: Known, version: VersionPath) -> Any:
+    """One version as it is shown, word for word."""
+    return caller.read(consent.notice_text, version=version)
+
+
+@routes.post("/{notice}/deliveries", status_code=201, summary="Note a delivery", response_model=Delivered)
+def deliver(caller: Shower, notice: NamePath, body: NewDelivery) -> Any:
+    """Notes that a member was shown the notice in force (PIPL-17-1). Twice is once."""
+    new = caller.run(
+        consent.deliver_notices,
+        [member(body.member_id)],
+        notice=notice,
+        language=body.language,
+        channel=body.channel,
+        evidence=body.evidence or "",
+        at=body.at,
+    )
+    return Delivered(new=new)

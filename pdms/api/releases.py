@@ -1,0 +1,86 @@
+"""`/v1/releases`: published, de-identified rows. No row carries an id of anybody."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Response
+
+from pdms.api.caller import AdminOrCompliance, MarketingOrCompliance, ReleaseReader
+from pdms.api.edge import edge
+from pdms.api.fields import Body, Cursor, Limit, Name, ReleasePath
+from pdms.api.files import attachment
+from pdms.api.guarded import REPEATABLE, router
+from pdms.api.pages import Page, page
+from pdms.publish import service as publish
+from pdms.taxonomy import ReleaseState
+from pdms.views import service as views
+from pdms.views.service import ReleaseInfo, ReleaseShown
+
+routes = router("releases")
+ROWS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The rows.",
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+class Wanted(Body):
+    """How rows are wanted."""
+
+    format: Literal["parquet", "csv"] = "csv"
+
+
+@routes.get("", summary="List releases", response_model=Page[edge(ReleaseInfo)])  # type: ignore[misc]
+def list_releases(
+    caller: ReleaseReader,
+    view: Annotated[Name | None, Query(description="Of this view only.")] = None,
+    state: ReleaseState | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Any:
+    """Releases, newest first."""
+    found = caller.file_anon(views.list_releases, view=view, state=state)
+    newest_first = [(-int(info.created_at.timestamp() * 1_000_000), info) for info in found]
+    listed = page(
+        newest_first,
+        order=lambda item: [item[0], item[1].release_id],
+        cursor=cursor,
+        limit=limit,
+        key=caller.cursor_key,
+        name="releases",
+    )
+    return {"items": [info for _, info in listed["items"]], "next": listed["next"]}
+
+
+@routes.get("/{release_id}", summary="Show a release", response_model=edge(ReleaseShown))
+def show_release(caller: ReleaseReader, release_id: ReleasePath) -> Any:
+    """A release with its public manifest: criteria reached, risk, loss, wording; counts rounded."""
+    return caller.read_anon(views.show, release_id=release_id)
+
+
+@routes.get("/{release_id}/manifest", summary="Exact manifest", response_model=dict[str, Any])
+def show_manifest(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
+    """The signed manifest with exact numbers: who was left out and why, the consent checkpoint, the measures."""
+    return caller.read(publish.signed_manifest, release_id=release_id)
+
+
+@routes.post(
+    "/{release_id}/exports",
+    summary="Export a release",
+    openapi_extra=REPEATABLE,
+    response_class=Response,
+    responses=ROWS,
+)
+def export(caller: MarketingOrCompliance, release_id: ReleasePath, body: Wanted) -> Response:
+    """The rows of a live release as a file, for the roles that its view names. Each export is in the audit log."""
+    made = caller.file_anon(views.export, release_id=release_id, format=body.format)
+    return attachment(made.content, filename=made.filename, media_type=made.media_type)
+
+
+@routes.post("/{release_id}/withdrawal", summary="Withdraw a release", response_model=edge(ReleaseInfo))
+def withdraw(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
+    """Ends a release: nobody reads it any more. Twice is once."""
+    return caller.made("/v1/releases/{release_id}").run_anon(views.withdraw, release_id=release_id)

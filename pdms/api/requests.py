@@ -1,0 +1,152 @@
+"""`/v1/requests`: subject requests as staff handles them. Members act under `/v1/members/me`."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from pdms.api.caller import Caller, Compliance, SupportOrCompliance
+from pdms.api.edge import edge
+from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, RequestPath, Value, member
+from pdms.api.guarded import router
+from pdms.api.pages import Page, page
+from pdms.errors import NotFound
+from pdms.rights import service as rights
+from pdms.rights.service import ErasurePlan, RefusalCode, RequestView
+from pdms.taxonomy import RequestType
+
+routes = router("requests")
+HERE = "/v1/requests/{request_id}"
+
+
+class NewRequest(Body):
+    """A request that reached staff by letter, phone or in person."""
+
+    member_id: str = Field(pattern="^[0-9a-f]{32}$", examples=[HEX_ID])
+    type: RequestType
+    field: Name | None = Field(default=None, description="Field to correct (corrections only).", examples=["phone"])
+    value: Value | None = Field(default=None, description="Its new value (corrections only).")
+
+
+class Claim(Body):
+    """What the requester says of themself; it is compared with what is held (NDR-23)."""
+
+    field: Name = Field(examples=["phone"])
+    value: Value = Field(examples=["+8613800138000"])
+
+
+class Ground(Body):
+    """Why a request is refused."""
+
+    code: RefusalCode
+
+
+class Link(BaseModel):
+    """A one-time link to an access package; it is shown here and never again."""
+
+    url: str = Field(examples=["https://shop.example/v1/packages/3bq…"])
+    expires_at: datetime
+
+
+class Outcome(BaseModel):
+    """A request after it was carried out."""
+
+    request: edge(RequestView)  # type: ignore[valid-type]
+    receipt: dict[str, Any] | None = Field(description="Signed receipt with its inclusion proof.")
+    link: Link | None = Field(description="Access requests only.")
+
+
+def outcome(caller: Caller, executed: Any) -> dict[str, Any]:
+    """Return what a face shows of an executed request."""
+    link = executed["link"]
+    base = caller.app.settings.public_url.rstrip("/")
+    return {
+        "request": executed["request"],
+        "receipt": json.loads(executed["receipt"]) if executed["receipt"] else None,
+        "link": {"url": f"{base}/v1/packages/{link['secret']}", "expires_at": link["expires_at"]} if link else None,
+    }
+
+
+def receipt_of(request: Any) -> Any:
+    """Return the receipt of a request as a document. :raises NotFound: it has none yet."""
+    if request["receipt"] is None:
+        raise NotFound("receipt: the request has none yet")
+    return json.loads(request["receipt"])
+
+
+@routes.post("", status_code=201, summary="Receive a request", response_model=edge(RequestView))
+def submit(caller: SupportOrCompliance, body: NewRequest) -> Any:
+    """Takes a request in; its legal clock starts now. It waits for an identity check."""
+    return caller.made(HERE).run(
+        rights.submit, member_id=member(body.member_id), request_type=body.type, field=body.field, value=body.value
+    )
+
+
+@routes.get("", summary="List requests", response_model=Page[edge(RequestView)])  # type: ignore[misc]
+def list_requests(
+    caller: SupportOrCompliance,
+    overdue: Annotated[bool, Query(description="Open ones whose day has passed, only.")] = False,
+    member_id: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Any:
+    """Requests, the most urgent first."""
+    found = caller.read(
+        rights.list_requests, member_id=member(member_id) if member_id else None, overdue=overdue, limit=1000
+    )
+    return page(
+        found,
+        order=lambda r: [r["due_on"], r["number"]],
+        cursor=cursor,
+        limit=limit,
+        key=caller.cursor_key,
+        name="requests",
+    )
+
+
+@routes.get("/{request_id}", summary="Show a request", response_model=edge(RequestView))
+def show(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
+    """One request: state, due date, receipt."""
+    return caller.read(rights.show, request_id=request_id)
+
+
+@routes.post("/{request_id}/verification", summary="Check identity", response_model=edge(RequestView))
+def verify(caller: SupportOrCompliance, request_id: RequestPath, body: Claim) -> Any:
+    """Compares what the requester says with what is held; nothing further may be asked of them. Five failures let the
+    request lapse."""
+    return caller.made(HERE).run(rights.verify, request_id=request_id, field=body.field, value=body.value)
+
+
+@routes.post("/{request_id}/cancellation", summary="Cancel a request", response_model=edge(RequestView))
+def cancel(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
+    """Takes a request back, as its member asked, before it is executed."""
+    return caller.made(HERE).run(rights.cancel, request_id=request_id)
+
+
+@routes.post("/{request_id}/refusal", summary="Refuse a request", response_model=edge(RequestView))
+def refuse(caller: Compliance, request_id: RequestPath, body: Ground) -> Any:
+    """Refuses an assessed request on a ground that the law names (PIPL-50)."""
+    return caller.made(HERE).run(rights.refuse, request_id=request_id, code=body.code)
+
+
+@routes.get("/{request_id}/plan", summary="Plan of an erasure", response_model=edge(ErasurePlan))
+def show_plan(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
+    """What executing a deletion will do: stores, counts, what the law keeps and until when, recipients to tell."""
+    return caller.read(rights.plan, request_id=request_id)
+
+
+@routes.post("/{request_id}/execution", summary="Execute a request", response_model=Outcome)
+def execute(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
+    """Carries an assessed request out, to its signed receipt. An erasure that was cut off goes on where it was; an
+    access request's one-time link is in this answer and nowhere else."""
+    return outcome(
+        caller, caller.made("/v1/requests/{request[request_id]}").long(rights.execute, request_id=request_id)
+    )
+
+
+@routes.get("/{request_id}/receipt", summary="Receipt of a request", response_model=dict[str, Any])
+def show_receipt(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
+    """The signed receipt with its inclusion proof; anyone with the public key verifies it offline."""
+    return receipt_of(caller.read(rights.show, request_id=request_id))
