@@ -22,6 +22,8 @@ from pdms.unit_of_work import UnitOfWork
 HELD_BACK = "held_back"
 """Decided, intended, and then stopped before anything left: a withdrawal or a cancellation came in between."""
 REPEATABLE = (Handover.DEFERRED.value, HELD_BACK)
+EXCLUDED = "excluded_"
+"""Stands before the code of why members were left out before the rule was asked; one may count under several."""
 OPT_OUT_KEY = "opt-out"
 
 

@@ -40,7 +40,7 @@ from pdms.marketing import service as marketing
 from pdms.marketing.service import CampaignState
 from pdms.policy.reasons import reason
 from pdms.segments.counts import RoundedCount, rounded
-from pdms.taxonomy import ConsentState, MemberId, Operation, Scope
+from pdms.taxonomy import ConsentState, MemberId, Operation, RestrictionKind, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
 BATCH = 20
@@ -173,14 +173,17 @@ def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
 
     The answer is constant: nobody learns from it whether a link exists, was used, or whose it is.
     """
-    row = attempts.find_opt_out(uow, link) if len(link) <= MAX_LINK else None
+    row = attempts.find_opt_out(uow, link) if link.isascii() and len(link) <= MAX_LINK else None
     if row is None or row.used_at is not None:
         return OptOutAnswer()
     row.used_at = uow.now
     uow.session.add(row)
     member = MemberId(row.member_id)
     uow.record(EventKind.OPTOUT_USED, member=member, purpose=row.purpose, refs={"campaign": row.campaign})
-    if consent.state_of(uow, member, purpose=row.purpose).state is not ConsentState.WITHDRAWN:
+    if row.purpose not in uow.policy.purposes:
+        # The policy has dropped the purpose meanwhile: the wish still stands, for the channel.
+        consent.restrict(uow, member, kind=RestrictionKind.DO_NOT_CONTACT, channel=row.channel)
+    elif consent.state_of(uow, member, purpose=row.purpose).state is not ConsentState.WITHDRAWN:
         consent.withdraw(uow, member, purpose=row.purpose, channel=row.channel)
     return OptOutAnswer()
 
@@ -247,7 +250,7 @@ def _begin(units: UnitFactory, plan: Plan, found: Audience) -> tuple[str, list[M
         done = attempts.settled(uow, campaign=name)
         waiting = [member for member in found.members if member not in done]
         counted = {
-            **found.excluded,
+            **{f"{attempts.EXCLUDED}{code}": members for code, members in found.excluded.items()},
             Tally.ELIGIBLE: found.eligible,
             Tally.AUDIENCE: len(found.members),
             Tally.ALREADY: len(found.members) - len(waiting),
