@@ -124,7 +124,7 @@ def chinese(text: str) -> list[Span]:
                     _VILLAGED.match(text, end, stop)
                     or (_FINE.search(text, end, stop) and _DIGITS.search(text, end, stop))
                 ):
-                    found.append(Span(Label.ADDRESS, place, stop, 0.95 if names > 1 else 0.85, "address:regions"))
+                    found.append(Span(Label.ADDRESS, place, stop, 0.84 if names > 1 else 0.8, "address:regions"))
                     place = stop
                     continue
                 if names > 1 and stop > end + 2 and _STATED.search(text[max(0, place - 24) : place]):
@@ -171,7 +171,7 @@ _BARE_START = re.compile(
 
 def english(text: str) -> list[Span]:
     """Return the English addresses in folded text."""
-    found = [Span(Label.ADDRESS, *match.span(), 0.85, "address:english") for match in _ENGLISH.finditer(text)]
+    found = [Span(Label.ADDRESS, *match.span(), 0.82, "address:english") for match in _ENGLISH.finditer(text)]
     found.extend(Span(Label.ADDRESS, *match.span(), 0.8, "address:box") for match in _BOX.finditer(text))
     return found
 

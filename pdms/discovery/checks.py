@@ -104,7 +104,7 @@ def is_card_shape(digits: str) -> bool:
 
 def is_bank_card(digits: str) -> bool:
     """An issuer's range and the Luhn digit."""
-    return is_card_shape(digits) and luhn(digits) and len(set(digits)) > 2
+    return is_card_shape(digits) and luhn(digits) and len(set(digits)) > 1
 
 
 def is_iban(code: str) -> bool:
@@ -117,7 +117,7 @@ def is_iban(code: str) -> bool:
 
 def is_imei(digits: str) -> bool:
     """15 digits, the Luhn digit, and a reporting body that allocates (3GPP TS 23.003; 35, 86, 01, 99, 98)."""
-    return len(digits) == 15 and digits[:2] in {"35", "86", "01", "99", "98"} and luhn(digits) and len(set(digits)) > 2
+    return len(digits) == 15 and digits[:2] in {"35", "86", "01", "99", "98"} and luhn(digits) and len(set(digits)) > 1
 
 
 def is_mobile(digits: str) -> bool:

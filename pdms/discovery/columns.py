@@ -34,7 +34,8 @@ CATEGORY_OF = {
 
 _SURE = (
     (Label.EMAIL, 0.5), (Label.ID_CARD, 0.5), (Label.USCC, 0.6), (Label.MAC, 0.6), (Label.PLATE, 0.6),
-    (Label.WECHAT, 0.6), (Label.IMEI, 0.6), (Label.BANK_CARD, 0.6), (Label.GPS, 0.6), (Label.PHONE, 0.7), (Label.PASSPORT, 0.8),
+    (Label.WECHAT, 0.6), (Label.IMEI, 0.6), (Label.BANK_CARD, 0.6), (Label.GPS, 0.6),
+    (Label.PHONE, 0.7), (Label.PASSPORT, 0.8),
 )  # fmt: skip
 """Label → least share of validating values that settles it without a header; checksums first."""
 
@@ -175,7 +176,7 @@ def _unsaid(shares: Shares) -> tuple[str | None, float, list[str]]:
         return "GENDER", 0.85, [shares.says("GENDER")]
     if shares.share(Label.ADDRESS) >= 0.5:
         return Label.ADDRESS, shares.share(Label.ADDRESS), [shares.says(Label.ADDRESS)]
-    if shares.share(Label.PERSON) >= 0.6 and shares.distinct >= min(20, 0.5 * shares.filled):
+    if shares.share(Label.PERSON) >= 0.6 and shares.distinct >= max(5, min(20, 0.15 * shares.filled)):
         return Label.PERSON, 0.9 * shares.share(Label.PERSON), [shares.says(Label.PERSON)]
     if shares.share("FREETEXT") >= 0.4 and shares.distinct >= 0.3 * shares.filled:
         return "FREETEXT", 0.8, [shares.says("FREETEXT")]

@@ -113,9 +113,15 @@ def _column(proposal: ColumnProposal, target: str | None) -> str:
 
 
 def _flow(value: object) -> str:
-    """Return a value as YAML on one line, quoted as YAML needs it."""
-    text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False)
-    return text.removesuffix("\n").removesuffix("\n...").strip()
+    """Return a value as YAML on one line; what would break the line is escaped within quotes."""
+    for style in (None, '"'):
+        text = yaml.safe_dump(
+            value, allow_unicode=True, default_flow_style=True, default_style=style, width=1_000_000, sort_keys=False
+        )
+        line = text.removesuffix("\n").removesuffix("\n...")
+        if len(line.splitlines()) < 2:
+            return line
+    return line.replace("\n", " ")
 
 
 def _one_line(text: str) -> str:

@@ -66,16 +66,19 @@ def _table() -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`text` for matching; `origin[i]` is the offset in the original of `text[i]`, None when they are equal."""
+    """`text` for matching; `origin[i]` is the offset in the original of `text[i]`, None when they are equal.
+
+    `origin` has one entry more than `text`: the length of the original.
+    """
 
     text: str
     origin: list[int] | None
 
     def locate(self, start: int, end: int) -> tuple[int, int]:
-        """Return the offsets in the original text of the non-empty folded span `start:end`."""
+        """Return the offsets in the original of the folded span `start:end`, invisible characters behind it included."""
         if self.origin is None:
             return start, end
-        return self.origin[start], self.origin[end - 1] + 1
+        return self.origin[start], self.origin[end]
 
 
 _INVISIBLE_RUN = re.compile(f"[{_INVISIBLE}]")
@@ -91,4 +94,4 @@ def fold(text: str) -> Folded:
     if len(folded) == len(text):
         return Folded(folded, None)
     origin = [index for index, char in enumerate(text) if not _INVISIBLE_RUN.match(char)]
-    return Folded(folded, origin)
+    return Folded(folded, [*origin, len(text)])

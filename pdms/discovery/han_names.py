@@ -103,7 +103,7 @@ _TITLED = re.compile(
 _BOUNDARY = re.compile(rf"(?:^|[^{_H}])")
 _RUN = re.compile(rf"(?<![{_H}])[{_H}]{{2,4}}(?![{_H}·])")
 PHONE_AFTER = re.compile(
-    r"[ ,:;/()|\t-]{0,3}(?:(?:手机|电话|联系)号?码?[ :]{0,2})?(?:\+?86[ -]?)?(?:1[3-9][0-9]|0[0-9]{2,3}[ -]?[2-9])"
+    r"[ ,:;/()|\t-]{0,3}(?:(?:手机|电话|联系)号?码?[ :]{0,2})?(?:\+?86[ -]?)?(?:1[3-9][0-9][ -]?[0-9]{4}|0[0-9]{2,3}[ -]?[2-9])"
 )
 _PHONE_BEFORE = re.compile(r"[0-9]{4}[ ,:;/()|\t-]{1,3}$")
 _CLAUSE_FOLLOW = re.compile(
@@ -206,7 +206,7 @@ def _standing_alone(text: str) -> list[Span]:
             continue
         near_phone = PHONE_AFTER.match(text, match.end()) or _PHONE_BEFORE.search(text, max(0, place - 8), place)
         if near_phone:
-            found.append(Span(Label.PERSON, *match.span(), 0.85, "person:beside_phone"))
+            found.append(Span(Label.PERSON, *match.span(), 0.8, "person:beside_phone"))
         elif sum(weights) >= (4 if surname == 1 else 1 + len(given)) and text[place] not in lexicon.RARE_SURNAMES:
             found.append(Span(Label.PERSON, *match.span(), 0.6, "person:alone"))
     return found
