@@ -138,7 +138,7 @@ def _ids(uow: UnitOfWork, batch: Batch, key: str, said: Sequence[Sequence[Any]])
     own = batch.values.get(key, [None] * len(batch))
     if all(own):
         return list(own)
-    index = BlindIndex(derive(uow.keys.system_key("row-digest"), f"ingest/{key}"))
+    index = BlindIndex(derive(uow.keys.system_key("row-digest"), f"ingest:{key.replace('.', '-')}"))
     rows = zip(batch.values[KEY_MEMBER], *said, strict=True)
     return [one or index.digest(repr(row).encode())[:16].hex() for one, row in zip(own, rows, strict=True)]
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from io import TextIOWrapper
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -32,6 +32,7 @@ _LOOKS_UTF8: Final = 3
 """Decoded multi-byte characters after which a decoding error means damaged UTF-8, not another encoding."""
 _SENTINEL: Final = "end of file"
 _PRIVATE_USE: Final = re.compile("[\ue000-\uf8ff]")
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _PARQUET_MAGIC: Final = b"PAR1"
 _BOMS: Final = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 
@@ -143,7 +144,6 @@ def _scan_text(path: Path) -> tuple[str, bytes, bool]:
     """Return encoding, digest of the content, and whether the last line has no end."""
     digest = hashlib.sha256()
     utf8 = _Strict("utf-8")
-    chinese = _Strict("gb18030")
     at, open_line, last = 0, 0, b""
     with open_bytes(path) as stream:
         while block := stream.read(BLOCK):
@@ -151,7 +151,6 @@ def _scan_text(path: Path) -> tuple[str, bytes, bool]:
             if (nul := block.find(b"\0")) >= 0:
                 raise InvalidInput(f"file: a NUL byte at byte {at + nul}; not a text file", code="ENCODING")
             utf8.feed(block, at)
-            chinese.feed(block, at)
             newline = block.rfind(b"\n")
             open_line = open_line + len(block) if newline < 0 else len(block) - newline - 1
             if open_line > MAX_LINE:
@@ -159,17 +158,26 @@ def _scan_text(path: Path) -> tuple[str, bytes, bool]:
             at += len(block)
             last = block
     utf8.feed(b"", at, final=True)
-    chinese.feed(b"", at, final=True)
     if not at:
         raise InvalidInput("file: empty", code="EMPTY_FILE")
-    if utf8.failed_at is None:
-        return "utf-8-sig", digest.digest(), not last.endswith(b"\n")
-    if utf8.seen >= _LOOKS_UTF8 or chinese.failed_at is not None or chinese.private:
-        raise InvalidInput(
-            f"file: neither UTF-8 (byte {utf8.failed_at} is wrong) nor GB18030; its encoding is broken or another one",
-            code="ENCODING",
-        )
-    return "gb18030", digest.digest(), not last.endswith(b"\n")
+    encoding = "utf-8-sig"
+    if utf8.failed_at is not None:
+        encoding = "gb18030"
+        if utf8.seen >= _LOOKS_UTF8 or not _is_gb18030(path):
+            raise InvalidInput(
+                f"file: not UTF-8 (byte {utf8.failed_at} is wrong) and not GB18030; its encoding is broken or another",
+                code="ENCODING",
+            )
+    return encoding, digest.digest(), not last.endswith(b"\n")
+
+
+def _is_gb18030(path: Path) -> bool:
+    chinese = _Strict("gb18030")
+    with open_bytes(path) as stream:
+        while block := stream.read(BLOCK):
+            chinese.feed(block, 0)
+    chinese.feed(b"", 0, final=True)
+    return chinese.failed_at is None and not chinese.private
 
 
 class _Strict:
@@ -180,7 +188,6 @@ class _Strict:
         self.failed_at: int | None = None
         self.seen = 0
         self.private = False
-        self._pending = 0
 
     def feed(self, block: bytes, at: int, *, final: bool = False) -> None:
         if self.failed_at is not None:
@@ -194,7 +201,7 @@ class _Strict:
             text = bytes(error.object[: error.start]).decode(error.encoding, "ignore")
         if not text.isascii():
             if self.seen < _LOOKS_UTF8:
-                self.seen += sum(not char.isascii() for char in text[:BLOCK])
+                self.seen += sum(1 for _ in islice(_BEYOND_ASCII.finditer(text), _LOOKS_UTF8))
             self.private = self.private or _PRIVATE_USE.search(text) is not None
 
 

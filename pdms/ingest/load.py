@@ -7,7 +7,7 @@ it stood when the same file comes again; a finished one runs anew and finds noth
 is kept or logged.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from pdms.audit.events import Outcome as EventOutcome
 from pdms.crypto import BlindIndex, derive
 from pdms.errors import InvalidInput, NotFound
 from pdms.facts import service as facts
+from pdms.facts.names import FactTable
 from pdms.ingest import progress as records
 from pdms.ingest.commerce import Events, Interactions, Orders
 from pdms.ingest.consents import Consents
@@ -29,10 +30,13 @@ from pdms.ingest.progress import Load
 from pdms.ingest.readers import Rejected, batches
 from pdms.ingest.report import check_outside, write_rejected
 from pdms.policy.definitions import Source
+from pdms.settings import Home
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
 BATCH_ROWS: Final = 10_000
+MERGE_AT: Final = 40
+"""Unmerged parts of a fact table after which a load merges them."""
 SHOWN: Final = 1000
 """Rejections that a report lists; the rest is read page by page."""
 
@@ -103,7 +107,7 @@ def ingest(
         if not load.resumed:
             uow.record(EventKind.INGEST_STARTED, refs=_refs(load), numbers={"rows": found.rows})
     done = _store_all(units, path, found, binding, load, progress)
-    facts.compact(home, tables=done.tables)
+    _merge_parts(home, done.tables)
     report = _report(units, load)
     if rejected_rows is not None:
         with units() as uow:
@@ -111,9 +115,16 @@ def ingest(
     return report
 
 
+def _merge_parts(home: Home, tables: Sequence[FactTable]) -> None:
+    """Merge what loads left once it is many files: a merge costs as much for one part as for fifty."""
+    full = [table for table in tables if len(list((home.facts / table / "incoming").glob("*.parquet"))) >= MERGE_AT]
+    if full:
+        facts.compact(home, tables=full)
+
+
 def _content_id(uow: UnitOfWork, found: Inspection, source: str) -> str:
     """Return the keyed digest of content, source and policy, 32 hex digits."""
-    index = BlindIndex(derive(uow.keys.system_key("row-digest"), "ingest/load-id"))
+    index = BlindIndex(derive(uow.keys.system_key("row-digest"), "ingest:load-id"))
     return index.digest(found.digest + source.encode() + b"\0" + uow.policy.digest.encode())[:16].hex()
 
 

@@ -39,6 +39,8 @@ class Bound:
     read: Callable[[str], Any]
     default: Any = None
     required: bool = False
+    longest: int | None = None
+    """Greatest length of a text, where the policy sets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class Binding:
                 found[one.target] = [one.default] * size
                 continue
             column = _read(raw.columns.get(one.column) or [""] * size, one, wrong)
+            if one.longest is not None and max(map(len, column), default=0) > one.longest:
+                for at, value in enumerate(column):
+                    if len(value) > one.longest:
+                        wrong.setdefault(at, (one.column, "TOO_LONG"))
             if one.default is not None:
                 column = [one.default if value is None or value == "" else value for value in column]
             if one.required and not all(value is not None and value != "" for value in column):
@@ -158,7 +164,10 @@ def bind(policy: Policy, source: Source, columns: Sequence[str], *, now: datetim
             continue
         read = _reader(policy, source, column, now=now)
         default = read(source.defaults[column.target]) if column.target in source.defaults else None
-        bound.append(Bound(column.target, column.column, read, default, must))
+        longest = (
+            policy.fields[column.target.removeprefix(FIELD)].max_length if column.target.startswith(FIELD) else None
+        )
+        bound.append(Bound(column.target, column.column, read, default, must, longest))
     said = {one.target for one in bound}
     for target, constant in source.defaults.items():
         if target not in said:

@@ -268,7 +268,7 @@ def translated(normaliser: Normaliser, values: Mapping[str, str]) -> Normaliser:
 def field_normaliser(
     policy: Policy, field: str, *, today: date, form: str | None = None, values: Mapping[str, str] | None = None
 ) -> Normaliser:
-    """Return the normaliser of one member field, its greatest length included.
+    """Return the normaliser of one member field; its greatest length is for the caller to hold.
 
     :raises InvalidInput: the policy knows no such field, or names a normaliser that does not exist.
     """
@@ -281,17 +281,7 @@ def field_normaliser(
         inner = NORMALISERS[definition.normaliser]
     else:
         raise InvalidInput(f"field {field}: no normaliser {definition.normaliser}", code="UNKNOWN_NORMALISER")
-    if values is not None:
-        inner = translated(inner, values)
-    longest = definition.max_length
-
-    def read(value: str) -> str:
-        found = inner(value)
-        if len(found) > longest:
-            raise Broken("TOO_LONG")
-        return found
-
-    return read
+    return inner if values is None else translated(inner, values)
 
 
 def normalise_value(policy: Policy, *, field: str, value: str, now: datetime) -> str:
@@ -299,7 +289,11 @@ def normalise_value(policy: Policy, *, field: str, value: str, now: datetime) ->
 
     :raises InvalidInput: field and rule; `code` is the rule.
     """
+    read = field_normaliser(policy, field, today=now.astimezone(SHANGHAI).date())
     try:
-        return field_normaliser(policy, field, today=now.astimezone(SHANGHAI).date())(value)
+        found = read(value)
     except Broken as broken:
         raise InvalidInput(f"{field}: {broken.rule}", code=broken.rule) from None
+    if len(found) > policy.fields[field].max_length:
+        raise InvalidInput(f"{field}: TOO_LONG", code="TOO_LONG")
+    return found

@@ -64,7 +64,7 @@ def matches(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     indexes = Indexes(uow.keys, uow.policy)
     definition = uow.policy.fields.get(field)
     if definition is not None and definition.index is not None:
-        held_digest = stored.digests.get(definition.index)
+        held_digest = stored.digests.get(definition.code)
         return held_digest is not None and same_bytes(held_digest, indexes.digests(definition.index, [value])[0])
     code = FieldCodes(uow.policy).code(field)
     held = open_member(dek_of(uow.keys, member_id), stored.sealed, codes=[code]).get(code)

@@ -41,7 +41,7 @@ def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dic
     by_digest = dict(zip(Indexes(uow.keys, uow.policy).external(system, distinct), distinct, strict=True))
     found: dict[str, MemberKeys] = {}
     sql = (
-        "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.member_id = e.member_id"
+        "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.row_no = e.row_no"
         " WHERE m.status <> 'erased' AND e.digest IN ({})"
     )
     for digest, member_id, pseudonym in _in_chunks(uow, sql, sorted(by_digest)):
@@ -64,9 +64,9 @@ def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
     if index not in indexes.field_of:
         raise NotFound(f"index {index}: the policy has none of that name")
     rows = uow.session.connection().exec_driver_sql(
-        "SELECT b.member_id FROM blind_index b JOIN member m ON m.member_id = b.member_id"
-        " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY b.member_id",
-        (index, indexes.digests(index, [value])[0]),
+        "SELECT m.member_id FROM blind_index b JOIN member m ON m.row_no = b.row_no"
+        " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY m.member_id",
+        (indexes.code_of[index], indexes.digests(index, [value])[0]),
     )
     return [MemberId(row[0]) for row in rows]
 
@@ -141,7 +141,7 @@ def _in_chunks(uow: UnitOfWork, sql: str, values: Sequence[bytes]) -> Iterable[t
     connection = uow.session.connection()
     for at in range(0, len(values), CHUNK):
         part = tuple(values[at : at + CHUNK])
-        yield from connection.exec_driver_sql(sql.format(marks(len(part))), part)
+        yield from connection.exec_driver_sql(sql.format(marks(len(part))), part).all()
 
 
 def _day(text: str | None) -> date | None:

@@ -30,7 +30,7 @@ _FORMER: Final = "former."
 
 encode_map: Final = msgspec.msgpack.Encoder().encode
 _decode_sealed: Final = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
-decode_digests: Final = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+decode_digests: Final = msgspec.msgpack.Decoder(dict[int, bytes]).decode
 
 
 class FieldCodes:
@@ -120,7 +120,9 @@ class Indexes:
         self._keys = keys
         self._opened: dict[str, BlindIndex] = {}
         self.field_of = {field.index: field.name for field in policy.fields.values() if field.index}
-        """Index kind → field name."""
+        """Index → field name."""
+        self.code_of = {field.index: field.code for field in policy.fields.values() if field.index}
+        """Index → field code, by which its entries are kept."""
 
     def digests(self, kind: str, values: Sequence[str]) -> list[bytes]:
         """Return the digests of values under one index."""

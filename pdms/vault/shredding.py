@@ -11,7 +11,7 @@ from pdms.errors import Conflict
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.reading import only_self, stored_member
-from pdms.vault.sealing import EXTERNAL, FieldCodes, Indexes, dek_of, open_member
+from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek_of, open_member
 from pdms.vault.upsert import DELETE_INDEX, sqlite_instant
 
 
@@ -68,10 +68,10 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     if row_no is None:
         return False
     own = stored_member(uow, member_id).digests
-    entries = [(kind, digest, member_id) for kind, digest in own.items() if kind != EXTERNAL]
+    entries = [(code, digest, row_no) for code, digest in own.items() if code != EXTERNAL_CODE]
     if entries:
         run(DELETE_INDEX, entries)
-    run("DELETE FROM external_index WHERE digest = ? AND member_id = ?", (own[EXTERNAL], member_id))
+    run("DELETE FROM external_index WHERE digest = ? AND row_no = ?", (own[EXTERNAL_CODE], row_no))
     run("DELETE FROM sealed_member WHERE row_no = ?", (row_no,))
     run("DELETE FROM member WHERE row_no = ?", (row_no,))
     return True

@@ -47,7 +47,7 @@ class SealedMemberTable(MainTable, table=True):
     sealed: bytes
     """msgpack map: field code → sealed value."""
     digests: bytes
-    """msgpack map: index kind → digest, the member's own entries in the index tables."""
+    """msgpack map: field code → digest, the member's own entries in the index tables; code 0 is the external id."""
     source_digest: bytes
     """Keyed digest of the row as it came: an unchanged row is not written again."""
     corrections: bytes | None
@@ -61,18 +61,19 @@ class ExternalIndexTable(MainTable, table=True):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
-    member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES))
+    row_no: int
 
 
 class BlindIndexTable(MainTable, table=True):
-    """Look-up by a normalised value; several members may share one."""
+    """Look-up by a normalised value; several members may share one. Row numbers, not ids: a third less to write."""
 
     __tablename__ = "blind_index"
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
-    kind: str = Field(primary_key=True)
+    kind: int = Field(primary_key=True)
+    """Code of the field that the index is over."""
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
-    member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES), primary_key=True)
+    row_no: int = Field(primary_key=True)
 
 
 class SuppressionTable(MainTable, table=True):

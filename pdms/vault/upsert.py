@@ -24,6 +24,7 @@ from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before, turning_dates
 from pdms.vault.sealing import (
     EXTERNAL,
+    EXTERNAL_CODE,
     REGISTERED,
     FieldCodes,
     Indexes,
@@ -39,12 +40,12 @@ CHUNK = 1000
 
 INSERT_MEMBER = "INSERT INTO member VALUES (?,?,?,?,?,?,?,?,?,?)"
 INSERT_SEALED = "INSERT INTO sealed_member VALUES (?,?,?,?,?,?,?)"
-INSERT_EXTERNAL = "INSERT INTO external_index (digest, member_id) VALUES (?, ?)"
-INSERT_INDEX = "INSERT INTO blind_index (kind, digest, member_id) VALUES (?, ?, ?)"
-DELETE_INDEX = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND member_id = ?"
+INSERT_EXTERNAL = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
+INSERT_INDEX = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
+DELETE_INDEX = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"
 _EXISTING = (
     "SELECT e.digest, m.row_no, m.member_id, m.pseudonym, m.status, s.source_digest"
-    " FROM external_index e JOIN member m ON m.member_id = e.member_id JOIN sealed_member s ON s.row_no = m.row_no"
+    " FROM external_index e JOIN member m ON m.row_no = e.row_no JOIN sealed_member s ON s.row_no = m.row_no"
     " WHERE e.digest IN ({})"
 )
 
@@ -233,7 +234,7 @@ class _Batch:
         ordered = sorted(self.digests)
         for at in range(0, len(ordered), CHUNK):
             part = tuple(ordered[at : at + CHUNK])
-            for row in self.connection.exec_driver_sql(_EXISTING.format(marks(len(part))), part):
+            for row in self.connection.exec_driver_sql(_EXISTING.format(marks(len(part))), part).all():
                 found[row[0]] = _Existing(*row[1:])
         return found
 
@@ -273,9 +274,9 @@ class _Batch:
         tokens = [Pseudonym(block[at : at + ID_BYTES]) for at in range(ID_BYTES * count, len(block), ID_BYTES)]
         deks = self.uow.keys.mint(ids)
         row_digest = self.indexes.rows().digest_many([one + self.said[at] for one, at in zip(ids, rows, strict=True)])
-        own, index_rows = self._index_entries(rows, ids)
-        turning = self._turning(rows)
         first = (self.connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
+        own, index_rows = self._index_entries(rows, first)
+        turning = self._turning(rows)
         region = self.uow.policy.controller.region
         names = [EXTERNAL, *self.columns]
         codes = [self.codes.code(name) for name in names]
@@ -296,7 +297,7 @@ class _Batch:
         run = self.connection.exec_driver_sql
         run(INSERT_MEMBER, members)
         run(INSERT_SEALED, sealed_rows)
-        run(INSERT_EXTERNAL, sorted((own[n][EXTERNAL], ids[n]) for n in range(count)))
+        run(INSERT_EXTERNAL, sorted((own[n][EXTERNAL_CODE], first + n) for n in range(count)))
         if index_rows:
             run(INSERT_INDEX, sorted(index_rows))
         for number, at in enumerate(rows):
@@ -304,20 +305,21 @@ class _Batch:
             self.member_ids[at], self.pseudonyms[at] = ids[number], tokens[number]
 
     def _index_entries(
-        self, rows: Sequence[int], ids: Sequence[MemberId]
-    ) -> tuple[list[dict[str, bytes]], list[tuple[str, bytes, bytes]]]:
-        """Return each row's own digests by kind, and the rows of the index table."""
-        own: list[dict[str, bytes]] = [{EXTERNAL: self.digests[at]} for at in rows]
-        entries: list[tuple[str, bytes, bytes]] = []
+        self, rows: Sequence[int], first: int
+    ) -> tuple[list[dict[int, bytes]], list[tuple[int, bytes, int]]]:
+        """Return each row's own digests by field code, and the rows of the index table."""
+        own: list[dict[int, bytes]] = [{EXTERNAL_CODE: self.digests[at]} for at in rows]
+        entries: list[tuple[int, bytes, int]] = []
         for kind, name in self.indexes.field_of.items():
             column = self.columns.get(name)
             if column is None:
                 continue
+            code = self.indexes.code_of[kind]
             present = [number for number, at in enumerate(rows) if column[at]]
             digests = self.indexes.digests(kind, [column[rows[number]] for number in present])
             for number, digest in zip(present, digests, strict=True):
-                own[number][kind] = digest
-                entries.append((kind, digest, ids[number]))
+                own[number][code] = digest
+                entries.append((code, digest, first + number))
         return own, entries
 
     def _turning(self, rows: Sequence[int]) -> list[tuple[str | None, str | None]]:
@@ -385,7 +387,7 @@ class StoredMember:
 
     row_no: int
     sealed: SealedMember
-    digests: Mapping[str, bytes]
+    digests: Mapping[int, bytes]
     source_digest: bytes
     corrections: Mapping[bytes, bytes]
 
@@ -436,12 +438,13 @@ def write_member(
         fields=codes.coded(fields),
         write_seq=sequence,
     )
-    digests = {EXTERNAL: before.digests[EXTERNAL]}
+    row_no = before.row_no
+    digests = {EXTERNAL_CODE: before.digests[EXTERNAL_CODE]}
     for kind, name in indexes.field_of.items():
         if fields.get(name):
-            digests[kind] = indexes.digests(kind, [fields[name]])[0]
-    gone = [(k, d, member_id) for k, d in before.digests.items() if k != EXTERNAL and digests.get(k) != d]
-    new = [(k, d, member_id) for k, d in digests.items() if k != EXTERNAL and before.digests.get(k) != d]
+            digests[indexes.code_of[kind]] = indexes.digests(kind, [fields[name]])[0]
+    gone = [(code, one, row_no) for code, one in before.digests.items() if code and digests.get(code) != one]
+    new = [(code, one, row_no) for code, one in digests.items() if code and before.digests.get(code) != one]
     if gone:
         run(DELETE_INDEX, gone)
     if new:
