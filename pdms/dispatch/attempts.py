@@ -57,7 +57,10 @@ class Open:
 
 def start_run(uow: UnitOfWork, *, campaign: str) -> str:
     """Enter a run and return its id."""
-    row = SendRunRow(run_id=new_id("run"), campaign=campaign, actor=uow.actor.id, started_at=uow.now)
+    last = uow.session.exec(select(func.max(SendRunRow.number)).where(SendRunRow.campaign == campaign)).one()
+    row = SendRunRow(
+        run_id=new_id("run"), campaign=campaign, number=(last or 0) + 1, actor=uow.actor.id, started_at=uow.now
+    )
     uow.session.add(row)
     uow.session.flush()
     return row.run_id
@@ -136,9 +139,7 @@ def count(uow: UnitOfWork, *, run_id: str, members: Mapping[str, int]) -> None:
 def counts_of(uow: UnitOfWork, *, campaign: str) -> list[tuple[SendRunRow, dict[str, int]]]:
     """Return a campaign's runs, oldest first, each with its exact counts."""
     runs = uow.session.exec(
-        select(SendRunRow)
-        .where(SendRunRow.campaign == campaign)
-        .order_by(col(SendRunRow.started_at), col(SendRunRow.run_id))
+        select(SendRunRow).where(SendRunRow.campaign == campaign).order_by(col(SendRunRow.number))
     ).all()
     return [
         (

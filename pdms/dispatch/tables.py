@@ -19,6 +19,8 @@ class SendRunRow(MainTable, table=True):
 
     run_id: str = Field(primary_key=True)
     campaign: str = Field(index=True)
+    number: int
+    """1, 2, … within the campaign."""
     actor: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
