@@ -54,9 +54,15 @@ def preview(context: typer.Context, name: Name) -> None:
     from pdms.dispatch import service
 
     face: Face = context.obj
-    found = face.run(service.preview, campaign=name)
-    told = found if face.json else {"campaign": name, "audience": str(found.audience), "least size": found.min_size}
-    show(told, as_json=face.json)
+    found = service.preview(face.units, campaign=name)
+    told = {
+        "campaign": name,
+        "audience of the segment's rule": str(found.audience),
+        "of these reachable on the channel": str(found.reachable),
+        "least size": found.min_size,
+        "enough": found.enough,
+    }
+    show(found if face.json else told, as_json=face.json)
 
 
 @app.command("send")
@@ -74,16 +80,13 @@ def send(
     Example: `PDMS_SMTP_URL=smtp://mail.example:25 pdms campaign send spring`
     """
     from pdms.dispatch import service
-    from pdms.dispatch.channels import RecordingChannel, open_channel
+    from pdms.dispatch.channels import open_channel
     from pdms.taxonomy import Channel
 
     face: Face = context.obj
     settings = face.settings
-    channel = (
-        RecordingChannel()
-        if record
-        else open_channel(Channel.EMAIL, settings.smtp_url.get_secret_value() if settings.smtp_url else None)
-    )
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+    channel = open_channel(Channel.EMAIL, smtp_url=url, recording=record)
     with bar(f"send {name}", quiet=face.json) as progress:
         report = service.send(
             face.units, campaign=name, channel=channel, public_url=settings.public_url, progress=progress

@@ -94,6 +94,7 @@ def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], No
             uow.record(EventKind.ERASE_INTENT, member=MemberId(row.member_id), refs={"request": request_id})
     for step in STEPS:
         with units() as uow:
+            uow.lock_anon_first()
             if uow.session.get(ErasureStepRow, (request_id, step.name)) is not None:
                 continue
             row = _deletion(uow, request_id)

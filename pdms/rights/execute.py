@@ -49,6 +49,7 @@ def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], No
 def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed:
     link: PackageLink | None = None
     with units() as uow:
+        uow.lock_anon_first()
         row = intake.load(uow, request_id)
         if row.state != RequestState.EXECUTING:
             intake.move(uow, row, RequestState.EXECUTING)

@@ -66,6 +66,7 @@ def sweep(units: UnitFactory) -> Swept:
         _in_unit(units, vault.settle_ages),
     )
     with units() as uow:
+        uow.lock_anon_first()
         views.remove_data(uow)
         uow.record(EventKind.SWEEP_CLOSED, numbers={"erasures": erased, "sends": sends})
     with units() as uow:
@@ -90,6 +91,7 @@ def finish_erasures(units: UnitFactory) -> tuple[str, ...]:
 
 def _in_unit(units: UnitFactory, work: Callable[[UnitOfWork], int]) -> int:
     with units() as uow:
+        uow.lock_anon_first()
         return work(uow)
 
 

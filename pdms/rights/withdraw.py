@@ -39,6 +39,7 @@ def withdraw(
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
+    uow.lock_anon_first()
     receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
     stale = publish.mark_stale_for(uow, purpose=purpose)
     return Withdrawal(
@@ -52,6 +53,7 @@ def restrict(
     """Restrict, object, opt out of automated decisions, or forbid contact; "" means all purposes or channels."""
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
+    uow.lock_anon_first()
     consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel)
     for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
         publish.mark_stale_for(uow, purpose=name)

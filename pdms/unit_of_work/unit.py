@@ -169,6 +169,14 @@ class UnitOfWork(AnonUnitOfWork):
             self._held = open_session(self.held_engine, read_only=self.read_only)
         return self._held
 
+    def lock_anon_first(self) -> None:
+        """Begin on the anonymised database before the identified one.
+
+        The one order in which a unit may hold both: an anonymised unit holds its own database when its commit appends
+        events to the other, so that the opposite order could wait for ever.
+        """
+        self.anon.connection()
+
     @property
     def log_signer(self) -> "LogSigner":
         """The signer of this home's checkpoints."""
