@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pdms.audit.tables
+import pdms.consent.tables
 import pdms.ingest.tables
 import pdms.vault.tables  # noqa: F401
 from pdms.audit import service as audit
