@@ -25,6 +25,7 @@ from pdms.api import (
     segments,
     views,
 )
+from pdms.api.guarded import name_of
 from pdms.api.middleware import MAX_BODY, Guard, RateLimit
 from pdms.api.openapi import description_of
 from pdms.api.sequencer import Sequencer
@@ -100,7 +101,7 @@ def _add(api: FastAPI, routes: APIRouter) -> None:
     # The routes themselves, not a router in a router: one flat list that a test can walk.
     for route in routes.routes:
         if isinstance(route, APIRoute):
-            route.operation_id = f"{(route.tags or ['api'])[0]}_{route.name}".replace("/", "_")
+            route.operation_id = name_of(route)
         api.router.routes.append(route)
 
 

@@ -76,6 +76,12 @@ def needs_of(route: APIRoute) -> Needs | None:
     return None
 
 
+def name_of(route: APIRoute) -> str:
+    """Return a route's name as the log writes it: `members.me.show-me`."""
+    noun = str(route.tags[0]) if route.tags else "api"
+    return f"{noun}.{route.name}".replace("/", ".").replace("_", "-")
+
+
 def is_once(route: APIRoute) -> bool:
     """Tell whether a route takes an Idempotency-Key."""
     return "POST" in (route.methods or ()) and not (route.openapi_extra or {}).get("x-pdms-repeatable")
@@ -98,9 +104,8 @@ def admit(request: Request, needs: Needs, route: APIRoute) -> Caller:
         actor = app.authenticate(presented)
     refusal = _refusal(actor, needs)
     if refusal is not None:
-        name = f"{(route.tags or ['api'])[0]}.{route.name}".replace("_", "-")
         with app.unit(actor, read_only=True) as uow:
-            uow.refuse(refusal, member=actor.member_id, refs={"route": name})
+            uow.refuse(refusal, member=actor.member_id, refs={"route": name_of(route)})
     return Caller(app, actor, Progress(status=route.status_code or 200))
 
 
