@@ -7,19 +7,15 @@ from pdms.crypto.blind_index import BlindIndex
 from pdms.crypto.digest import same_bytes, set_digest
 from pdms.crypto.envelope import open_blob, seal_blob
 from pdms.crypto.kdf import derive
-from pdms.crypto.roots import (
+from pdms.crypto.root_key import (
     ARGON2_RFC9106_FIRST,
     ARGON2_RFC9106_SECOND,
     ARGON2_TESTS_ONLY,
     Argon2Cost,
     RootKey,
     RootProvider,
-    create_root,
-    destroy_root,
-    new_passphrase,
-    new_root_text,
-    open_root,
 )
+from pdms.crypto.roots import create_root, destroy_root, new_passphrase, new_root_text, open_root
 from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id

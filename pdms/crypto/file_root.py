@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from pdms.crypto.roots import ROOT_BYTES, Argon2Cost, LocalRoot, RootKey
+from pdms.crypto.root_key import ROOT_BYTES, Argon2Cost, LocalRoot, RootKey
 from pdms.crypto.secret import KeyBytes, new_key
 from pdms.crypto.wrap import KeyWrapper
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, KeyUnavailable

@@ -9,98 +9,15 @@ process's memory or environment.
 """
 
 import os
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from pdms.crypto.secret import KeyBytes, Unprintable, new_key
-from pdms.crypto.suites import DEFAULT_SUITE, SuiteName
-from pdms.crypto.wrap import KeyWrapper
-from pdms.errors import Conflict, IntegrityBroken, InvalidInput, KeyUnavailable
+from pdms.crypto.file_root import FileRoots
+from pdms.crypto.root_key import ARGON2_RFC9106_SECOND, ROOT_BYTES, Argon2Cost, LocalRoot, RootKey, RootProvider
+from pdms.crypto.secret import new_key
+from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 
-ROOT_BYTES: Final = 32
 ENTRY_POINT_GROUP: Final = "pdms.roots"
-_LABEL: Final = "root-wrap"
 _LEAST_DISTINCT_BYTES: Final = 12  # 32 random bytes hold fewer with a chance below 2^-80
-
-
-@dataclass(frozen=True, slots=True)
-class Argon2Cost:
-    """Cost of argon2id: passes, memory in KiB, lanes."""
-
-    name: str
-    time_cost: int
-    memory_kib: int
-    parallelism: int
-
-
-ARGON2_RFC9106_FIRST: Final = Argon2Cost("rfc9106-first", 1, 2 * 1024 * 1024, 4)
-"""First recommended choice of RFC 9106 section 4: 2 GiB of memory."""
-ARGON2_RFC9106_SECOND: Final = Argon2Cost("rfc9106-second", 3, 64 * 1024, 4)
-"""Second recommended choice: 64 MiB, for machines that also do other work. The default."""
-ARGON2_TESTS_ONLY: Final = Argon2Cost("tests-only", 1, 8, 1)
-"""Next to no cost and no protection: for tests, chosen by name only."""
-
-
-class RootKey(Protocol):
-    """An open root. It wraps and unwraps; its own bytes stay inside."""
-
-    @property
-    def uri(self) -> str:
-        """Where the root lives; holds no secret."""
-        ...
-
-    @property
-    def horizon(self) -> bool:
-        """Whether destroying this root can be known to destroy it everywhere: false for secrets that may be copied."""
-        ...
-
-    def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        """Return `key` wrapped and bound to `context`."""
-        ...
-
-    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        """Return the key. :raises KeyUnavailable: `WRONG_ROOT`: this root does not open it."""
-        ...
-
-
-class RootProvider(Protocol):
-    """Makes, opens and destroys roots of one URI scheme."""
-
-    def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:
-        """Make a new root at `uri`. :raises Conflict: `ROOT_EXISTS`."""
-        ...
-
-    def open(self, uri: str, *, passphrase: bytes | None) -> RootKey:
-        """Open the root at `uri`. :raises KeyUnavailable: with the reason as code."""
-        ...
-
-    def destroy(self, uri: str) -> None:
-        """Destroy the root at `uri` for good. :raises KeyUnavailable: `ROOT_MISSING`."""
-        ...
-
-
-class LocalRoot(Unprintable):
-    """A root whose bytes this process holds."""
-
-    __slots__ = ("_wrapper", "horizon", "uri")
-
-    def __init__(self, secret: bytes, *, uri: str, horizon: bool, suite: SuiteName | str = DEFAULT_SUITE) -> None:
-        self._wrapper = KeyWrapper(secret, label=_LABEL, suite=suite)
-        self.uri = uri
-        self.horizon = horizon
-
-    def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        """Return `key` wrapped and bound to `context`."""
-        return self._wrapper.wrap(key, context=context)
-
-    def unwrap(self, wrapped: bytes, *, context: bytes) -> KeyBytes:
-        """Return the key. :raises KeyUnavailable: `WRONG_ROOT`."""
-        try:
-            return self._wrapper.unwrap(wrapped, context=context)
-        except IntegrityBroken as error:
-            if error.code == "NOT_AUTHENTIC":
-                raise KeyUnavailable("root key: this root does not open the key", code="WRONG_ROOT") from None
-            raise
 
 
 class EnvironmentRoots:
@@ -146,8 +63,6 @@ def provider_of(uri: str) -> RootProvider:
     """
     scheme = uri.partition(":")[0] if ":" in uri else ""
     if scheme == "file":
-        from pdms.crypto.file_root import FileRoots
-
         return FileRoots()
     if scheme == "env":
         return EnvironmentRoots()
