@@ -115,11 +115,12 @@ def serve(
 
     Example: `pdms --home /srv/pdms serve --port 8000`
     """
-    from pdms.api.app import serve as serve_api
+    from importlib import import_module
 
     face: Face = context.obj
     face.sequence()  # an operator starts the server, and its log is whole
-    serve_api(face.app, host=host, port=port)
+    # By name: the two faces stay independent, and the server's libraries load only here.
+    import_module("pdms.api.server").serve(face.app, host=host, port=port)
 
 
 def sweep(context: typer.Context) -> None:
