@@ -118,7 +118,7 @@ def manifest(uow: UnitOfWork, *, release_id: str) -> Manifest:
 def signed_manifest(uow: UnitOfWork, *, release_id: str) -> dict[str, object]:
     """Return the exact manifest of a release as the signed document. :raises NotFound: there is none."""
     uow.require(Scope.COMPLIANCE, Scope.ADMIN)
-    row = uow.session.get(Publication, release_id)
+    row = _found(uow, release_id)
     if row is None or row.manifest is None:
         raise NotFound("release: no manifest of that id")
     document: dict[str, object] = json.loads(row.manifest)
@@ -342,7 +342,7 @@ def _close(units: UnitFactory, view: str) -> Closed:
     """Close the open intents of one view, and complete its newest publication. Call with the view held."""
     with units() as uow:
         rows = uow.session.exec(
-            select(Publication).where(col(Publication.view) == view).order_by(col(Publication.started_at).desc())
+            select(Publication).where(col(Publication.view) == view).order_by(col(Publication.number).desc())
         ).all()
         open_ = [row.release_id for row in rows if row.state == PublicationState.INTENT]
         newest = next((row for row in rows if row.state == PublicationState.PUBLISHED), None)
@@ -365,8 +365,12 @@ def _close(units: UnitFactory, view: str) -> Closed:
     return Closed(abandoned=tuple(open_), completed=completed)
 
 
+def _found(uow: UnitOfWork, release_id: str) -> Publication | None:
+    return uow.session.exec(select(Publication).where(col(Publication.release_id) == release_id)).one_or_none()
+
+
 def _row(uow: UnitOfWork, release_id: str) -> Publication:
-    row = uow.session.get(Publication, release_id)
+    row = _found(uow, release_id)
     if row is None:
         raise IntegrityBroken("publish: the publication's own row is gone", code="PUBLICATION_ROW")
     return row

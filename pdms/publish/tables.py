@@ -13,7 +13,9 @@ class Publication(MainTable, table=True):
 
     __tablename__ = "publication"
 
-    release_id: str = Field(primary_key=True)
+    number: int | None = Field(default=None, primary_key=True)
+    """In the order of their intents; instants may be equal."""
+    release_id: str = Field(unique=True)
     view: str = Field(index=True)
     purpose: str
     state: str = Field(index=True)

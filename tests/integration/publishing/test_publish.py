@@ -1,0 +1,266 @@
+"""Publishing on a real home: gate, vault, facts, anonymisation, release files and log together."""
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
+from pdms.clock import FixedClock
+from pdms.errors import Conflict, Denied, NotFound
+from pdms.publish import service as publish
+from pdms.publish.manifest import public_manifest, verify_manifest
+from pdms.publish.tables import Publication
+from pdms.settings import Home
+from pdms.taxonomy import ReleaseState
+from pdms.vault import service as vault
+from pdms.views import service as views
+from pdms.views import store
+
+MEMBERS, CONSENTING = 1000, 900
+VIEWS = ("member_value", "member_lifecycle")
+
+
+def module():
+    spec = importlib.util.spec_from_file_location("publishing_world", Path(__file__).with_name("world.py"))
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+world_of = module()
+
+
+@pytest.fixture(scope="module")
+def populated(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("populated") / "home"
+    world = world_of.World(Home(root), FixedClock(world_of.NOW))
+    world.populate(MEMBERS)
+    world.close()
+    return root
+
+
+@pytest.fixture
+def world(populated, tmp_path):
+    shutil.copytree(populated, tmp_path / "home")
+    found = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW))
+    yield found
+    found.close()
+
+
+def officer(world):
+    return lambda: world.unit(world_of.OFFICER)
+
+
+def published(world, view="member_value", **more):
+    return publish.publish(officer(world), view=view, **more)
+
+
+def states(world) -> list[str]:
+    with world.unit() as uow:
+        return [row.state for row in uow.session.exec(select(Publication).order_by(Publication.number))]
+
+
+def kinds(world) -> list[EventKind]:
+    with world.unit() as uow:
+        page = audit.list_events(uow.session, newest_first=False, limit=1000)
+    return [stored.event.kind for stored in page.items if stored.event.kind.value.startswith("release.")]
+
+
+def members(world) -> list[bytes]:
+    with world.unit() as uow:
+        return [row[0] for row in vault.state_rows(uow)]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_published_for_those_who_consented_and_reaches_what_it_promises(world, view):
+    manifest = published(world, view)
+    definition = world.policy.views[view]
+    assert (manifest.members, manifest.eligible) == (MEMBERS, CONSENTING)
+    assert manifest.excluded == {"NO_CONSENT": MEMBERS - CONSENTING}
+    assert manifest.rows + manifest.suppressed == CONSENTING
+    assert manifest.suppressed <= CONSENTING * definition.suppression_limit
+    with world.anon_unit() as uow:
+        rows = views.read(uow, view=view)
+    _, sizes = rows.classes()
+    assert sizes.sum() == rows.table.num_rows == manifest.rows
+    assert sizes.min() == manifest.k >= definition.k
+    assert 1 / sizes.min() == manifest.risks.prosecutor_max <= definition.risk_threshold
+    assert rows.table.column_names == [feature.name for feature in definition.features]
+    assert manifest.level == 3
+    assert manifest.checkpoint.size > 0
+    assert "not anonymous" in manifest.document()["wording"]["en"]
+
+
+def test_the_officer_reads_it_exactly_and_marketing_rounded_and_both_verify(world):
+    manifest = published(world)
+    key = world.keys.signer("manifests").public_key
+    with world.unit(world_of.OFFICER) as uow:
+        assert publish.manifest(uow, release_id=manifest.release_id) == manifest
+        verify_manifest(publish.signed_manifest(uow, release_id=manifest.release_id), key)
+    with world.anon_unit() as uow:
+        shown = views.show(uow, release_id=manifest.release_id).manifest
+    verify_manifest(shown, key)
+    assert {k: v for k, v in shown.items() if k != "certificate"} == public_manifest(manifest)
+    assert shown["eligible"] == {"about": 900}
+    for refused in (lambda uow: publish.manifest(uow, release_id=manifest.release_id),):
+        with pytest.raises(Denied), world.unit(world_of.MARKETER) as uow:
+            refused(uow)
+
+
+def test_no_id_of_anybody_is_in_what_is_published(world):
+    published(world)
+    with world.unit() as uow:
+        links = vault.pseudonyms_of(uow, members(world))
+    released = b"".join(path.read_bytes() for path in world.home.releases.rglob("*") if path.is_file())
+    decoded = " ".join(str(row) for row in views_rows(world))
+    for member, pseudonym in links.items():
+        for found in (member, pseudonym):
+            assert found not in released
+            assert found.hex().encode() not in released
+            assert found.hex() not in decoded
+    assert b"@example.com" not in released
+
+
+def views_rows(world):
+    with world.anon_unit() as uow:
+        return views.read(uow, view="member_value").table.to_pylist()
+
+
+def test_a_new_release_withdraws_the_one_before_and_follows_consent(world):
+    first = published(world)
+    leaver = next(m for m in members(world) if m in consenting(world))
+    world.grant([leaver], state="withdrawn", at=world_of.NOW)
+    with world.unit() as uow:
+        assert publish.mark_stale_for(uow, purpose="segment") == (first.release_id,)
+    with pytest.raises(Denied), world.anon_unit() as uow:
+        views.read(uow, view="member_value")
+    second = published(world)
+    assert second.eligible == first.eligible - 1
+    assert second.excluded == {"NO_CONSENT": MEMBERS - CONSENTING, "CONSENT_WITHDRAWN": 1}
+    with world.anon_unit() as uow:
+        found = {one.release_id: one.state for one in views.list_releases(uow)}
+    assert found == {first.release_id: ReleaseState.WITHDRAWN, second.release_id: ReleaseState.LIVE}
+    assert not (store.folder_of(world.home, "member_value", first.release_id) / store.DATA).exists()
+    assert kinds(world) == [
+        EventKind.RELEASE_INTENT,
+        EventKind.RELEASE_PUBLISHED,
+        EventKind.RELEASE_STALE,
+        EventKind.RELEASE_INTENT,
+        EventKind.RELEASE_PUBLISHED,
+        EventKind.RELEASE_WITHDRAWN,
+    ]
+
+
+def consenting(world) -> set[bytes]:
+    from pdms.gate import service as gate
+    from pdms.taxonomy import Operation
+
+    with world.unit() as uow:
+        return set(gate.eligible(uow, purpose="segment", operation=Operation.PROFILE).member_ids)
+
+
+def test_a_consent_withdrawn_while_the_view_is_computed_is_not_in_the_release(world):
+    leaver = min(consenting(world))
+    stages = []
+
+    def withdraw_once(stage: str) -> None:
+        stages.append(stage)
+        if stages.count("anonymise") == 1 and stage == "anonymise":
+            world.grant([leaver], state="withdrawn", at=world_of.NOW)
+            with world.unit() as uow:
+                assert publish.mark_stale_for(uow, purpose="segment") == ()
+
+    manifest = published(world, progress=withdraw_once)
+    assert manifest.eligible == CONSENTING - 1
+    assert stages.count("eligible") == 2
+    with world.anon_unit() as uow:
+        assert views.read(uow, view="member_value").info.state is ReleaseState.LIVE
+    folder = world.home.releases / "member_value"
+    assert {path.name for path in folder.iterdir()} == {".lock", manifest.release_id}
+
+
+def test_consents_that_never_rest_end_in_a_refusal_to_publish(world):
+    def always(stage: str) -> None:
+        if stage == "anonymise":
+            with world.unit() as uow:
+                publish.mark_stale_for(uow, purpose=None)
+
+    with pytest.raises(Conflict) as error:
+        published(world, progress=always)
+    assert error.value.code == "PUBLISH_OVERTAKEN"
+    assert states(world) == ["abandoned"]
+    assert {path.name for path in (world.home.releases / "member_value").iterdir()} == {".lock"}
+
+
+def test_too_few_members_are_refused_and_the_former_release_stays(world):
+    first = published(world)
+    world.grant(sorted(consenting(world))[:860], state="withdrawn", at=world_of.NOW)
+    with pytest.raises(Denied) as error:
+        published(world)
+    assert [reason.code for reason in error.value.reasons] == ["BELOW_MIN_CELL"]
+    assert states(world) == ["published", "refused"]
+    assert kinds(world)[-2:] == [EventKind.RELEASE_INTENT, EventKind.RELEASE_REFUSED]
+    assert {path.name for path in (world.home.releases / "member_value").iterdir()} == {".lock", first.release_id}
+
+
+def test_a_failure_in_the_middle_is_closed_and_named(world, monkeypatch):
+    def fail(*_args, **_more):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_release", fail)
+        with pytest.raises(OSError, match="disk full"):
+            published(world)
+    assert states(world) == ["abandoned"]
+    assert published(world).eligible == CONSENTING
+
+
+@pytest.mark.parametrize("actor", ["MARKETER"])
+def test_marketing_does_not_publish(world, actor):
+    with pytest.raises(Denied):
+        publish.publish(lambda: world.unit(getattr(world_of, actor)), view="member_value")
+    assert states(world) == []
+
+
+def test_an_unknown_view_is_not_found(world):
+    with pytest.raises(NotFound):
+        published(world, view="no_such_view")
+
+
+def test_two_publications_of_one_view_do_not_run_at_once(world):
+    with store.publishing(world.home, "member_value"), pytest.raises(Conflict) as error:
+        published(world)
+    assert error.value.code == "PUBLISH_RUNNING"
+    assert publish.close_open_intents(world.unit) == publish.Closed((), ())
+
+
+def test_a_running_publication_is_left_alone_by_the_sweep(world):
+    seen = []
+
+    def sweep(stage: str) -> None:
+        if stage == "write":
+            seen.append(publish.close_open_intents(world.unit))
+
+    manifest = published(world, progress=sweep)
+    assert seen == [publish.Closed((), ())]
+    with world.anon_unit() as uow:
+        assert views.read(uow, view="member_value").info.release_id == manifest.release_id
+
+
+def test_a_mark_that_the_anonymised_side_missed_is_made_by_the_sweep(world):
+    manifest = published(world)
+    with world.unit() as uow:
+        publish.mark_stale_for(uow, purpose="segment")
+        uow.anon.rollback()
+    with world.anon_unit() as uow:
+        assert views.read(uow, view="member_value").info.state is ReleaseState.LIVE
+    publish.close_open_intents(world.unit)
+    with world.unit() as uow:
+        found = views.known(uow, release_id=manifest.release_id)
+    assert found.state is ReleaseState.STALE
