@@ -78,15 +78,30 @@ def anonymize(
     members than k can only be left out as a whole.
     """
     _check(table, hierarchies, criteria, suppression_limit)
-    from pdms.anonymize.variants import groupings  # numba loads with it
+    from pdms.anonymize.sensitive import histograms_of, holds, rules_of, shares_of  # numba loads with it
+    from pdms.anonymize.variants import groupings
+
+    histograms, rules = histograms_of(table), rules_of(criteria)
+    whole = shares_of(histograms)
+
+    def accept(histogram: NDArray[np.int64]) -> bool:
+        return bool(holds(histogram, whole, rules))
 
     scale = weights_of(weights, len(hierarchies))
     allowed = int(suppression_limit * table.rows + 1e-9)
     best: tuple[tuple[bool, float], str, Classes, Loss] | None = None
     for variant, group_of in groupings(table, hierarchies, criteria, weights=weights):
         classes = silence(tighten(table, hierarchies, group_of), hierarchies)
-        if classes.suppressed and not criteria.needs_histogram:
-            taken = absorb(table, hierarchies, classes.class_of, scale=scale, allowed=allowed)
+        if classes.suppressed:
+            taken = absorb(
+                table,
+                hierarchies,
+                classes.class_of,
+                scale=scale,
+                allowed=allowed,
+                histograms=histograms,
+                accept=accept if criteria.needs_histogram else None,
+            )
             classes = silence(tighten(table, hierarchies, taken), hierarchies)
         loss = measure_loss(
             hierarchies,
@@ -100,6 +115,8 @@ def anonymize(
         rank = (classes.suppressed > allowed, cost)
         if best is None or rank < best[0]:
             best = (rank, variant, classes, loss)
+        if not criteria.needs_histogram and not best[0][0]:
+            break  # further ways serve a limit that this one missed
     assert best is not None  # noqa: S101 - there is always one variant
     (exceeded, _), variant, classes, loss = best
     if exceeded:

@@ -23,7 +23,7 @@ WHOLE = 20_000
 BLOCK = 8_000
 """Most tuples of a block beyond that."""
 
-PEELS = ((STEPS, 1.0, 0.0), (STEPS, 0.55, 2.0), (20, 0.55, 2.0))
+PEELS = ((STEPS, 1.0, 0.0), (20, 0.55, 2.0))
 """Steps, ceiling and spread of the peels tried under l and t."""
 SPREADS = (0.0, 2.0, 4.0)
 """Spreads of the constrained Mondrians tried under l and t."""
@@ -32,7 +32,10 @@ SPREADS = (0.0, 2.0, 4.0)
 def groupings(
     table: FrequencyTable, hierarchies: Sequence[Hierarchy], criteria: Criteria, *, weights: Sequence[float] | None
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Yield the name of each way tried and its group number for each tuple (int64 [tuples], -1 = in none)."""
+    """Yield the name of each way tried and its group number for each tuple (int64 [tuples], -1 = in none).
+
+    Under k alone the first is the best, and the second leaves nobody out; the caller stops when it has enough.
+    """
     codes = np.ascontiguousarray(table.codes)
     if len(codes) == 0:
         yield "nothing to group", np.zeros(0, dtype=np.int64)
@@ -41,9 +44,8 @@ def groupings(
     limit = len(codes) if len(codes) <= WHOLE else BLOCK
     if not criteria.needs_histogram:
         yield "peel", peel(codes, table.counts, arrays, least=criteria.smallest_class, limit=limit)
-        return
     rules, histograms = rules_of(criteria), histograms_of(table)
-    for spread in SPREADS:
+    for spread in SPREADS if criteria.needs_histogram else (0.0,):
         group_of = np.full(len(codes), -1, dtype=np.int64)
         divide(
             np.arange(len(codes)),
@@ -57,6 +59,8 @@ def groupings(
             groups=0,
         )
         yield f"constrained Mondrian, spread {spread:g}", group_of
+    if not criteria.needs_histogram:
+        return
     for steps, ceiling, spread in PEELS:
         name = f"peel, {steps} steps to {ceiling:g}, spread {spread:g}"
         yield (
