@@ -10,9 +10,13 @@ from sqlalchemy import select
 
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
+from pdms.consent.sets import current_columns
 from pdms.errors import NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.canonical import text_of
+from pdms.policy.definitions import Policy
+from pdms.policy.diff import diff
+from pdms.taxonomy import ConsentState, Scope
 from pdms.unit_of_work import UnitOfWork
 
 
@@ -60,3 +64,15 @@ def content_of(uow: UnitOfWork) -> str:
 def _last(uow: UnitOfWork) -> PolicyVersion | None:
     query = select(PolicyVersion).order_by(PolicyVersion.number.desc()).limit(1)  # type: ignore[union-attr]
     return uow.session.execute(query).scalar_one_or_none()
+
+
+def affected(uow: UnitOfWork, *, after: Policy) -> dict[str, int]:
+    """Return, per purpose whose consents `after` would invalidate, how many members must be asked again (PIPL-14-2)."""
+    uow.require(Scope.COMPLIANCE, Scope.ADMIN)
+    counts = {}
+    for name in diff(uow.policy, after).to_ask_again:
+        before = uow.policy.purposes[name]
+        if before.rests_on_consent:
+            columns = current_columns(uow, purpose=before)
+            counts[name] = sum(columns.facts[code].state is ConsentState.GIVEN for code in columns.codes)
+    return counts

@@ -16,7 +16,7 @@ from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
 from pdms.crypto import set_digest
 from pdms.errors import Denied, NotFound
-from pdms.gate.activation import Activation, activate, active_digest
+from pdms.gate.activation import Activation, activate, active_digest, affected
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.sets import decide_set
 from pdms.policy.decide import Decision, Use, decide, use_codes
@@ -41,6 +41,7 @@ __all__ = [
     "Eligible",
     "activate",
     "active_digest",
+    "affected",
     "decide_one",
     "eligible",
     "permit",
