@@ -209,5 +209,6 @@ def fields(plan: Plan) -> tuple[str, ...]:
 
 
 def cancelled(units: UnitFactory, plan: Plan) -> bool:
+    """Whether somebody stopped the campaign meanwhile."""
     with units() as uow:
-        return marketing.show(uow, name=plan.definition.name).state is CampaignState.CANCELLED
+        return marketing.state_of(uow, name=plan.definition.name) is CampaignState.CANCELLED

@@ -109,6 +109,12 @@ def show(uow: AnonUnitOfWork, *, name: str) -> Campaign:
     return _campaign(_row(uow, name))
 
 
+def state_of(uow: AnonUnitOfWork, *, name: str) -> CampaignState:
+    """Return a campaign's state alone; `dispatch` asks before each message. :raises NotFound: no such campaign."""
+    uow.require(Scope.MARKETING, Scope.COMPLIANCE)
+    return CampaignState(_row(uow, name).state)
+
+
 def list_campaigns(uow: AnonUnitOfWork) -> tuple[Campaign, ...]:
     """Return all campaigns by name."""
     uow.require(Scope.MARKETING, Scope.COMPLIANCE)
