@@ -42,20 +42,17 @@ _NUMBERED = rf"(?: ?{_PHASE})?(?: ?{_DASHED}|{_INSIDE})"
 
 _TAIL = re.compile(
     rf"(?:[ ,/]?{_TOWN})?(?:[ ,/]?{_VILLAGE})?(?:[ ,/]?{_STREET})?(?:[ ,/]?{_VILLAGE})?(?:[ ,/]?{_LATIN_ESTATE}{_NUMBERED}|[ ,/]?{_ESTATE}(?:{_ESTATE})?{_NUMBERED}|{_NUMBERED})"
+    r"(?:[ ,(]{0,2}(?:邮编:?)? ?[1-9][0-9]{5}(?![0-9]))?"
 )
 """What may follow the administrative names, in the order in which it is written."""
 
 _FINE = re.compile(
-    rf"{_ROAD}{_CROSS} ?{_NUMBER}|[与和]{_ROAD}(?:交叉|交汇|路口)|{_VILLAGE}|{_BLOCK}|{_UNIT}|{_DASHED}|{_ROOM}"
+    rf"{_ROAD}{_CROSS} ?{_NUMBER}|[与和]{_ROAD}(?:交叉|交汇|路口)|{_VILLAGE}(?<=[0-9组队号社])|{_BLOCK}|{_UNIT}|{_DASHED}|{_ROOM}"
 )
 """A find must hold one of these: a number or a village, by which people are found."""
 
-_BARE = re.compile(
-    rf"(?<![{_H}])(?P<lead>{_C}{{2,6}}?{_ROAD_TAIL}(?:[东西南北中][路段]?)?)(?= ?[0-9]{{1,5}}(?:号|弄|巷|-[0-9]))"
-    rf"|(?P<estate>{_C}{{2,6}}?(?:小区|花园|公寓|家园|苑|新村|大厦|嘉园|广场|城|里|府))(?={_PHASE}?[0-9A-Za-z]{{1,4}}(?:号楼|栋|幢|座|-[0-9]{{1,4}}-[0-9]{{1,5}}))"
-)
 _CUT = re.compile(
-    "(?:收货|寄货|送货|家庭|现在|公司|办公|单位|家里|住址|地址|爸妈|父母|我家|家住|住在|位于|寄到|送到|发到|改到|改成|改为|更改|就在|到了|在|到|住|至|往|是|为|去|送|寄|和|与)+"
+    "(?:收货|寄货|送货|家庭|现在|公司|办公|单位|家里|住址|地址|爸妈|父母|我家|家住|住在|位于|寄到|送到|发到|改到|改成|改为|更改|就在|到了|在|到|住|至|往|是|为|去|送|寄|发|放|和(?!平)|与)+"
 )
 _STATED = hint("地址|住址|收货地|寄到|送到|发到|邮寄到|邮寄至|住在|家住|寄往|快递到|配送到|送货到|家在|住")
 
@@ -73,6 +70,11 @@ _ENGLISH = re.compile(
     rf"(?:,? (?:[A-Z]{{1,2}}[0-9][0-9A-Z]? ?[0-9][A-Z]{{2}}|[0-9]{{4,6}}(?:-[0-9]{{4}})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])(?![0-9A-Za-z]))?"
     rf"(?:,? (?:USA|UK|U\.S\.A?\.?|United States|United Kingdom|Canada|Australia|China|P\.?R\.? ?China)(?![A-Za-z]))?"
 )
+_ENGLISH_ZIPPED = re.compile(
+    rf"(?<![0-9A-Za-z.$#-])[0-9]{{1,6}}[A-Za-z]? (?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)) ?){{1,5}}(?:,? (?i:{_UNIT_EN})\.? ?[0-9A-Za-z-]{{1,6}})?"
+    rf"[,\n] ?{_WORD}(?: {_WORD}){{0,2}},? [A-Z]{{2}} [0-9]{{5}}(?:-[0-9]{{4}})?(?![0-9])"
+)
+"""A house number, any words, a town, a state and its ZIP: whatever the street is called."""
 _BOX = re.compile(
     r"(?<![A-Za-z])(?i:p\.? ?o\.? ?box) ?[0-9]{1,6}(?:, [A-Z][A-Za-z]{1,20}(?: [A-Z][A-Za-z]{1,20})?)?(?:,? [A-Z]{2})?(?: [0-9]{5})?(?![0-9])"
 )
@@ -106,7 +108,6 @@ def _chain(text: str, place: int) -> tuple[int, int]:
 
 
 _VILLAGED = re.compile(f"[ ,/]?{_TOWN}[ ,/]?{_VILLAGE}")
-_DIGITS = re.compile("[0-9一二三四五六七八九十]")
 
 
 def chinese(text: str) -> list[Span]:
@@ -120,10 +121,7 @@ def chinese(text: str) -> list[Span]:
             if names:
                 tail = _TAIL.match(text, end, min(size, end + 120))
                 stop = _trim(text, end, tail.end()) if tail else end
-                if stop > end and (
-                    _VILLAGED.match(text, end, stop)
-                    or (_FINE.search(text, end, stop) and _DIGITS.search(text, end, stop))
-                ):
+                if stop > end and (_VILLAGED.match(text, end, stop) or _FINE.search(text, end, stop)):
                     found.append(Span(Label.ADDRESS, place, stop, 0.84 if names > 1 else 0.8, "address:regions"))
                     place = stop
                     continue
@@ -172,6 +170,7 @@ _BARE_START = re.compile(
 def english(text: str) -> list[Span]:
     """Return the English addresses in folded text."""
     found = [Span(Label.ADDRESS, *match.span(), 0.82, "address:english") for match in _ENGLISH.finditer(text)]
+    found.extend(Span(Label.ADDRESS, *match.span(), 0.83, "address:zipped") for match in _ENGLISH_ZIPPED.finditer(text))
     found.extend(Span(Label.ADDRESS, *match.span(), 0.8, "address:box") for match in _BOX.finditer(text))
     return found
 

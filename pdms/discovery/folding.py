@@ -75,7 +75,7 @@ class Folded:
     origin: list[int] | None
 
     def locate(self, start: int, end: int) -> tuple[int, int]:
-        """Return the offsets in the original of the folded span `start:end`, invisible characters behind it included."""
+        """Return the offsets in the original of the folded span `start:end`, with invisible characters behind it."""
         if self.origin is None:
             return start, end
         return self.origin[start], self.origin[end]

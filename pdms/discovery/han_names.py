@@ -84,18 +84,18 @@ LABELLED = re.compile(
 INTRODUCED = re.compile(
     rf"(?:我是|我叫|我名字|名叫|叫做|本人|我姓名|他叫|她叫|我的名字|在下|改成|换成|改为|写成|转给|交给|寄给|送给|发给|"
     rf"帮我查|查一下|查下|查询|谢谢|感谢|多谢|辛苦|辛苦了|表扬|投诉|点赞|夸夸|联系|告诉|通知|"
-    rf"老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|小孩|宝宝|妈妈|爸爸|我妈|我爸|母亲|父亲|公公|婆婆|岳父|岳母|爷爷|奶奶|外公|外婆|"
+    rf"我先生|我太太|我媳妇|我家|本科生|研究生|学员|业主|住户|租客|老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|小孩|宝宝|妈妈|爸爸|我妈|我爸|母亲|父亲|公公|婆婆|岳父|岳母|爷爷|奶奶|外公|外婆|"
     rf"舅舅|朋友|同事|同学|室友|闺蜜|弟弟|哥哥|姐姐|妹妹|我弟|我哥|我姐|我妹|表弟|表哥|表姐|表妹|侄子|侄女|外甥|邻居|对象|男友|女友|"
     rf"男朋友|女朋友|老师|老板|学生|客服|店员|导购|营业员|骑手|快递员|快递小哥|外卖员|配送员|送货员|师傅|安装工|主播|顾问|经理|店长|"
     rf"主管|专员|销售|工程师|管家|教练|设计师|美容师|发型师|医生|大夫|护士|律师|小哥|建行|工行|农行|中行|招行|交行|邮储|银行|买家|卖家|顾客|客户|会员|用户|用户名|昵称)"
     rf"{_LINK}(?:小哥|师傅|同事)?"
 )
 _LED = re.compile(
-    "(?:昨天|今天|前天|刚才|上次|当时|送到|麻烦|联系|查|找|请|让|由|给|替|和|跟|与|叫|是|及|、)(?:一下|下)?"
+    "(?:显示|用|以|昨天|今天|前天|名叫|替我|帮我|以及|刚才|上次|当时|送到|麻烦|联系|查|找|请|让|由|给|替|和|跟|与|叫|是|及|、)(?:一下|下)?"
 )
 """Words that lead to a name as often as to anything else."""
 _STRONG = re.compile(
-    rf"(?:我叫|名叫|叫做|本人|他叫|她叫|我的名字|老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|客服|店员|导购|骑手|快递员|收货人改成|改成){_LINK}$"
+    rf"(?:我叫|名叫|叫做|本人|他叫|她叫|我的名字|我先生|我太太|我媳妇|我家|本科生|研究生|学员|业主|住户|租客|老公|老婆|爱人|丈夫|妻子|儿子|女儿|孩子|客服|店员|导购|骑手|快递员|收货人改成|改成){_LINK}$"
 )
 _TITLED = re.compile(
     rf"{TITLE}(?![{_H}]?[资册])|收(?=[ ,。!?;)\n]|$|[0-9+(])|\((?:收|先生|女士|男|女)\)|(?:名下|本人|买的|下的单|下单|拍的|订的|购买的|代收|签收|付的|付款的)"
@@ -109,6 +109,11 @@ _PHONE_BEFORE = re.compile(r"[0-9]{4}[ ,:;/()|\t-]{1,3}$")
 _CLAUSE_FOLLOW = re.compile(
     "的(?:订单|快递|包裹|地址|手机|电话|账号|帐号|积分|生日|会员|身份|单|卡|货|件|名|信息|资料|优惠|退款)|(?:买|拍|下|订|付|收|签|退|寄|说|打|给|在|帮|是|已|这边|收到|没收|一直|今天|昨天|来)"
 )
+
+
+_LOOSE = frozenset({"买的", "下的单", "下单", "拍的", "订的", "购买的", "付的", "付款的", "本人", "代收", "签收"})
+"""What follows names and other words alike."""
+_COURTESY = frozenset({"先生", "女士", "小姐", "太太"})
 
 
 def _from_left(text: str) -> list[Span]:
@@ -139,11 +144,15 @@ def _from_left(text: str) -> list[Span]:
 
 
 def _bare_label(text: str, match: re.Match[str]) -> tuple[int, int] | None:
-    """After `姓名:` any two to four hanzi that nothing continues are a name, brand or word though they may be."""
+    """After `姓名:` two to four hanzi that nothing continues are a name, though brand, word or rare surname they be."""
     if not re.search("[: ]", match[0]):
         return None
     run = _RUN.match(text, match.end())
-    if run and surname_at(text, match.end()) and all(weight_of(char) >= 0 for char in run[0][1:]):
+    if run is None:
+        return None
+    surname = surname_at(text, match.end()) or int(run[0][0] in lexicon.OLD_SURNAMES)
+    given = run[0][surname:]
+    if surname and 1 <= len(given) <= 2 and all(char not in lexicon.NEVER_GIVEN for char in given):
         return run.end(), 2
     return None
 
@@ -154,19 +163,7 @@ def _from_right(text: str) -> list[Span]:
         end = match.start()
         if end and text[end - 1] == " ":
             end -= 1
-        firm = match[0] not in {
-            "买的",
-            "下的单",
-            "下单",
-            "拍的",
-            "订的",
-            "购买的",
-            "付的",
-            "付款的",
-            "本人",
-            "代收",
-            "签收",
-        }
+        firm = match[0] not in _LOOSE
         best: tuple[int, int] | None = None
         for size in (4, 3, 2):
             start = end - size
@@ -180,12 +177,13 @@ def _from_right(text: str) -> list[Span]:
             if min(weights) < 0:
                 continue
             name = text[start:end]
-            if surname == 1 and (name[:2] in lexicon.NOT_NAMES or name in lexicon.BRANDS):
+            wordlike = surname == 1 and (name[:2] in lexicon.NOT_NAMES or name in lexicon.BRANDS)
+            if wordlike and not (size == 3 and match[0] in _COURTESY):
                 continue
             if text[start] in lexicon.RARE_SURNAMES and start and _HANZI.match(text[start - 1]):
                 total -= 1
             if not firm and start and _HANZI.match(text[start - 1]):
-                total -= 2
+                total -= 3 if size == 2 else 1
             if total >= (1 if firm else 2) and (best is None or total > best[1] + 1):
                 best = (start, total)
         if best:
@@ -207,7 +205,10 @@ def _standing_alone(text: str) -> list[Span]:
         near_phone = PHONE_AFTER.match(text, match.end()) or _PHONE_BEFORE.search(text, max(0, place - 8), place)
         if near_phone:
             found.append(Span(Label.PERSON, *match.span(), 0.8, "person:beside_phone"))
-        elif sum(weights) >= (4 if surname == 1 else 1 + len(given)) and text[place] not in lexicon.RARE_SURNAMES:
+        elif (
+            sum(weights) >= (3 if len(given) == 2 and surname == 1 else 4 if surname == 1 else 1 + len(given))
+            and text[place] not in lexicon.RARE_SURNAMES
+        ):
             found.append(Span(Label.PERSON, *match.span(), 0.6, "person:alone"))
     return found
 

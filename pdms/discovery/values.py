@@ -99,6 +99,8 @@ def _person(text: str) -> bool:
     if names.is_whole_name(text):
         return True
     tokens = text.split(" ")
+    if len(tokens) == 1:
+        return text.istitle() and text.lower() in lexicon.GIVEN_ENGLISH
     if not 2 <= len(tokens) <= 4 or not all(re.fullmatch(r"[A-Za-z][A-Za-z.'-]{0,24}", token) for token in tokens):
         return False
     low = [token.lower().rstrip(".") for token in tokens]
