@@ -11,7 +11,9 @@ from pdms.api.fields import Body, EventPath, Instant, Limit, Name, Position, mem
 from pdms.api.files import kept_until_sent, spilled
 from pdms.api.guarded import REPEATABLE, router
 from pdms.audit.catalogue import EventKind
+from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.verify import VerifyReport
+from pdms.errors import IntegrityBroken, InvalidInput
 from pdms.reports import evidence
 
 routes = router("audit")
@@ -87,7 +89,12 @@ def verify(caller: Compliance, body: Earlier) -> Any:
     """Computes the whole log again and compares. The verdict that counts is the offline one, on an export."""
     if body.checkpoint is None:
         return caller.run(evidence.verify)
-    with spilled(caller.app, body.checkpoint.encode()) as path:
+    note = body.checkpoint.encode()
+    try:
+        parse_signed_checkpoint(note)
+    except IntegrityBroken:  # what a client sends is input, whatever it is where it was stored
+        raise InvalidInput("checkpoint: a C2SP signed note is needed") from None
+    with spilled(caller.app, note) as path:
         return caller.run(evidence.verify, earlier=path)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pdms.api.problems import MEDIA_TYPE, TITLES, TOO_LARGE, TOO_MANY, body_of
@@ -30,8 +31,11 @@ HEADERS = (
 log = logging.getLogger("pdms.api")
 
 
-class BodyTooLarge(Exception):
-    """More bytes came than any route takes."""
+class BodyTooLarge(HTTPException):
+    """More bytes came than any route takes; of a kind that FastAPI lets pass while it reads a body."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_LARGE)
 
 
 @dataclass
@@ -88,9 +92,6 @@ class Guard:
 
         try:
             await self.app(scope, self._bounded(receive), headed)
-        except BodyTooLarge:
-            if not started:
-                await _answer(send, TOO_LARGE)
         except Exception as error:
             log.error("internal error: %s", place_of(error))  # noqa: TRY400 - the text may hold data
             if not started:

@@ -20,7 +20,11 @@ CAMPAIGN = {
     "channel": "email",
     "min_size": 50,
     "frequency_cap": {"messages": 2, "days": 30},
-    "template": {"language": "zh-CN", "subject": "秋季新品", "body": "{name}您好！\n秋季新品已上架。\n退订： {opt_out} \n"},
+    "template": {
+        "language": "zh-CN",
+        "subject": "秋季新品",
+        "body": "{name}您好！\n秋季新品已上架。\n退订： {opt_out} \n",
+    },
 }
 
 

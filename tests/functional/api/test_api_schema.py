@@ -1,0 +1,124 @@
+"""The API against its own description: generated requests, as every kind of caller, find no server error and no answer
+that the OpenAPI document does not describe."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import booleans
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+EXAMPLES = 5
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def known(shop: Any) -> dict[str, str]:
+    """Ids that are really there, so that generated bodies reach the services: half of the requests use them."""
+    member = shop.id_of("H00060")
+    request = shop.post("support", "/v1/requests", {"member_id": member, "type": "access"}).json()
+    operator = shop.post("admin", "/v1/operators", {"label": "nobody-in-particular", "role": "support"}).json()
+    consent = {"member_id": member, "purpose": "recommend", "evidence": "UI-60"}
+    rule = {"feature": "recency_days", "below": 365}
+    segment = {"name": "everybody", "view": "member_value", "label": {"en": "Everybody"}, "rule": rule}
+    assert shop.post("marketing", "/v1/segments", {"document": segment}).status_code == 201
+    return {
+        "member_id": member,
+        "request_id": request["request_id"],
+        "operator_id": operator["operator_id"],
+        "key_id": operator["key_id"],
+        "record_id": shop.post("shop", "/v1/consents", consent).json()["record_id"],
+        "version": shop.get("shop", "/v1/notices").json()["items"][0]["version"],
+        "event_id": shop.get("compliance", "/v1/audit/events").json()["items"][0]["event_id"],
+        "name": "everybody",
+        "notice": "member-notice",
+        "purpose": "market_email",
+    }
+
+
+def send(api: Any, case: Any, headers: dict[str, str]) -> Any:
+    kwargs = case.as_transport_kwargs(base_url="http://testserver", headers=headers)
+    sent = {
+        name: kwargs[name] for name in ("method", "url", "headers", "params", "json", "cookies") if kwargs.get(name)
+    }
+    if kwargs.get("data") is not None:
+        sent["content" if isinstance(kwargs["data"], (bytes, str)) else "data"] = kwargs["data"]
+    sent["headers"] = {
+        name: value for name, value in dict(sent["headers"]).items() if name.lower() != "idempotency-key"
+    }
+    return api.http.request(**sent)
+
+
+def fuzz(api: Any, known: dict[str, str], headers: dict[str, str], *, secret: tuple[str, ...]) -> Counter[int]:
+    """Send generated requests to every operation, with ids that are there and with made-up ones; count the answers."""
+    schema = schemathesis.openapi.from_dict(api.http.app.openapi())
+    statuses: Counter[int] = Counter()
+    for found in schema.get_all_operations():
+        one_operation(api, found.ok(), known, headers, secret=secret, statuses=statuses)
+    return statuses
+
+
+def one_operation(
+    api: Any, operation: Any, known: dict[str, str], headers: dict[str, str], *, secret: Any, statuses: Counter[int]
+) -> None:
+    @BOUNDED
+    @given(case=operation.as_strategy(), real=booleans())
+    def run(case: Any, real: bool) -> None:
+        if real:
+            case.path_parameters = {n: known.get(n, v) for n, v in (case.path_parameters or {}).items()}
+            if isinstance(case.body, dict) and "member_id" in case.body:
+                case.body["member_id"] = known["member_id"]
+        answer = send(api, case, headers)
+        statuses[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+        for value in secret:
+            assert value not in answer.text, operation.label
+
+    run()
+
+
+def secrets_of(shop: Any, number: int) -> tuple[str, ...]:
+    person = shop.members[number]
+    return tuple(person[name] for name in ("手机号", "身份证号", "邮箱", "登录名", "收货地址"))
+
+
+@pytest.mark.parametrize("role", ["marketing", "compliance", "admin", "support", "shop"])
+def test_generated_requests_of_staff_meet_the_description(shop, known, role):
+    statuses = fuzz(shop, known, shop.key(role), secret=secrets_of(shop, 60))
+    print(role, sorted(statuses.items()))
+    assert statuses[200] + statuses[201] > 20
+    assert statuses[403] > 20
+
+
+def test_generated_requests_of_a_member_meet_the_description(shop, known):
+    statuses = fuzz(shop, known, shop.session_of("H00061"), secret=secrets_of(shop, 60) + secrets_of(shop, 61))
+    print(sorted(statuses.items()))
+    assert statuses[200] + statuses[201] > 20
+
+
+def test_generated_requests_of_nobody_meet_the_description(shop, known):
+    statuses = fuzz(shop, known, {}, secret=secrets_of(shop, 60))
+    print(sorted(statuses.items()))
+    assert set(statuses) <= {200, 401, 404, 422}

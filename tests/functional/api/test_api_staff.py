@@ -1,0 +1,116 @@
+"""Administrators and officers over HTTP: operators and their keys, the log, proofs, exports, policies, notices."""
+
+import json
+import time
+
+from pdms.audit.verify_export import verify_file
+
+
+def test_a_key_works_until_it_is_revoked_and_an_operator_until_disabled(api):
+    made = api.post("admin", "/v1/operators", {"label": "support-b", "role": "support"})
+    assert made.status_code == 201
+    operator = made.headers["location"]
+    key = {"Authorization": f"Bearer {made.json()['text']}"}
+    assert api.get(key, "/v1/operators/me").json() == {
+        "operator_id": made.json()["operator_id"],
+        "role": "support",
+        "scopes": ["support"],
+    }
+    further = api.post("admin", f"{operator}/keys", {"days": 30}).json()
+    second = {"Authorization": f"Bearer {further['text']}"}
+    assert api.post("admin", f"{operator}/keys/{made.json()['key_id']}/revocation").status_code == 204
+    assert api.get(key, "/v1/operators/me").status_code == 401
+    assert api.get(second, "/v1/operators/me").status_code == 200
+    assert api.post("admin", f"{operator}/trainings", {"until": "2027-06-30"}).status_code == 204
+    shown = api.get("admin", operator).json()
+    assert shown["trained_until"] == "2027-06-30"
+    assert made.json()["text"] not in json.dumps(shown)
+    assert api.post("admin", f"{operator}/disablement").status_code == 204
+    assert api.get(second, "/v1/operators/me").status_code == 401
+    assert api.get("admin", operator).json()["disabled"] is True
+
+
+def test_keys_of_the_wrong_form_say_no_more_than_unknown_ones(api):
+    texts = {
+        api.get({"Authorization": header}, "/v1/operators").text
+        for header in (
+            "",
+            "Basic YTpi",
+            "Bearer",
+            "Bearer x",
+            f"Bearer pdms_key_{'a' * 32}_{'b' * 43}",
+            "Bearer " + "y" * 9000,
+        )
+    }
+    assert len(texts) == 1
+
+
+def test_officers_read_the_log_in_pages(api):
+    for _ in range(5):
+        api.get("marketing", "/v1/requests")
+    everything = api.get("compliance", "/v1/audit/events", params={"limit": 1000}).json()
+    assert everything["next"] is None
+    seen, cursor = [], None
+    while True:
+        params = {"limit": 3} | ({"cursor": cursor} if cursor is not None else {})
+        part = api.get("compliance", "/v1/audit/events", params=params).json()
+        seen += [event["event_id"] for event in part["items"]]
+        if (cursor := part["next"]) is None:
+            break
+    assert seen == [event["event_id"] for event in everything["items"]]
+    denied = api.get("compliance", "/v1/audit/decisions", params={"denied": "true"}).json()["items"]
+    assert len(denied) == 5
+    assert {event["refs"]["route"] for event in denied} == {"requests.list-requests"}
+    assert api.get("compliance", "/v1/audit/events", params={"kind": "no.such"}).status_code == 422
+
+
+def test_events_are_sequenced_while_the_api_serves_and_proved(api):
+    api.get("marketing", "/v1/requests")
+    event = api.get("compliance", "/v1/audit/decisions").json()["items"][0]
+    for _ in range(200):
+        proof = api.get("compliance", f"/v1/audit/events/{event['event_id']}/proof")
+        if proof.status_code == 200:
+            break
+        assert proof.json()["code"] == "NOT_SEQUENCED"
+        time.sleep(0.05)
+    assert proof.status_code == 200, proof.text
+    assert json.loads(proof.json()["event"])["id"] == event["event_id"]
+    head = api.get("compliance", "/v1/audit/checkpoint").json()
+    assert head["size"] > proof.json()["leaf_index"]
+    report = api.post("compliance", "/v1/audit/verifications", {"checkpoint": head["note"]}).json()
+    assert (report["problem_count"], report["assurance"]) == (0, "extends the earlier checkpoint")
+    broken = api.post("compliance", "/v1/audit/verifications", {"checkpoint": "no note"})
+    assert broken.status_code == 422
+
+
+def test_the_log_is_exported_and_checked_elsewhere(api, tmp_path):
+    exported = api.post("compliance", "/v1/audit/exports")
+    assert exported.status_code == 200
+    assert exported.headers["content-type"].startswith("application/jsonl")
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(exported.content)
+    assert verify_file(file).ok
+    assert list(api.world.app.home.spill.iterdir()) == [], "nothing stays behind"
+
+
+def test_the_rules_are_told_to_everybody_known(api):
+    policy = api.get("marketing", "/v1/policies/current").json()
+    assert policy["digest"] == api.world.app.policy.digest
+    purposes = api.get("support", "/v1/policies/purposes", params={"limit": 3}).json()
+    assert len(purposes["items"]) == 3
+    rest = api.get("support", "/v1/policies/purposes", params={"cursor": purposes["next"]}).json()
+    assert {p["purpose"] for p in purposes["items"] + rest["items"]} == set(policy["purposes"])
+    english = api.get("shop", "/v1/policies/purposes/segment/explanation", params={"language": "en"}).json()
+    assert "PIPL" in english["text"]
+    assert api.get("shop", "/v1/policies/purposes/nothing/explanation").status_code == 404
+    notices = api.get("marketing", "/v1/notices").json()["items"]
+    assert {n["notice_id"] for n in notices} == set(api.world.app.policy.notices)
+    one = api.get("shop", f"/v1/notices/{notices[0]['version']}").json()
+    assert one == notices[0]
+
+
+def test_reading_a_report_is_in_the_log(api):
+    assert api.get("compliance", "/v1/reports/consent").json() == []
+    assert api.get("compliance", "/v1/reports/held-records").json() == []
+    log = api.get("compliance", "/v1/audit/events", params={"kind": "report.read"}).json()["items"]
+    assert [event["refs"]["report"] for event in log] == ["consent"]
