@@ -89,7 +89,11 @@ def send(
     channel = open_channel(Channel.EMAIL, smtp_url=url, recording=record)
     with bar(f"send {name}", quiet=face.json) as progress:
         report = service.send(
-            face.units, campaign=name, channel=channel, public_url=settings.public_url, progress=progress
+            face.units,
+            campaign=name,
+            channel=channel,
+            public_url=settings.public_url,
+            progress=(lambda percent: progress(percent, 100)) if progress else None,
         )
     _counts(face, report, title=f"sent {name}")
 

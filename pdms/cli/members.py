@@ -1,7 +1,7 @@
 """How a member is named on the command line: by member id, or by the shop's own number as `system:number`."""
 
 from pdms.errors import InvalidInput, NotFound
-from pdms.taxonomy import ID_BYTES, MemberId
+from pdms.taxonomy import ID_BYTES, MemberId, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
 
@@ -11,6 +11,8 @@ def parse_member(uow: UnitOfWork, text: str) -> MemberId:
 
     :raises InvalidInput: neither 32 hex digits nor `system:number`. :raises NotFound: no such member.
     """
+    # First of all: whoever may not look at members shall not learn from the answer who is one.
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
     if ":" in text:
         system, _, number = text.partition(":")
         found = vault.find_external(uow, system=system, external_id=number)

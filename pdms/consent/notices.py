@@ -15,6 +15,7 @@ from sqlalchemy import Table, select
 
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
+from pdms.consent.restrictions import own_or_staff
 from pdms.consent.store import insert_or_update
 from pdms.consent.tables import NoticeDelivery, NoticeVersion
 from pdms.crypto import set_digest
@@ -22,8 +23,8 @@ from pdms.db import Session
 from pdms.errors import InvalidInput, NotFound
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Notice, Policy
-from pdms.taxonomy import Language, MemberId, Operation
-from pdms.unit_of_work import UnitOfWork
+from pdms.taxonomy import Language, MemberId, Operation, Scope
+from pdms.unit_of_work import ActorKind, UnitOfWork
 
 DELIVERED: Table = NoticeDelivery.__table__  # type: ignore[attr-defined]
 
@@ -273,6 +274,7 @@ def deliver_notices(
 
     :param at: when, if earlier than now. :raises InvalidInput: unknown notice, or a date in the future.
     """
+    uow.require(Scope.INGEST, Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
     when = at or uow.now
     if when > uow.now:
         raise InvalidInput("at: lies in the future", code="INSTANT_FUTURE")
@@ -305,6 +307,9 @@ def deliver_notices(
 
 def deliveries(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
     """Return what a member was shown, oldest first."""
+    own_or_staff(uow, member_id)
+    if uow.actor.kind is not ActorKind.MEMBER:
+        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
     terms = all_terms(uow.session)
     rows = uow.session.execute(
         select(NoticeDelivery).where(NoticeDelivery.member_id == member_id)  # type: ignore[arg-type]

@@ -111,8 +111,8 @@ _ALL = (
     ("OUTSIDE_CONTROL_ARM", "PIPL-6-1", "属于对照组。", "Belongs to the control group."),
     ("SUPPRESSION_LIMIT", "T37964", "须隐去的行数超过上限。", "More rows would be left out than allowed."),
     ("BUDGET_SPENT", "T37964", "隐私预算已用尽。", "The privacy budget is spent."),
-    ("SUPPRESSION_LIMIT", "T37964", "须略去的行超过上限。", "The criteria would leave out more rows than allowed."),
     ("REVEAL_RATE", "PIPL-51-4", "本小时内查看明文的次数已达上限。", "This hour's reveals are used up."),
+    ("NOT_VERIFIED", "NDR-23", "申请人身份未能核实。", "The requester's identity was not confirmed."),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

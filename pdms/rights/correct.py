@@ -4,8 +4,8 @@ from datetime import UTC
 
 from pdms.crypto import open_blob
 from pdms.errors import IntegrityBroken
-from pdms.ingest.service import rewrite_attributes
 from pdms.ingest.normalise import normalise_value
+from pdms.ingest.service import rewrite_attributes
 from pdms.publish import service as publish
 from pdms.rights import intake
 from pdms.rights.tables import SubjectRequestRow

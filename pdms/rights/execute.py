@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
 from pdms.consent import service as consent
 from pdms.errors import Conflict
 from pdms.rights import correct, erase, intake, packages, receipts, withdraw
@@ -63,7 +64,7 @@ def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed
         intake.move(uow, row, RequestState.FULFILLED)
         row.ended_at = uow.now
         event_id = uow.record(
-            intake.EventKind.REQUEST_TRANSITION,
+            EventKind.REQUEST_TRANSITION,
             member=MemberId(row.member_id),
             refs={"request": request_id},
             reasons=("DONE",),

@@ -15,8 +15,9 @@ from sqlmodel import col, func, select
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import BlindIndex, same_bytes, seal_blob
-from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Reason
+from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
+from pdms.policy.reasons import reason
 from pdms.rights.clocks import due_on
 from pdms.rights.machine import OPEN, check_move
 from pdms.rights.tables import SubjectRequestRow
@@ -336,9 +337,7 @@ def _count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
 
 def _failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
     uow.refuse(
-        Denied(
-            "identity was not confirmed", reasons=(Reason("NOT_VERIFIED", "NDR-23", "what was given does not fit"),)
-        ),
+        Denied("identity was not confirmed", reasons=(reason("NOT_VERIFIED", detail="what was given does not fit"),)),
         kind=EventKind.LOGIN_FAILED,
         member=MemberId(row.member_id),
         refs={"request": row.request_id},

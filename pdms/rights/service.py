@@ -7,7 +7,6 @@ from pdms.access.service import IssuedMemberToken
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.ingest.normalise import normalise_value
-from pdms.rights import intake
 from pdms.rights.erase import ErasurePlan, plan
 from pdms.rights.execute import Executed, execute
 from pdms.rights.held import HeldMonth, open_held
@@ -25,6 +24,7 @@ from pdms.rights.intake import (
     submit,
     verify,
 )
+from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
 from pdms.rights.sweep import Swept, finish_erasures, sweep
 from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
@@ -112,7 +112,7 @@ def member_token(uow: UnitOfWork, *, member_id: MemberId) -> IssuedMemberToken:
 def open_deletion(uow: UnitOfWork, *, member_id: MemberId) -> RequestView | None:
     """Return the member's deletion request that has not ended yet, if there is one."""
     for request in list_requests(uow, member_id=member_id):
-        if request.type is RequestType.DELETION and request.state in intake.OPEN:
+        if request.type is RequestType.DELETION and request.state in OPEN:
             return request
     return None
 

@@ -55,7 +55,7 @@ def sweep(units: UnitFactory) -> Swept:
     sends = dispatch.close_open_intents(units)
     done = Swept(
         erased,
-        closed.abandoned + closed.completed,
+        len(closed.abandoned) + len(closed.completed),
         sends,
         _in_unit(units, _purge_orphaned),
         _in_unit(units, lambda uow: len(views.expire(uow))),
@@ -77,6 +77,7 @@ def sweep(units: UnitFactory) -> Swept:
 def finish_erasures(units: UnitFactory) -> tuple[str, ...]:
     """Go on with every erasure that was begun and cut off; returns their receipts."""
     with units() as uow:
+        uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.ADMIN)
         query = select(SubjectRequestRow.request_id).where(
             col(SubjectRequestRow.type) == RequestType.DELETION.value,
             (col(SubjectRequestRow.state) == RequestState.EXECUTING.value)

@@ -83,6 +83,27 @@ class ReleaseExport:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class ViewTerms:
+    """A feature view of the policy: what it shows, and on what terms."""
+
+    name: str
+    purpose: str
+    features: tuple[str, ...]
+    k: int
+    min_cell: int
+    consumers: tuple[str, ...]
+
+
+def list_views(uow: AnonUnitOfWork) -> tuple[ViewTerms, ...]:
+    """List the feature views of the policy, by name."""
+    uow.require(Scope.MARKETING, Scope.COMPLIANCE, Scope.ADMIN)
+    return tuple(
+        ViewTerms(v.name, v.purpose, tuple(f.name for f in v.features), v.k, v.min_cell, v.consumers)
+        for _, v in sorted(uow.policy.views.items())
+    )
+
+
 def put_live(uow: AnonUnitOfWork, info: ReleaseInfo) -> tuple[str, ...]:
     """Enter a release as live and withdraw the view's others; return the ids withdrawn. Only `publish` calls it."""
     replaced = _end(uow, _open(uow, view=info.view, but=info.release_id), ReleaseState.WITHDRAWN, "REPLACED")
