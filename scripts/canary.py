@@ -24,6 +24,8 @@ DEPTH = 4
 SHORTEST = 6
 """Bytes below which a form is not looked for: shorter ones turn up in ciphertext by chance."""
 LARGEST_OPENED = 1 << 30
+CONTAINERS = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"SQLi")
+"""How the files begin that are opened and searched inside."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,12 +164,14 @@ def _sqlite(data: bytes) -> Iterator[tuple[str, bytes]]:
                     row[0].decode() for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
                 ]
                 for table in tables:
+                    plain = bytearray()
                     for row in connection.execute(f'SELECT * FROM "{table}"'):
                         for value in row:
-                            if isinstance(value, bytes) and value:
-                                yield f"sqlite table {table}", value
-                            elif value is not None and not isinstance(value, bytes):
-                                yield f"sqlite table {table}", str(value).encode()
+                            content = value if isinstance(value, bytes) else str(value).encode()
+                            if content[:4].startswith(CONTAINERS):
+                                yield f"sqlite table {table}", content
+                            plain += content + b"\0"
+                    yield f"sqlite table {table}", bytes(plain)
             except sqlite3.DatabaseError:
                 yield "sqlite (damaged)", b""
 
