@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,14 @@ from pdms.cli.face import Face
 from pdms.cli.render import show
 from pdms.clock import SHANGHAI
 
+if TYPE_CHECKING:
+    from pdms.audit.verify import VerifyReport
+    from pdms.audit.verify_export import ExportReport
+
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident log (scope: compliance).")
 Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on (Shanghai).")]
 Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Before this day (Shanghai).")]
+SHOWN_PROBLEMS = 5
 COLUMNS = ("seq", "at", "kind", "outcome", "purpose", "reasons", "actor", "member_id", "refs")
 
 
@@ -92,14 +97,14 @@ def verify(
         earlier = parse_signed_checkpoint(checkpoint.read_bytes()) if checkpoint else None
         report = verify_file(file, key=NoteKey.from_vkey(key) if key else None, earlier=earlier)
         ok = report.ok
-        show(report, as_json=face.json, title=f"log in {file.name}: {'whole' if ok else 'BROKEN'}")
+        _verdict(face, report, title=f"log in {file.name}")
     else:
         from pdms.reports import evidence
 
         face.sequence()
         found = face.run(evidence.verify, earlier=checkpoint)
         ok = found.ok
-        show(found, as_json=face.json, title=f"log of this home: {'whole' if ok else 'BROKEN'}")
+        _verdict(face, found, title="log of this home")
     if not ok:
         face.exit_code = FAMILIES[IntegrityBroken].exit_code
 
@@ -139,6 +144,31 @@ def export(context: typer.Context, path: Annotated[Path, typer.Argument(help="Fi
     face: Face = context.obj
     face.sequence()
     show(face.run(evidence.export, path=path), as_json=face.json, title="exported")
+
+
+def _verdict(face: Face, report: "ExportReport | VerifyReport", *, title: str) -> None:
+    if face.json:
+        show(report, as_json=True)
+        return
+    told: dict[str, object] = {
+        "verdict": "whole" if report.ok else "BROKEN",
+        "assurance": report.assurance,
+        "leaves": report.size,
+        "root": report.root,
+        "checkpoints": report.checkpoints,
+        "openings shredded": report.shredded,
+        "not sequenced": report.unsequenced,
+    }
+    if not report.ok:
+        told["problems"] = f"{report.problem_count}, the first {min(SHOWN_PROBLEMS, report.problem_count)} below"
+    show(told, as_json=False, title=title)
+    if not report.ok:
+        show(
+            report.problems[:SHOWN_PROBLEMS],
+            as_json=False,
+            title="problems",
+            columns=("code", "line", "leaf", "detail"),
+        )
 
 
 def _day(value: datetime | None) -> datetime | None:

@@ -113,7 +113,9 @@ def officer_counts(context: typer.Context, name: Name) -> None:
     from pdms.dispatch import service
 
     face: Face = context.obj
-    show(face.run(service.officer_counts, campaign=name), as_json=face.json, title=f"exact counts of {name}")
+    found = face.run(service.officer_counts, campaign=name)
+    shown = found if face.json else [{"what": what, "members": count} for what, count in found.members.items()]
+    show(shown, as_json=face.json, title=f"exact counts of {name}, {found.state}")
 
 
 @app.command("cancel")

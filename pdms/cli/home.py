@@ -62,17 +62,10 @@ def ingest(
     face: Face = context.obj
     with bar(f"ingest {source}", quiet=face.json) as progress:
         report = service.ingest(face.units, source=source, path=file, progress=progress, rejected_rows=rejected_rows)
-    told = {
-        "source": report.source,
-        "read": report.read,
-        "accepted": report.accepted,
-        "created": report.created,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "rejected": report.rejected,
-        "rejected_by_rule": dict(report.by_rule),
-        "load": report.load_id,
-    }
+    told: dict[str, object] = {"source": report.source, "read": report.read, "accepted": report.accepted}
+    if report.kind == "members" or face.json:
+        told |= {"created": report.created, "updated": report.updated, "unchanged": report.unchanged}
+    told |= {"rejected": report.rejected, "rejected_by_rule": dict(report.by_rule), "load": report.load_id}
     if face.json:
         show({**told, "rejections": report.rejections}, as_json=True)
     else:

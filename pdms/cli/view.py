@@ -1,12 +1,15 @@
 """`pdms view`: the feature views that the policy declares, and publishing releases of them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
 from pdms.cli.render import show
+
+if TYPE_CHECKING:
+    from pdms.publish.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Feature views: what marketing may see, anonymised.")
 
@@ -33,4 +36,20 @@ def build(context: typer.Context, view: Annotated[str, typer.Argument(help="A vi
     face: Face = context.obj
     with stages(f"publish {view}", quiet=face.json) as progress:
         manifest = service.publish(face.units, view=view, progress=progress)
-    show(manifest, as_json=face.json, title=f"release of {view}")
+    show(manifest if face.json else brief(manifest), as_json=face.json, title=f"release of {view}")
+
+
+def brief(manifest: "Manifest") -> dict[str, object]:
+    """Return what a person reads first of a manifest; `pdms release manifest` shows all of it."""
+    return {
+        "release": manifest.release_id,
+        "members": f"{manifest.members:,}, of them eligible {manifest.eligible:,}",
+        "left out": dict(manifest.excluded) or "nobody",
+        "rows": f"{manifest.rows:,} in {manifest.classes:,} classes; suppressed {manifest.suppressed:,}",
+        "k measured again": f"{manifest.k} (required {manifest.k_required})",
+        "greatest risk of a row": f"{manifest.risks.prosecutor_max:.3f} (threshold {manifest.risks.threshold:.2f})",
+        "average risk": f"{manifest.risks.prosecutor_average:.3f}",
+        "information loss": f"NCP {manifest.loss.ncp:.3f}",
+        "GB/T 42460 level": f"{manifest.level}: de-identified, not anonymous; consent to profiling still applies",
+        "expires": manifest.expires_at,
+    }

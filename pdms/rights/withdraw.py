@@ -4,11 +4,13 @@ Guarantee: the record, the stale marks on releases and the queue of data that lo
 together. It removes nothing itself; `sweep` does, within the legal clock (PIPL-47-1).
 """
 
+import time
 from dataclasses import dataclass
 
 from sqlmodel import col, select
 
 from pdms.consent import service as consent
+from pdms.dispatch import service as dispatch
 from pdms.policy.definitions import Policy
 from pdms.publish import service as publish
 from pdms.rights.clocks import due_on
@@ -16,6 +18,8 @@ from pdms.rights.intake import guard_member
 from pdms.rights.tables import PurgeRow
 from pdms.taxonomy import ConsentState, LawfulBasis, MemberId, Operation, RestrictionKind, Scope
 from pdms.unit_of_work import UnitOfWork
+
+PATIENCE, PAUSE_SECONDS = 40, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Withdrawal:
     stale_releases: int
     queued: tuple[str, ...]
     """Fact tables whose data have lost their last basis and will be removed."""
+    in_flight: bool
+    """A message was being handed over when this was recorded and its outcome is not known: it may still arrive."""
 
 
 def withdraw(
@@ -42,9 +48,21 @@ def withdraw(
     uow.lock_anon_first()
     receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
     stale = publish.mark_stale_for(uow, purpose=purpose)
-    return Withdrawal(
-        purpose, tuple(receipt.to_json() for receipt in receipts), len(stale), queue_orphans(uow, member_id)
-    )
+    queued = queue_orphans(uow, member_id)
+    # Recorded first, so that no further message is decided on; then acknowledged, when none is under way any more.
+    uow.commit_intent()
+    in_flight = _under_way(uow, member_id)
+    return Withdrawal(purpose, tuple(receipt.to_json() for receipt in receipts), len(stale), queued, in_flight)
+
+
+def _under_way(uow: UnitOfWork, member_id: MemberId) -> bool:
+    for _ in range(PATIENCE):
+        under_way = dispatch.in_flight(uow, member_id=member_id)
+        uow.commit_intent()  # let go of the database, or the sender could not note its outcome
+        if not under_way:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    return True
 
 
 def restrict(
