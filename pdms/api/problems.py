@@ -116,7 +116,9 @@ def install(api: FastAPI) -> None:
         return problem(status=error.status_code, title=title, headers=error.headers)
 
     @api.exception_handler(OperationalError)
-    async def _busy(_request: Request, _error: OperationalError) -> Response:
+    async def _busy(_request: Request, error: OperationalError) -> Response:
+        if not any(sign in str(error.orig) for sign in ("locked", "busy", "full", "readonly")):
+            raise error
         return problem(status=503, title=TITLES[503], detail="a store is busy or cannot be written; try again")
 
 

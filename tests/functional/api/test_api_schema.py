@@ -1,6 +1,7 @@
 """The API against its own description: generated requests, as every kind of caller, find no server error and no answer
 that the OpenAPI document does not describe."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -23,7 +24,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 5
+EXAMPLES = 6
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -76,14 +77,24 @@ def fuzz(api: Any, known: dict[str, str], headers: dict[str, str], *, secret: tu
     schema = schemathesis.openapi.from_dict(api.http.app.openapi())
     statuses: Counter[int] = Counter()
     for found in schema.get_all_operations():
-        one_operation(api, found.ok(), known, headers, secret=secret, statuses=statuses)
+        operation = found.ok()
+        status = api.call(headers, operation.method.upper(), re.sub(r"{\w+}", "x", operation.path)).status_code
+        examples = 1 if status in (401, 403) else EXAMPLES
+        one_operation(api, operation, known, headers, secret=secret, statuses=statuses, examples=examples)
     return statuses
 
 
 def one_operation(
-    api: Any, operation: Any, known: dict[str, str], headers: dict[str, str], *, secret: Any, statuses: Counter[int]
+    api: Any,
+    operation: Any,
+    known: dict[str, str],
+    headers: dict[str, str],
+    *,
+    secret: tuple[str, ...],
+    statuses: Counter[int],
+    examples: int,
 ) -> None:
-    @BOUNDED
+    @settings(BOUNDED, max_examples=examples)
     @given(case=operation.as_strategy(), real=booleans())
     def run(case: Any, real: bool) -> None:
         if real:
@@ -109,7 +120,7 @@ def test_generated_requests_of_staff_meet_the_description(shop, known, role):
     statuses = fuzz(shop, known, shop.key(role), secret=secrets_of(shop, 60))
     print(role, sorted(statuses.items()))
     assert statuses[200] + statuses[201] > 20
-    assert statuses[403] > 20
+    assert statuses[403] > 5
 
 
 def test_generated_requests_of_a_member_meet_the_description(shop, known):
