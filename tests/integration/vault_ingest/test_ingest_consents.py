@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from pdms.consent import service as consent
+from pdms.ingest import service as ingest
+from pdms.policy.loader import load
+from pdms.taxonomy import Scope
+from pdms.unit_of_work import Actor, ActorKind
+from pdms.vault import service as vault
+
+SUPPORT = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.SUPPORT}))
+POLICIES = Path(__file__).resolve().parents[3] / "policies"
+
+
+@pytest.fixture
+def starter_home(small_home):
+    small_home.policy = load(POLICIES)
+    with small_home.unit() as uow:
+        consent.publish_notices(uow)
+    return small_home
+
+
+def test_members_are_recorded_as_told_and_consents_imported_with_evidence(starter_home, tmp_path):
+    members = tmp_path / "members.csv"
+    members.write_text("会员编号,手机号,注册时间\nm1,13800000001,2025-02-01\nm2,13800000002,2025-02-01\n", "utf-8")
+    assert ingest.ingest(starter_home.unit, source="shop-members", path=members).created == 2
+    with starter_home.unit(SUPPORT) as uow:
+        one = vault.find_external(uow, system="shop", external_id="m1")
+        assert [item.notice_id for item in consent.deliveries(uow, one)] == ["member-notice"]
+    path = tmp_path / "consents.csv"
+    path.write_text(
+        "会员编号,目的,状态,时间,方式,采集渠道,证据编号\n"
+        "m1,邮件营销,同意,2025-03-01 10:00:00,同意,网站,E-1\n"
+        "m1,邮件营销,撤回,2025-04-01 10:00:00,同意,网站,E-2\n"
+        "m2,邮件营销,同意,2025-03-01 10:00:00,同意,网站,\n"
+        "m9,邮件营销,同意,2025-03-01 10:00:00,同意,网站,E-3\n"
+        "m2,没有的目的,同意,2025-03-01 10:00:00,同意,网站,E-4\n"
+        "m2,邮件营销,同意,2027-03-01 10:00:00,同意,网站,E-5\n",
+        "utf-8",
+    )
+    report = ingest.ingest(starter_home.unit, source="shop-consents", path=path)
+    assert (report.read, report.accepted, report.rejected) == (6, 2, 4)
+    assert [(one.row, one.rule) for one in report.rejections] == [
+        (3, "MISSING_VALUE"),
+        (4, "UNKNOWN_MEMBER"),
+        (5, "VALUE_UNKNOWN"),
+        (6, "INSTANT_FUTURE"),
+    ]
+    with starter_home.unit(SUPPORT) as uow:
+        assert consent.state_of(uow, one, purpose="market_email").state == "withdrawn"
+        before = len(consent.history(uow, one))
+    ingest.ingest(starter_home.unit, source="shop-consents", path=path)
+    with starter_home.unit(SUPPORT) as uow:
+        assert len(consent.history(uow, one)) == before == 2
