@@ -85,6 +85,7 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     try:
         with app.unit(Actor.system()) as uow:
             uow.record(EventKind.INIT)
+            uow.record(EventKind.KEY_EPOCH_CREATED, numbers={"epoch": 1})
             existing = [o for o in access.list_operators(uow) if o.label == ADMIN_LABEL]
             if existing:  # an earlier run was killed before anyone saw its key
                 key = access.issue_key(uow, operator_id=existing[0].operator_id)
