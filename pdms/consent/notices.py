@@ -100,6 +100,7 @@ def publish_notices(uow: UnitOfWork) -> tuple[PublishedNotice, ...]:
             uow.record(EventKind.NOTICE_PUBLISHED, refs={"notice": notice.id, "version": notice.version})
             fresh.append(PublishedNotice(notice.id, notice.version, notice.language))
     uow.session.flush()
+    uow.session.info.pop(_TERMS, None)
     return tuple(fresh)
 
 
@@ -108,10 +109,17 @@ def content_of(notice: Notice) -> str:
     return text_of({f.name: getattr(notice, f.name) for f in fields(notice) if f.name != "version"})
 
 
+_TERMS = "pdms.consent.terms"
+"""Key under which one session keeps what it read: versions are only ever added, by `publish_notices`."""
+
+
 def all_terms(session: Session) -> dict[int, Terms]:
-    """Return the terms of every published version, by number."""
-    rows = session.connection().execute(select(NoticeVersion.notice_no, NoticeVersion.version)).all()  # type: ignore[call-overload]
-    return {int(number): _terms(session, int(number), version) for number, version in rows}
+    """Return the terms of every published version, by number. Read once per session."""
+    found: dict[int, Terms] | None = session.info.get(_TERMS)
+    if found is None:
+        rows = session.connection().exec_driver_sql("SELECT notice_no, version FROM notice").all()
+        found = session.info[_TERMS] = {number: _terms(session, number, version) for number, version in rows}
+    return found
 
 
 _PARSED: dict[str, Terms] = {}

@@ -54,8 +54,8 @@ def lift(
 
 def standing_restrictions(uow: UnitOfWork, member_id: MemberId) -> tuple[RestrictionFact, ...]:
     """Return what stands for one member."""
-    rows = uow.session.connection().execute(
-        select(RESTRICTED.c.kind, RESTRICTED.c.purpose, RESTRICTED.c.channel).where(RESTRICTED.c.member_id == member_id)
+    rows = uow.session.connection().exec_driver_sql(
+        "SELECT kind, purpose, channel FROM restriction_current WHERE member_id = ?", (member_id,)
     )
     return tuple(RestrictionFact(RestrictionKind(kind), purpose, channel) for kind, purpose, channel in rows)
 

@@ -7,13 +7,14 @@ the two. Deliberately not here: any judgement; ages and standing are the vault's
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from pdms.consent.notices import DELIVERED, Terms, all_terms, telling
+from pdms.consent.notices import Terms, all_terms, telling
 from pdms.consent.state import weight
-from pdms.consent.store import CURRENT, SHAPE
+from pdms.consent.store import CURRENT, SHAPE, stored
 from pdms.policy.decide import ConsentFacts
 from pdms.policy.definitions import Purpose
 from pdms.taxonomy import ConsentState, ConsentType, MemberId, Operation
@@ -59,31 +60,35 @@ def facts_of(
 def consent_facts(uow: UnitOfWork, member_id: MemberId, *, purpose: Purpose, recipient: str = "") -> ConsentFacts:
     """Return the current consent of one member; UNASKED where there is none."""
     names = _recipients(purpose, recipient)
-    query = (
-        select(
-            SHAPE.c.state,
-            SHAPE.c.type,
-            SHAPE.c.notice_no,
-            SHAPE.c.categories,
-            CURRENT.c.occurred_at,
-            CURRENT.c.seq,
-        )
-        .join(CURRENT, CURRENT.c.shape == SHAPE.c.shape)
-        .where(CURRENT.c.purpose == purpose.name, CURRENT.c.recipient.in_(names), CURRENT.c.member_id == member_id)
+    rows = (
+        uow.session.connection()
+        .exec_driver_sql(_CURRENT.format(", ".join("?" * len(names))), (purpose.name, member_id, *names))
+        .all()
     )
-    rows = uow.session.connection().execute(query).all()
     if not rows:
         return NO_CONSENT
-    best = max(rows, key=lambda row: weight(ConsentState(row.state), row.occurred_at, row.seq))
+    heavy = [(weight(ConsentState(row[0]), _read(row[4]), row[5]), row) for row in rows]
+    order, best = max(heavy, key=lambda item: item[0])
     return facts_of(
         all_terms(uow.session),
         purpose.name,
-        state=best.state,
-        type=best.type,
-        notice_no=best.notice_no,
-        categories=best.categories,
-        occurred_at=best.occurred_at,
+        state=best[0],
+        type=best[1],
+        notice_no=best[2],
+        categories=best[3],
+        occurred_at=order[1],
     )
+
+
+_CURRENT = (
+    "SELECT s.state, s.type, s.notice_no, s.categories, c.occurred_at, c.seq"
+    " FROM consent_current c JOIN consent_shape s ON s.shape = c.shape"
+    " WHERE c.purpose = ? AND c.member_id = ? AND c.recipient IN ({})"
+)
+
+
+def _read(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _recipients(purpose: Purpose, recipient: str) -> list[str]:
@@ -113,24 +118,25 @@ def current_columns(uow: UnitOfWork, *, purpose: Purpose, recipient: str = "") -
     names = _recipients(purpose, recipient)
     if len(names) > 1:
         return _merged(uow, purpose, names, facts)
-    ran_out = "0"
-    bound: dict[str, object] = {"purpose": purpose.name}
+    ran_out, bound = "0", [purpose.name]
     if purpose.consent_days is not None:
-        ran_out = "CASE WHEN occurred_at <= :cutoff THEN 1 ELSE 0 END"
-        bound["cutoff"] = _cutoff(uow, purpose)
-    rows = connection.execute(
-        text(
-            f"SELECT member_id, shape * 2 + {ran_out} FROM consent_current"
-            " WHERE purpose = :purpose AND recipient = '' ORDER BY member_id"
-        ),
+        ran_out = "CASE WHEN occurred_at <= ? THEN 1 ELSE 0 END"
+        bound.insert(0, stored(uow.now - timedelta(days=purpose.consent_days)))
+    rows = raw_rows(
+        uow,
+        f"SELECT member_id, shape * 2 + {ran_out} FROM consent_current"
+        " WHERE purpose = ? AND recipient = '' ORDER BY member_id",
         bound,
-    ).all()
+    )
     return CurrentColumns([row[0] for row in rows], [row[1] for row in rows], facts)
 
 
-def _cutoff(uow: UnitOfWork, purpose: Purpose) -> str:
-    moment = uow.now - timedelta(days=purpose.consent_days or 0)
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+def raw_rows(uow: UnitOfWork, sql: str, bound: Sequence[Any] = ()) -> list[Any]:
+    """Return the driver's own tuples: for millions of rows, where SQLAlchemy's row objects cost as much as the read."""
+    found = uow.session.connection().exec_driver_sql(sql, tuple(bound))
+    rows = list(found.cursor.fetchall()) if found.cursor is not None else []
+    found.close()
+    return rows
 
 
 def _merged(uow: UnitOfWork, purpose: Purpose, names: list[str], facts: Mapping[int, ConsentFacts]) -> CurrentColumns:
@@ -155,12 +161,17 @@ def served(
 ) -> bool:
     """Return whether the member was shown a version that tells of this use."""
     numbers = telling(uow.policy, all_terms(uow.session), purpose=purpose.name, required=required, operation=operation)
-    query = (
-        select(DELIVERED.c.notice_no)
-        .where(DELIVERED.c.member_id == member_id, DELIVERED.c.notice_no.in_(sorted(numbers)))
-        .limit(1)
+    if not numbers:
+        return False
+    listed = ", ".join(str(number) for number in sorted(numbers))
+    return (
+        uow.session.connection()
+        .exec_driver_sql(
+            f"SELECT 1 FROM notice_delivery WHERE member_id = ? AND notice_no IN ({listed}) LIMIT 1", (member_id,)
+        )
+        .first()
+        is not None
     )
-    return uow.session.connection().execute(query).first() is not None
 
 
 def served_members(
@@ -171,7 +182,5 @@ def served_members(
     listed = ", ".join(str(int(number)) for number in sorted(numbers))
     if not listed:
         return []
-    rows = uow.session.connection().execute(
-        text(f"SELECT member_id FROM notice_delivery WHERE notice_no IN ({listed})")
-    )
+    rows = raw_rows(uow, f"SELECT member_id FROM notice_delivery WHERE notice_no IN ({listed})")
     return [row[0] for row in rows]

@@ -5,9 +5,10 @@ row exactly if it outweighs it, in one statement of the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pdms.consent.state import RANK
@@ -30,49 +31,56 @@ def insert_or_update(connection: Connection, table: Table) -> Any:
     return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
+COLUMNS = (
+    "seq", "record_id", "member_id", "purpose", "recipient", "state", "type", "occurred_at", "known_at", "notice_no",
+    "categories", "channel", "source", "evidence", "guardian", "actor", "policy_digest", "import_key",
+)  # fmt: skip
+_INSERT = f"INSERT INTO consent_record ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_OUTWEIGH = """
+    INSERT INTO consent_current (purpose, recipient, member_id, shape, occurred_at, rank, seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (purpose, recipient, member_id) DO UPDATE SET
+        shape = excluded.shape, occurred_at = excluded.occurred_at, rank = excluded.rank, seq = excluded.seq
+    WHERE (excluded.rank > 0, excluded.occurred_at, excluded.rank, excluded.seq)
+        > (consent_current.rank > 0, consent_current.occurred_at, consent_current.rank, consent_current.seq)"""
+"""`state.weight`, said in SQL."""
+
+
+def stored(instant: datetime) -> str:
+    """Return an instant as `UtcDateTime` stores it: UTC text that sorts as time does."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
 def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """Append records and bring the materialised state up to date; return their sequence numbers.
 
-    :param rows: columns of `consent_record` without `seq`.
+    :param rows: columns of `consent_record` without `seq`; instants aware. Plain SQL: a bulk import runs through here.
     """
     if not rows:
         return []
     connection = session.connection()
-    first = int(connection.execute(select(func.coalesce(func.max(RECORD.c.seq), 0))).scalar_one()) + 1
-    numbered = [{**row, "seq": first + place} for place, row in enumerate(rows)]
-    connection.execute(RECORD.insert(), numbered)
-    shapes = _shapes(connection, numbered)
-    insert = insert_or_update(connection, CURRENT)
-    new, old = insert.excluded, CURRENT.c
-    decided_new, decided_old = new.rank > 0, old.rank > 0
-    outweighs = or_(
-        and_(decided_new, ~decided_old),
-        and_(
-            decided_new == decided_old,
-            tuple_(new.occurred_at, new.rank, new.seq) > tuple_(old.occurred_at, old.rank, old.seq),
-        ),
-    )
-    statement = insert.on_conflict_do_update(
-        index_elements=[old.purpose, old.recipient, old.member_id],
-        set_={"shape": new.shape, "occurred_at": new.occurred_at, "rank": new.rank, "seq": new.seq},
-        where=outweighs,
-    )
-    connection.execute(
-        statement,
-        [
-            {
-                "purpose": row["purpose"],
-                "recipient": row["recipient"],
-                "member_id": row["member_id"],
-                "shape": shapes[_shape_key(row)],
-                "occurred_at": row["occurred_at"],
-                "rank": RANK[ConsentState(row["state"])],
-                "seq": row["seq"],
-            }
-            for row in numbered
-        ],
-    )
-    return [row["seq"] for row in numbered]
+    first = int(connection.exec_driver_sql("SELECT COALESCE(MAX(seq), 0) FROM consent_record").scalar_one()) + 1
+    shapes = _shapes(connection, rows)
+    texts = {instant: stored(instant) for row in rows for instant in (row["occurred_at"], row["known_at"])}
+    records, currents = [], []
+    for seq, row in enumerate(rows, first):
+        occurred_at = texts[row["occurred_at"]]
+        values = {**row, "seq": seq, "occurred_at": occurred_at, "known_at": texts[row["known_at"]]}
+        records.append(tuple([values[name] for name in COLUMNS]))
+        currents.append(
+            (
+                row["purpose"],
+                row["recipient"],
+                row["member_id"],
+                shapes[_shape_key(row)],
+                occurred_at,
+                RANK[ConsentState(row["state"])],
+                seq,
+            )
+        )
+    connection.exec_driver_sql(_INSERT, records)
+    connection.exec_driver_sql(_OUTWEIGH, currents)
+    return list(range(first, first + len(rows)))
 
 
 def _shape_key(row: Mapping[str, Any]) -> tuple[str, str, int, str]:

@@ -67,8 +67,8 @@ def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use) -> SetDecision:
         verdict = verdicts.get(key)
         if verdict is None:
             facts = SubjectFacts(
-                status=MemberStatus(status),
-                age=age_stage(_day(turns_14), _day(turns_18), today),
+                status=MemberStatus(key[0]),
+                age=age_stage(_day(key[1]), _day(key[2]), today),
                 consent=shapes[key[3]],
                 served=key[4],
             )
