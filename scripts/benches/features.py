@@ -30,10 +30,10 @@ BATCH = 500_000
 
 PEER = """
 WITH o AS (SELECT pseudonym, amount, (epoch(placed_at)::BIGINT + 28800) // 86400 AS day FROM read_parquet({orders})
-           WHERE status <> 'cancelled'),
+           {only} WHERE status <> 'cancelled'),
 ok AS (SELECT pseudonym, max(day) AS last, min(day) AS first, count(*) FILTER (day > {first}) AS orders,
        sum(amount) FILTER (day > {first}) AS spend FROM o WHERE day <= {today} GROUP BY 1),
-l AS (SELECT pseudonym, category, sum(amount) AS spent, sum(quantity) AS items FROM read_parquet({lines}) x
+l AS (SELECT pseudonym, category, sum(amount) AS spent, sum(quantity) AS items FROM read_parquet({lines}) x {only}
       ANTI JOIN (SELECT pseudonym, order_id FROM read_parquet({orders}) WHERE status = 'cancelled') v
       USING (pseudonym, order_id)
       WHERE (epoch(placed_at)::BIGINT + 28800) // 86400 BETWEEN {first} + 1 AND {today} GROUP BY 1, 2),
@@ -43,6 +43,7 @@ SELECT s.pseudonym, coalesce(least({today} - last, 365), 365), coalesce(orders, 
   WHEN {today} - last < 90 THEN 'active' WHEN {today} - last < 180 THEN 'lapsing' ELSE 'lapsed' END
 FROM subjects s LEFT JOIN ok USING (pseudonym) LEFT JOIN lk USING (pseudonym)
 """
+ONLY = "SEMI JOIN subjects USING (pseudonym)"
 
 
 def run(quick: bool) -> Iterator[dict[str, Any]]:
@@ -52,17 +53,18 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         uow = SimpleNamespace(home=Home(Path(folder)), now=NOW)
         subjects, seconds = _fill(uow, lines)
         yield _row("append and merge", seconds / lines * 1e6, "µs a line", None, None)
-        ours, peers = [], []
+        ours, same, loose = [], [], []
         for _ in range(3):
             ours.append(_timed(lambda: _features(uow.home, subjects)))
-            peers.append(_timed(lambda: _plain(uow.home, subjects)))
-        mine, peer = min(ours), min(peers)
-        yield _row(f"7 features from {lines:,} lines", mine, "s", peer, 1.3)
-        begin = time.perf_counter()
-        erased = facts.erase(uow.home, [subjects[0].as_py()]).total
-        wall = time.perf_counter() - begin
-        row = _row(f"erase one of {lines:,} lines ({erased} rows)", wall, "s wall", None, None)
-        yield {**row, "goal": 0.2, "met": wall <= 0.2}
+            same.append(_timed(lambda: _plain(uow.home, subjects, only=ONLY)))
+            loose.append(_timed(lambda: _plain(uow.home, subjects, only="")))
+        case = f"7 features from {lines:,} lines"
+        # reading only those who may be read is part of the work; a query that reads everybody shows what it costs
+        yield _row(f"{case}, peer reads the eligible only", min(ours), "s", min(same), 1.1)
+        yield _row(f"{case}, peer reads everybody", min(ours), "s", min(loose), None)
+        erasing = [_timed(lambda n=n: facts.erase(uow.home, [subjects[n].as_py()])) for n in range(5)]
+        row = _row(f"erase one member from {lines:,} lines and their orders", min(erasing), "s", None, None)
+        yield {**row, "goal": 0.2, "met": min(erasing) <= 0.2}
 
 
 def _row(case: str, value: float, unit: str, peer: float | None, limit: float | None) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _features(home: Home, subjects: pa.Array) -> None:
         assert reader.connection.to_pyarrow(found).num_rows == len(subjects)
 
 
-def _plain(home: Home, subjects: pa.Array) -> None:
+def _plain(home: Home, subjects: pa.Array, *, only: str) -> None:
     files = {
         name: [str(path) for path in store.Folder.of(home, table).files()]
         for name, table in (("orders", FactTable.ORDERS), ("lines", FactTable.ORDER_LINES))
@@ -140,6 +142,6 @@ def _plain(home: Home, subjects: pa.Array) -> None:
     today = measures.day_of(NOW)
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "4GB"}) as connection:
         connection.register("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
-        assert connection.sql(PEER.format(**files, today=today, first=today - 365)).to_arrow_table().num_rows == len(
-            subjects
-        )
+        assert connection.sql(
+            PEER.format(**files, only=only, today=today, first=today - 365)
+        ).to_arrow_table().num_rows == len(subjects)
