@@ -249,6 +249,8 @@ def disabled_blocks(purpose: Purpose) -> bool:
 
 def restriction_code(item: RestrictionFact, *, purpose: Purpose, operation: Operation) -> str | None:
     """Return the reason that a standing wish yields against an operation of `purpose`, or None."""
+    if purpose.basis is LawfulBasis.NOT_PERSONAL:
+        return None
     if item.kind is RestrictionKind.DO_NOT_CONTACT:
         bites = operation is Operation.SEND and item.channel in ("", purpose.channel or "")
         return "DO_NOT_CONTACT" if bites else None

@@ -172,7 +172,7 @@ def _member(uow: UnitOfWork, facts: dict[str, Any], number: int) -> MemberId:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(everyone=st.lists(members, min_size=1, max_size=6), use=st.sampled_from(USES), days=st.none() | st.just(1))
 def test_set_equals_single(home: Home, everyone: list[dict[str, Any]], use: Use, days: int | None) -> None:
