@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from pdms.consent import service as consent
 from pdms.dispatch import service as dispatch
+from pdms.errors import InvalidInput
 from pdms.policy.definitions import Policy
 from pdms.publish import service as publish
 from pdms.rights.clocks import due_on
@@ -45,6 +46,14 @@ def withdraw(
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
+    found = uow.policy.purposes.get(purpose)
+    if found is None:
+        raise InvalidInput("purpose: the policy knows none of that name")
+    if not found.rests_on_consent:
+        raise InvalidInput(
+            f"purpose: it rests on {found.basis} ({found.article}), not on consent; restrict it or ask for deletion",
+            code="NOT_CONSENT_BASED",
+        )
     uow.lock_anon_first()
     receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
     stale = publish.mark_stale_for(uow, purpose=purpose)
