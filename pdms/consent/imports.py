@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
@@ -127,8 +127,14 @@ def import_records(uow: UnitOfWork, rows: Sequence[ImportRow], *, evidence_store
 def _winners(session: Session, numbers: Sequence[int]) -> int:
     if not numbers:
         return 0
-    query = select(CURRENT.c.seq).where(CURRENT.c.seq.between(numbers[0], numbers[-1]))
-    return len(session.connection().execute(query).all())
+    same = (
+        (CURRENT.c.purpose == RECORD.c.purpose)
+        & (CURRENT.c.recipient == RECORD.c.recipient)
+        & (CURRENT.c.member_id == RECORD.c.member_id)
+        & (CURRENT.c.seq == RECORD.c.seq)
+    )
+    query = select(func.count()).select_from(RECORD).join(CURRENT, same)
+    return int(session.connection().execute(query.where(RECORD.c.seq.between(numbers[0], numbers[-1]))).scalar_one())
 
 
 def _known_keys(session: Session, keys: Sequence[bytes]) -> set[bytes]:

@@ -3,6 +3,8 @@
 Guarantee: age and expiry are read from the instant of the unit of work, never stored. No judgement here.
 """
 
+from typing import Literal
+
 from pdms.clock import SHANGHAI
 from pdms.consent import sets
 from pdms.consent.restrictions import standing_restrictions
@@ -13,14 +15,19 @@ from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 from pdms.vault.age import age_stage
 
-KINDS = {ActorKind.OPERATOR: "operator", ActorKind.MEMBER: "member", ActorKind.SYSTEM: "system"}
+KINDS: dict[ActorKind, Literal["operator", "member", "system"]] = {
+    ActorKind.OPERATOR: "operator",
+    ActorKind.MEMBER: "member",
+    ActorKind.SYSTEM: "system",
+}
 
 
 def actor_facts(uow: UnitOfWork, *, member_id: MemberId | None = None) -> ActorFacts:
     """Return the facts about who asks."""
     actor = uow.actor
+    unnamed = actor.kind is ActorKind.SYSTEM and not actor.scopes  # somebody with a link, not the house itself
     return ActorFacts(
-        kind=KINDS[actor.kind],  # type: ignore[arg-type]
+        kind="operator" if unnamed else KINDS[actor.kind],
         scopes=actor.scopes,
         role=actor.role,
         trained_until=actor.trained_until,

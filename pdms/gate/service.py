@@ -30,6 +30,7 @@ from pdms.taxonomy import (
     Language,
     MemberId,
     Operation,
+    Scope,
     new_id,
 )
 from pdms.unit_of_work import UnitOfWork
@@ -204,6 +205,7 @@ def record_consent(
 
     :raises NotFound: no such member. :raises InvalidInput: a rule is broken; `code` names it.
     """
+    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE, Scope.INGEST)
     held = vault.state(uow, member_id)
     today = uow.now.astimezone(SHANGHAI).date()
     age: AgeStage = age_stage(held.turns_14, held.turns_18, today)

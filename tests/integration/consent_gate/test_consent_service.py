@@ -68,7 +68,7 @@ def code_of(shop: World, member: MemberId, **more: object) -> str:
     return caught.value.code
 
 
-def test_PIPL_15_1_given_then_withdrawn_without_staff(shop: World) -> None:  # noqa: N802
+def test_PIPL_15_1_given_then_withdrawn_without_staff(shop: World) -> None:
     member = shop.id_of("H00000")
     give(shop, member)
     assert standing(shop, member) is GIVEN
@@ -78,7 +78,7 @@ def test_PIPL_15_1_given_then_withdrawn_without_staff(shop: World) -> None:  # n
     assert standing(shop, member) is WITHDRAWN
 
 
-def test_PIPL_15_2_the_past_stays_as_it_was(shop: World) -> None:  # noqa: N802
+def test_PIPL_15_2_the_past_stays_as_it_was(shop: World) -> None:
     member = shop.id_of("H00000")
     give(shop, member)
     given_at = shop.clock.instant
@@ -185,7 +185,7 @@ def test_what_is_no_consent_is_refused(calm: World, more: dict[str, object], cod
     assert calm.run("compliance", consent.history, calm.id_of("H00000")) == ()
 
 
-def test_NDR_62_7_separate_consents_are_never_bundled(shop: World) -> None:  # noqa: N802
+def test_NDR_62_7_separate_consents_are_never_bundled(shop: World) -> None:
     member = shop.id_of("H00000")
     separate = {"type": ConsentType.SEPARATE, "evidence": "click-1"}
     give(shop, member, purpose="partner", recipient="partner-insurance", **separate)
@@ -195,7 +195,7 @@ def test_NDR_62_7_separate_consents_are_never_bundled(shop: World) -> None:  # n
     )
 
 
-def test_PIPL_31_child_by_guardian_and_childrens_notice(shop: World) -> None:  # noqa: N802
+def test_PIPL_31_child_by_guardian_and_childrens_notice(shop: World) -> None:
     child = shop.id_of("C1")
     assert code_of(shop, child) == "GUARDIAN_NEEDED"
     assert code_of(shop, child, type=ConsentType.GUARDIAN) == "GUARDIAN_NOT_APPLICABLE"
@@ -221,7 +221,7 @@ def test_withdrawal_of_all_recipients_and_of_what_was_never_given(shop: World) -
         shop.run("support", consent.withdraw, member, purpose="curiosity")
 
 
-def test_PIPL_17_2_new_version_leaves_old_consents_bound_to_the_old(shop: World) -> None:  # noqa: N802
+def test_PIPL_17_2_new_version_leaves_old_consents_bound_to_the_old(shop: World) -> None:
     member = shop.id_of("H00000")
     give(shop, member)
     before = shop.run("compliance", consent.history, member)[0].notice_version
@@ -311,7 +311,7 @@ def test_a_day_without_time_is_read_cautiously(shop: World) -> None:
     ]
 
 
-def test_NDR_22_5_no_frequent_asking(shop: World) -> None:  # noqa: N802
+def test_NDR_22_5_no_frequent_asking(shop: World) -> None:
     member = shop.id_of("H00000")
     ask = {"purpose": "market_email"}
     assert shop.run("support", consent.may_ask, member, **ask)

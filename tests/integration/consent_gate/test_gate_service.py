@@ -13,6 +13,7 @@ from common.world import POLICIES, World, consents_of, people
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
+from pdms.bootstrap.app import ANONYMOUS
 from pdms.consent import service as consent
 from pdms.errors import Denied, NotFound
 from pdms.gate import service as gate
@@ -88,7 +89,7 @@ def test_denial_is_committed_though_the_operation_rolls_back(shop: World) -> Non
     assert (denial.outcome, denial.purpose, denial.reasons) == (Outcome.DENIED, "order", ("FIELD_NOT_ALLOWED",))
 
 
-def test_PIPL_6_1_unknown_purpose_is_denied_and_not_echoed(shop: World) -> None:  # noqa: N802
+def test_PIPL_6_1_unknown_purpose_is_denied_and_not_echoed(shop: World) -> None:
     member = shop.id_of("H00000")
     with pytest.raises(Denied) as caught:
         shop.run("support", gate.permit, member_id=member, purpose="call 13800138000", operation=Operation.USE)
@@ -96,7 +97,7 @@ def test_PIPL_6_1_unknown_purpose_is_denied_and_not_echoed(shop: World) -> None:
     assert events(shop, EventKind.DENIAL)[0].purpose is None
 
 
-def test_PIPL_15_1_withdrawal_binds_from_the_next_decision(shop: World) -> None:  # noqa: N802
+def test_PIPL_15_1_withdrawal_binds_from_the_next_decision(shop: World) -> None:
     member = shop.id_of("H00000")
     send = {"member_id": member, "purpose": "market_email", "operation": Operation.SEND, "channel": Channel.EMAIL}
     assert shop.run("marketing", gate.decide_one, **send).permitted
@@ -104,7 +105,7 @@ def test_PIPL_15_1_withdrawal_binds_from_the_next_decision(shop: World) -> None:
     assert shop.run("marketing", gate.decide_one, **send).codes == ("CONSENT_WITHDRAWN",)
 
 
-def test_MIN_24_3_seventeen_is_absent_until_the_month_after_the_birthday(shop: World) -> None:  # noqa: N802
+def test_MIN_24_3_seventeen_is_absent_until_the_month_after_the_birthday(shop: World) -> None:
     teen = shop.id_of("T1")
     assert shop.run("marketing", gate.decide_one, member_id=teen, **SEGMENT).codes == ("MINOR",)
     found = shop.run("marketing", gate.eligible, **SEGMENT)
@@ -163,7 +164,7 @@ def test_release_permit_is_for_a_view_and_nobody(shop: World) -> None:
     assert codes(caught) == ["ROLE_NOT_ALLOWED"]
 
 
-def test_PIPL_17_1_contract_purposes_need_a_delivered_notice(shop: World) -> None:  # noqa: N802
+def test_PIPL_17_1_contract_purposes_need_a_delivered_notice(shop: World) -> None:
     use = {"purpose": "order", "operation": Operation.USE}
     assert shop.run("support", gate.eligible, **use).excluded == {}  # the source says they were shown it
     row = people(1, seed=5)[0] | {"会员编号": "E1", "手机号": "13700000001", "登录名": "e1"}
@@ -178,7 +179,7 @@ def test_PIPL_17_1_contract_purposes_need_a_delivered_notice(shop: World) -> Non
     assert shop.run("support", gate.decide_one, member_id=member, **use).permitted
 
 
-def test_PIPL_44_member_reaches_only_their_own(shop: World) -> None:  # noqa: N802
+def test_PIPL_44_member_reaches_only_their_own(shop: World) -> None:
     one, other = shop.id_of("H00000"), shop.id_of("H00001")
     use = {"purpose": "rights", "operation": Operation.REVEAL, "fields": ("phone",)}
     assert shop.app.run(shop.member(one), gate.permit, member_id=one, **use).reason == "SUBJECT_REQUEST"
@@ -192,9 +193,7 @@ def test_unknown_member_is_denied(shop: World) -> None:
     assert codes(caught) == ["MEMBER_UNKNOWN"]
 
 
-def test_PIPL_14_2_policy_that_adds_a_category_asks_everybody_again(  # noqa: N802
-    shop: World, tmp_path: Path
-) -> None:
+def test_PIPL_14_2_policy_that_adds_a_category_asks_everybody_again(shop: World, tmp_path: Path) -> None:
     folder = tmp_path / "changed"
     shutil.copytree(POLICIES, folder)
     for path in (folder / "policy.yaml", *(folder / "notices/member-notice").iterdir()):
@@ -245,3 +244,18 @@ def test_stored_policy_hashes_to_its_digest(shop: World) -> None:
     with shop.unit() as uow:
         row = uow.session.connection().exec_driver_sql("SELECT digest, content FROM policy_version").one()
     assert hashlib.sha256(row[1].encode()).hexdigest() == row[0] == shop.app.policy.digest
+
+
+def test_PIPL_51_4_somebody_with_only_a_link_gets_nothing(shop: World) -> None:
+    member = shop.id_of("H00000")
+    use = {"member_id": member, "purpose": "order", "operation": Operation.REVEAL, "fields": ("phone",)}
+    with pytest.raises(Denied) as caught:
+        shop.app.run(ANONYMOUS, gate.permit, reason="CURIOUS", **use)
+    assert "ROLE_NOT_ALLOWED" in codes(caught)
+    assert shop.app.run(Actor.system(), gate.permit, **use).actor == "system"
+
+
+def test_PIPL_51_4_marketing_records_no_consent(shop: World) -> None:
+    with pytest.raises(Denied) as caught:
+        shop.run("marketing", gate.record_consent, shop.id_of("H00000"), purpose="market_sms", state=ConsentState.GIVEN)
+    assert codes(caught) == ["SCOPE_MISSING"]
