@@ -48,7 +48,7 @@ ONLY = "SEMI JOIN subjects USING (pseudonym)"
 
 def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Yield one result a case."""
-    lines = 300_000 if quick else 10_000_000
+    lines = 1_500_000 if quick else 10_000_000
     with tempfile.TemporaryDirectory(prefix="pdms-bench-") as folder:
         uow = SimpleNamespace(home=Home(Path(folder)), now=NOW)
         subjects, seconds = _fill(uow, lines)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdms.errors import InvalidInput
+from pdms.errors import Conflict, IntegrityBroken, InvalidInput
 from pdms.facts import service, store
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import KEYS, SCHEMAS
@@ -242,3 +242,42 @@ def test_reading_leaves_no_spill_and_no_database_file(uow):
     assert service.counts(uow.home)[FactTable.ORDERS] == 1
     assert list(uow.home.spill.iterdir()) == []
     assert {path.suffix for path in uow.home.root.rglob("*") if path.is_file()} <= {".parquet", ""}
+
+
+def test_files_do_not_change_under_a_reader(uow, monkeypatch):
+    service.append(uow, FactTable.ORDERS, orders([(1, "a", 3, "1.00")]), load_id="one", batch=0)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
+    with service.read(uow.home) as reader:
+        with pytest.raises(Conflict) as error:
+            service.erase(uow.home, [person(1)])
+        assert error.value.code == "FACTS_LOCKED"
+        assert reader.table(FactTable.ORDERS).count().to_pyarrow().as_py() == 1
+    assert service.erase(uow.home, [person(1)]).total == 1
+
+
+def test_an_erasure_that_was_killed_is_ended_by_the_next(uow, monkeypatch):
+    for batch in range(4):
+        service.append(uow, FactTable.ORDERS, orders([(1, str(batch), 3, "1.00")]), load_id="one", batch=batch)
+    service.append(uow, FactTable.ORDERS, orders([(2, "a", 3, "1.00")]), load_id="two", batch=0)
+    real, calls = store.remove_file, []
+
+    def die_at_third(path):
+        calls.append(path)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "remove_file", die_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            service.erase(uow.home, [person(1)])
+    assert service.erase(uow.home, [person(1)]).total == 2
+    assert service.pseudonyms(uow.home) == {person(2)}
+
+
+def test_a_file_that_is_none_of_ours_is_named_as_broken(uow):
+    service.append(uow, FactTable.ORDERS, orders([(1, "a", 3, "1.00")]), load_id="one", batch=0)
+    (part,) = store.Folder.of(uow.home, FactTable.ORDERS).parts()
+    pq.write_table(pa.table({"pseudonym": [b"x" * 16], "version": [1]}), part)
+    with pytest.raises(IntegrityBroken):
+        service.compact(uow.home)
