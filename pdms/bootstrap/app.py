@@ -14,7 +14,7 @@ from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.clock import Clock
 from pdms.crypto import open_root
 from pdms.db import begin, open_engine
-from pdms.errors import KeyUnavailable
+from pdms.errors import IntegrityBroken, KeyUnavailable
 from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
 from pdms.policy.definitions import Policy
@@ -67,6 +67,11 @@ class App:
         elif config.passphrase_file is not None and config.passphrase_file.exists():
             passphrase = config.passphrase_file.read_bytes().strip()
         uri = epochs[-1].root_uri
+        keys = KeyStore(keys_engine, root=open_root(uri, passphrase=passphrase), clock=clock)
+        try:
+            keys.signer("log")  # a root that is not this home's is found now, not in the middle of some work
+        except IntegrityBroken:
+            raise KeyUnavailable("the root key is not the one of this home", code="WRONG_ROOT") from None
         return cls(
             home=home,
             settings=settings,
@@ -74,7 +79,7 @@ class App:
             policy=policy,
             origin=config.origin,
             root_uri=uri,
-            keys=KeyStore(keys_engine, root=open_root(uri, passphrase=passphrase), clock=clock),
+            keys=keys,
             main=open_engine(home.vault_db),
             held=open_engine(home.held_db),
             anon=open_engine(home.anon_db),
