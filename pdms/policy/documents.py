@@ -6,28 +6,19 @@ Deliberately not here: anything that needs a second document (`assemble`, `lint`
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from pdms.policy.documents_base import Article, Both, Days, Document, Line, Slug, Text
+from pdms.policy.documents_views import CalendarDocument, CaseDocument, CasesDocument, FeatureDocument, ViewDocument
 from pdms.taxonomy import (
-    AgeStage,
     Channel,
-    ConsentState,
     ConsentType,
     Language,
     LawfulBasis,
-    MemberStatus,
     Operation,
-    RestrictionKind,
     Scope,
     Sensitivity,
 )
-
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=64)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-Article = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-?[0-9A-Za-z()\-. ,]*$", max_length=80)]
-Days = Annotated[int, Field(ge=0, le=36_600)]
-Texts = dict[Language, Line]
 
 ARTICLES = {
     "basis": "PIPL-13-1",
@@ -57,22 +48,7 @@ ARTICLES = {
 }
 """Key → the article that asks for it; named when the key is missing."""
 
-
-class Document(BaseModel):
-    """Base of all: nothing unknown, nothing coerced, nothing echoed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Both(Document):
-    """A text in both languages of the product."""
-
-    zh: Line = Field(alias="zh-CN")
-    en: Line
-
-    def plain(self) -> dict[Language, str]:
-        """Return the texts by language."""
-        return {Language.ZH: self.zh, Language.EN: self.en}
+__all__ = ["CalendarDocument", "CaseDocument", "CasesDocument", "FeatureDocument", "ViewDocument"]
 
 
 class ControllerDocument(Document):
@@ -116,7 +92,7 @@ class CategoryDocument(Document):
     label: Both
     sensitivity: Sensitivity
     override: Line | None = None
-    facts: list[Slug] = []
+    facts: list[Slug] = Field(default_factory=list)
 
 
 class DefaultsDocument(Document):
@@ -147,8 +123,8 @@ class RetentionDocument(Document):
     then: Literal["erase", "suppress", "rebuild", "restrict", "return_or_erase"]
     article: Article
     when: Literal["platform", "voucher"] | None = None
-    facts: list[Slug] = []
-    fields: list[Slug] = []
+    facts: list[Slug] = Field(default_factory=list)
+    fields: list[Slug] = Field(default_factory=list)
     approved_by: Line | None = None
 
 
@@ -170,8 +146,8 @@ class PurposeDocument(Document):
     per_recipient: bool = False
     channel: Channel | None = None
     categories: list[Slug]
-    deny_fields: list[Slug] = []
-    forbid_categories: list[Slug] = []
+    deny_fields: list[Slug] = Field(default_factory=list)
+    forbid_categories: list[Slug] = Field(default_factory=list)
     operations: Annotated[list[Operation], Field(min_length=1)]
     minors: Literal["deny", "guardian", "allow"]
     unknown_age: Literal["deny", "allow"]
@@ -179,7 +155,7 @@ class PurposeDocument(Document):
     pipia: Slug | None = None
     pipia_required: bool = False
     retention: Annotated[list[RetentionDocument], Field(min_length=1)]
-    recipients: list[Slug] = []
+    recipients: list[Slug] = Field(default_factory=list)
     notice: Slug | None = None
     child_notice: Slug | None = None
     notice_exemption: Line | None = None
@@ -188,8 +164,8 @@ class PurposeDocument(Document):
     view: PurposeViewDocument | None = None
     justification: Text | None = None
     human_review: bool = False
-    mechanisms: list[Literal["exempt", "scc", "cert", "assessment"]] = []
-    inputs: list[Slug] = []
+    mechanisms: list[Literal["exempt", "scc", "cert", "assessment"]] = Field(default_factory=list)
+    inputs: list[Slug] = Field(default_factory=list)
 
 
 class RecipientDocument(Document):
@@ -230,9 +206,9 @@ class PolicyDocument(Document):
     categories: dict[Slug, CategoryDocument]
     purposes: dict[Slug, dict[str, object]]
     """Parsed one by one after `like` is resolved, as `PurposeDocument`."""
-    recipients: dict[Slug, RecipientDocument] = {}
+    recipients: dict[Slug, RecipientDocument] = Field(default_factory=dict)
     roles: dict[Slug, RoleDocument]
-    pipias: dict[Slug, PipiaDocument] = {}
+    pipias: dict[Slug, PipiaDocument] = Field(default_factory=dict)
 
 
 class NoticePurposeDocument(Document):
@@ -316,116 +292,8 @@ class SourceDocument(Document):
     timezone: Line
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     columns: Annotated[dict[Line, SourceColumnDocument], Field(min_length=1)]
-    defaults: dict[str, str] = {}
+    defaults: dict[str, str] = Field(default_factory=dict)
     evidence: Line | None = None
     make_orders: bool = False
     notice: Slug | None = None
     notice_language: Language = Language.ZH
-
-
-class FeatureDocument(Document):
-    """`features.<name>` of a view."""
-
-    measure: Slug
-    edges: Annotated[list[float], Field(min_length=1)] | None = None
-    coarser: list[list[float]] = []
-    hierarchy: Slug | None = None
-    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
-    missing: Line = "unknown"
-
-
-class ViewDocument(Document):
-    """views/<name>.yaml."""
-
-    label: Both
-    purpose: Slug
-    identifiability: Literal["de-identified"]
-    """Rows are de-identified at best (GB/T 42460 level 3); only an aggregate with a certificate may say more."""
-    window_days: Annotated[int, Field(ge=1, le=36_600)]
-    k: Annotated[int, Field(ge=2, le=10_000)]
-    risk_threshold: Annotated[float, Field(gt=0, le=0.5)]
-    min_cell: Annotated[int, Field(ge=2, le=1_000_000)]
-    suppression_limit: Annotated[float, Field(ge=0, le=0.2)]
-    consumers: Annotated[list[Slug], Field(min_length=1)]
-    expiry_days: Annotated[int, Field(ge=1, le=366)]
-    features: Annotated[dict[Slug, FeatureDocument], Field(min_length=1)]
-
-
-class HolidayDocument(Document):
-    """One holiday of a calendar year."""
-
-    name: Line
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "HolidayDocument":
-        if self.last < self.first:
-            raise ValueError("to lies before from")
-        return self
-
-
-class CalendarSourceDocument(Document):
-    """Where the arrangement was published."""
-
-    document: Line
-    issued_by: Line
-    issued_on: date
-    address: Line
-
-
-class CalendarDocument(Document):
-    """calendars/cn-YYYY.yaml."""
-
-    year: Annotated[int, Field(ge=2000, le=2100)]
-    source: CalendarSourceDocument
-    holidays: Annotated[list[HolidayDocument], Field(min_length=1)]
-    working_weekends: list[date]
-
-
-class CaseRestrictionDocument(Document):
-    """A restriction in a policy test."""
-
-    kind: RestrictionKind
-    purpose: str = ""
-    channel: str = ""
-
-
-class CaseGivenDocument(Document):
-    """What a policy test asks and what is known of the member; what is not said is favourable, consent apart."""
-
-    purpose: str
-    operation: Operation
-    fields: list[str] = []
-    categories: list[str] = []
-    channel: Channel | None = None
-    recipient: str | None = None
-    reason: str | None = None
-    age: AgeStage = AgeStage.ADULT
-    status: MemberStatus = MemberStatus.ACTIVE
-    consent: ConsentState = ConsentState.UNASKED
-    consent_type: ConsentType = ConsentType.CONSENT
-    consent_age_days: Annotated[int, Field(ge=0)] = 1
-    consent_categories: list[str] | None = None
-    consent_operations: list[Operation] | None = None
-    consent_audience: Literal["adult", "child"] = "adult"
-    served: bool = True
-    restrictions: list[CaseRestrictionDocument] = []
-    role: str | None = None
-    trained: bool = True
-
-
-class CaseDocument(Document):
-    """One case of tests/*.yaml."""
-
-    name: Line
-    articles: list[Article] = []
-    given: CaseGivenDocument
-    expect: Literal["permit", "deny"]
-    reasons: list[str] = []
-
-
-class CasesDocument(Document):
-    """tests/<name>.yaml."""
-
-    cases: Annotated[list[CaseDocument], Field(min_length=1)]
