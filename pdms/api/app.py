@@ -12,6 +12,7 @@ from pdms.api import (
     audit,
     campaigns,
     consents,
+    imports,
     me,
     members,
     notices,
@@ -33,9 +34,10 @@ from pdms.bootstrap.app import App
 from pdms.dispatch.channels import MessageChannel, open_channel
 from pdms.taxonomy import Channel
 
-# `me` before `members`: the first route that fits answers, and `me` is no member id.
+# `me` and `imports` before `members`: the first route that fits answers, and they are no member ids.
 NOUNS = (
     me,
+    imports,
     members,
     notices,
     consents,
@@ -85,7 +87,14 @@ def create_app(
         docs_url=None,  # Swagger UI comes from a CDN
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Guard, limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST), max_body=max_body)],
+        middleware=[
+            Middleware(
+                Guard,
+                limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST),
+                max_body=max_body,
+                larger={imports.routes.prefix: imports.MAX_FILE},
+            )
+        ],
     )
     api.state.pdms = app
     api.state.failures = failures or RateLimit(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST)

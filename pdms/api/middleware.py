@@ -9,7 +9,7 @@ import logging
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
@@ -64,8 +64,10 @@ class RateLimit:
 class Guard:
     """The outermost layer of the API."""
 
-    def __init__(self, app: ASGIApp, *, limit: RateLimit, max_body: int = MAX_BODY) -> None:
-        self.app, self.limit, self.max_body = app, limit, max_body
+    def __init__(
+        self, app: ASGIApp, *, limit: RateLimit, max_body: int = MAX_BODY, larger: Mapping[str, int] | None = None
+    ) -> None:
+        self.app, self.limit, self.max_body, self.larger = app, limit, max_body, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -76,8 +78,9 @@ class Guard:
         if not self.limit.allows(caller_of(scope, headers)):
             await _answer(send, TOO_MANY)
             return
+        bound = self.larger.get(scope["path"], self.max_body)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or len(length) > 18 or int(length) > self.max_body:
+        if not length.isdigit() or len(length) > 18 or int(length) > bound:
             await _answer(send, TOO_LARGE)
             return
         started = False
@@ -91,25 +94,26 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, self._bounded(receive), headed)
+            await self.app(scope, _bounded(receive, bound), headed)
         except Exception as error:
             log.error("internal error: %s", place_of(error))  # noqa: TRY400 - the text may hold data
             if not started:
                 await _answer(send, 500)
 
-    def _bounded(self, receive: Receive) -> Receive:
-        seen = 0
 
-        async def bounded() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self.max_body:  # a chunked body names no length beforehand
-                    raise BodyTooLarge
-            return message
+def _bounded(receive: Receive, bound: int) -> Receive:
+    seen = 0
 
-        return bounded
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > bound:  # a chunked body names no length beforehand
+                raise BodyTooLarge
+        return message
+
+    return bounded
 
 
 def caller_of(scope: Scope, headers: dict[bytes, bytes]) -> bytes:

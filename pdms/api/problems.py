@@ -40,6 +40,7 @@ TITLES: Mapping[int, str] = {
     400: "bad request",
     404: "not found",
     405: "method not allowed",
+    422: "invalid input",
     TOO_LARGE: "body too large",
     TOO_MANY: "too many requests",
     500: "internal error",
@@ -47,7 +48,7 @@ TITLES: Mapping[int, str] = {
 }
 _SCHEMA = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 PUBLIC_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": TITLES[status], **_SCHEMA} for status in (400, TOO_LARGE, TOO_MANY, 503)
+    status: {"description": TITLES[status], **_SCHEMA} for status in (400, 422, TOO_LARGE, TOO_MANY, 503)
 }
 RESPONSES: dict[int | str, dict[str, Any]] = PUBLIC_RESPONSES | {
     mapping.status: {"description": family.title, **_SCHEMA}

@@ -11,6 +11,7 @@ from pdms.ingest.kind import Stored
 from pdms.ingest.readers import Rejected
 from pdms.ingest.tables import LoadTable, RejectedRowTable
 from pdms.policy.definitions import Source
+from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitOfWork
 
 
@@ -118,6 +119,7 @@ def finish_load(uow: UnitOfWork, load_id: str) -> dict[str, int]:
 
 def loads(uow: UnitOfWork, *, limit: int = 100) -> tuple[LoadInfo, ...]:
     """Return the latest loads, newest first; one without `finished_at` was interrupted."""
+    uow.require(Scope.INGEST, Scope.COMPLIANCE)
     rows = uow.session.exec(
         select(LoadTable).order_by(col(LoadTable.started_at).desc(), col(LoadTable.load_id)).limit(limit)
     )
@@ -126,6 +128,7 @@ def loads(uow: UnitOfWork, *, limit: int = 100) -> tuple[LoadInfo, ...]:
 
 def rejected(uow: UnitOfWork, *, load_id: str, after: int = 0, limit: int = 1000) -> tuple[Rejected, ...]:
     """Return rejected rows of a load in order of row, those after row `after`."""
+    uow.require(Scope.INGEST, Scope.COMPLIANCE)
     rows = uow.session.exec(
         select(RejectedRowTable)
         .where(RejectedRowTable.load_id == load_id, RejectedRowTable.row > after)

@@ -115,7 +115,7 @@ def secrets_of(shop: Any, number: int) -> tuple[str, ...]:
     return tuple(person[name] for name in ("手机号", "身份证号", "邮箱", "登录名", "收货地址"))
 
 
-@pytest.mark.parametrize("role", ["marketing", "compliance", "admin", "support", "shop"])
+@pytest.mark.parametrize("role", ["marketing", "compliance", "admin", "support", "ingest", "shop"])
 def test_generated_requests_of_staff_meet_the_description(shop, known, role):
     statuses = fuzz(shop, known, shop.key(role), secret=secrets_of(shop, 60))
     print(role, sorted(statuses.items()))
