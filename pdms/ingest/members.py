@@ -87,15 +87,9 @@ class Members:
             self._deriver = Deriver(uow.policy, today=uow.now.astimezone(SHANGHAI).date())
         derive = self._deriver.derive
         empty = [""] * len(batch)
-        told = [columns.get(name, empty) for name in _TOLD]
-        births, numbers, genders, addresses = told
-        rows = [
-            derive(
-                birth_date=births[at], id_number=numbers[at], gender=genders[at], address=addresses[at],
-                registered=registered[at] if registered else None,
-            )
-            for at in created
-        ]  # fmt: skip
+        births, numbers, genders, addresses = [columns.get(name, empty) for name in _TOLD]
+        months = registered or [None] * len(batch)
+        rows = [derive(births[at], numbers[at], genders[at], addresses[at], months[at]) for at in created]
         rows += [self._deriver.attributes(fields) for fields in result.merged.values()]
         tokens = [result.pseudonyms[at] for at in (*created, *result.merged)]
         if rows:
@@ -112,16 +106,19 @@ def attribute_table(uow: UnitOfWork, pseudonyms: Sequence[Pseudonym], rows: Sequ
     """Return rows of `subject_attributes`."""
     import pyarrow as pa
 
+    count = len(rows)
+    columns = list(
+        zip(*[(r.age_band, r.gender, r.prefecture, r.city_tier, r.registered_on) for r in rows], strict=True)
+    )
+    texts = [pa.array(column, pa.string()) for column in columns[:4]]
     return pa.table(
-        {
-            "pseudonym": pa.array(pseudonyms, pa.binary(16)),
-            "age_band": pa.array([row.age_band for row in rows], pa.string()),
-            "gender": pa.array([row.gender for row in rows], pa.string()),
-            "prefecture": pa.array([row.prefecture for row in rows], pa.string()),
-            "city_tier": pa.array([row.city_tier for row in rows], pa.string()),
-            "registered_on": pa.array([row.registered_on for row in rows], pa.date32()),
-            "updated_at": pa.array([uow.now] * len(rows), pa.timestamp("us", tz="UTC")),
-        }
+        [
+            pa.array(pseudonyms, pa.binary(16)),
+            *texts,
+            pa.array(columns[4], pa.date32()),
+            pa.repeat(pa.scalar(uow.now, pa.timestamp("us", tz="UTC")), count),
+        ],
+        names=["pseudonym", "age_band", "gender", "prefecture", "city_tier", "registered_on", "updated_at"],
     )
 
 

@@ -5,9 +5,11 @@ of a million rows (64-bit SipHash, keyed afresh in each process); such a row is 
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class KeysSeen:
@@ -18,6 +20,8 @@ class KeysSeen:
 
     def add(self, keys: Sequence[object]) -> list[int]:
         """Remember hashable keys; return the places of those seen before, here or in an earlier call."""
+        import numpy as np
+
         if not keys:
             return []
         marks = np.fromiter(map(hash, keys), dtype=np.int64, count=len(keys))

@@ -18,8 +18,9 @@ from pdms.taxonomy import MemberId, Operation, Pseudonym, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.masks import mask
 from pdms.vault.reading import only_self, pseudonym_of, stored_member
+from pdms.vault.rows import sqlite_instant, turning_columns
 from pdms.vault.sealing import EXTERNAL, FieldCodes, Indexes, dek_of, open_member
-from pdms.vault.upsert import sqlite_instant, turning_columns, write_member
+from pdms.vault.writing import write_member
 
 REVEALS_PER_HOUR = 60
 """An operator who needs more is browsing (PIPL-51-4); a shop's service desk opens far fewer."""

@@ -8,8 +8,8 @@ from pdms.errors import Denied, NotFound
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.vault.rows import CHUNK, StoredMember, marks, read_sealed
 from pdms.vault.sealing import Indexes
-from pdms.vault.upsert import CHUNK, StoredMember, marks, read_sealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ REGISTERED_CODE: Final = 0xFFFF
 _CODE_BYTES: Final = 2
 _SEPARATOR: Final = "\x1f"
 _FORMER: Final = "former."
+INDEX_BYTES: Final = 32
 
 encode_map: Final = msgspec.msgpack.Encoder().encode
 _decode_sealed: Final = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
-decode_digests: Final = msgspec.msgpack.Decoder(dict[int, bytes]).decode
 
 
 class FieldCodes:
@@ -113,6 +113,17 @@ def dek_of(keys: Keyring, member_id: MemberId) -> bytes:
     return dek
 
 
+def join_digests(digests: Mapping[int, bytes]) -> bytes:
+    """Return index digests by field code as stored: code byte and digest, one after the other."""
+    return b"".join([bytes((code,)) + digest for code, digest in digests.items()])
+
+
+def split_digests(stored: bytes) -> dict[int, bytes]:
+    """Return stored index digests by field code."""
+    step = INDEX_BYTES + 1
+    return {stored[at]: stored[at + 1 : at + step] for at in range(0, len(stored), step)}
+
+
 class Indexes:
     """The blind indexes of one policy, opened."""
 
@@ -126,9 +137,12 @@ class Indexes:
 
     def digests(self, kind: str, values: Sequence[str]) -> list[bytes]:
         """Return the digests of values under one index."""
-        return self._index(f"index:{'external-id' if kind == EXTERNAL else kind.replace('_', '-')}").digest_many(
-            [value.encode() for value in values]
-        )
+        return self.digests_of(kind, [value.encode() for value in values])
+
+    def digests_of(self, kind: str, values: Sequence[bytes]) -> list[bytes]:
+        """Return the digests of encoded values under one index."""
+        label = "external-id" if kind == EXTERNAL else kind.replace("_", "-")
+        return self._index(f"index:{label}").digest_many(values)
 
     def external(self, system: str, external_ids: Sequence[str]) -> list[bytes]:
         """Return the identity digests of external ids of one system."""

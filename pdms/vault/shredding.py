@@ -11,8 +11,8 @@ from pdms.errors import Conflict
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.reading import only_self, stored_member
+from pdms.vault.rows import DELETE_INDEX, sqlite_instant
 from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek_of, open_member
-from pdms.vault.upsert import DELETE_INDEX, sqlite_instant
 
 
 def disable(uow: UnitOfWork, member_id: MemberId) -> None:

@@ -47,7 +47,7 @@ class SealedMemberTable(MainTable, table=True):
     sealed: bytes
     """msgpack map: field code → sealed value."""
     digests: bytes
-    """msgpack map: field code → digest, the member's own entries in the index tables; code 0 is the external id."""
+    """The member's own index entries: field code (1 byte, 0 for the external id) and digest (32 bytes) each."""
     source_digest: bytes
     """Keyed digest of the row as it came: an unchanged row is not written again."""
     corrections: bytes | None

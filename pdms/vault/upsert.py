@@ -2,47 +2,26 @@
 
 Guarantees: keys are durable before the rows that need them; a row that says what it said last time writes nothing; a
 field that a source does not speak of is kept; a correction outlives the old value of its source (PIPL-46); an erased
-member does not come back by an old file (only by a registration later than the erasure). The work is by column, since
-per-row objects would cost more than the cryptography.
+member does not come back by an old file (only by a registration later than the erasure).
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
-from pdms.clock import SHANGHAI
-from pdms.crypto import seal_fields, set_digest
+from pdms.crypto import set_digest
 from pdms.errors import InvalidInput
-from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym, Scope
+from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before, turning_dates
-from pdms.vault.sealing import (
-    EXTERNAL,
-    EXTERNAL_CODE,
-    REGISTERED,
-    FieldCodes,
-    Indexes,
-    SealedMember,
-    decode_digests,
-    encode_map,
-    open_member,
-    seal_member,
-)
+from pdms.vault.rows import CHUNK, marks, read_sealed, sqlite_instant
+from pdms.vault.sealing import EXTERNAL, REGISTERED, FieldCodes, Indexes, open_member
+from pdms.vault.writing import NewMembers, create_members, write_member
 
-CHUNK = 1000
-"""Values bound in one statement: one prepared statement serves all full chunks."""
-
-INSERT_MEMBER = "INSERT INTO member VALUES (?,?,?,?,?,?,?,?,?,?)"
-INSERT_SEALED = "INSERT INTO sealed_member VALUES (?,?,?,?,?,?,?)"
-INSERT_EXTERNAL = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
-INSERT_INDEX = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
-DELETE_INDEX = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"
 _EXISTING = (
     "SELECT e.digest, m.row_no, m.member_id, m.pseudonym, m.status, s.source_digest"
     " FROM external_index e JOIN member m ON m.row_no = e.row_no JOIN sealed_member s ON s.row_no = m.row_no"
@@ -149,7 +128,8 @@ def upsert_batch(uow: UnitOfWork, batch: MemberBatch, *, system: str) -> UpsertR
         return UpsertResult([], [], [], {})
     columns = dict(batch.fields)
     if batch.registered_at is not None and any(batch.registered_at):
-        columns[REGISTERED] = [at.astimezone(UTC).isoformat() if at else "" for at in batch.registered_at]
+        texts = {at: at.astimezone(UTC).isoformat() if at else "" for at in set(batch.registered_at)}
+        columns[REGISTERED] = [texts[at] for at in batch.registered_at]
     work = _Batch(uow, system, list(batch.external_ids), columns, batch.registered_at)
     return work.run()
 
@@ -184,8 +164,6 @@ class _Batch:
         self.connection: Connection = uow.session.connection()
         self.codes = FieldCodes(uow.policy)
         self.indexes = Indexes(uow.keys, uow.policy)
-        self.today = uow.now.astimezone(SHANGHAI).date()
-        self.now = sqlite_instant(uow.now)
         self.digests = self.indexes.external(system, external_ids)
         # What a row says, as bytes: names once, so that two sources with other fields never look alike.
         head = _encode_row(list(columns))
@@ -268,72 +246,19 @@ class _Batch:
     def _create(self, rows: Sequence[int]) -> None:
         if not rows:
             return
-        count = len(rows)
-        block = os.urandom(2 * ID_BYTES * count)
-        ids = [MemberId(block[at : at + ID_BYTES]) for at in range(0, ID_BYTES * count, ID_BYTES)]
-        tokens = [Pseudonym(block[at : at + ID_BYTES]) for at in range(ID_BYTES * count, len(block), ID_BYTES)]
-        deks = self.uow.keys.mint(ids)
-        row_digest = self.indexes.rows().digest_many([one + self.said[at] for one, at in zip(ids, rows, strict=True)])
-        first = (self.connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
-        own, index_rows = self._index_entries(rows, first)
-        turning = self._turning(rows)
-        region = self.uow.policy.controller.region
-        names = [EXTERNAL, *self.columns]
-        codes = [self.codes.code(name) for name in names]
-        source: list[Sequence[str]] = [self.external_ids, *self.columns.values()]
-        whole = len(rows) == len(self.external_ids)
-        taken = source if whole else [[column[at] for at in rows] for column in source]
-        members, sealed_rows = [], []
-        system, now, active = self.system, self.now, MemberStatus.ACTIVE.value
-        for number, values in enumerate(zip(*taken, strict=True)):
-            member_id, dek = ids[number], deks[number]
-            present = [(code, value.encode()) for code, value in zip(codes, values, strict=True) if value]
-            sealed = seal_fields(dek, member=member_id, fields=present)
-            blob = encode_map({pair[0]: value for pair, value in zip(present, sealed, strict=True)})
-            row_no = first + number
-            t14, t18 = turning[number]
-            members.append((row_no, member_id, tokens[number], system, active, region, t14, t18, now, now))
-            sealed_rows.append((row_no, 1, 1, blob, encode_map(own[number]), row_digest[number], None))
-        run = self.connection.exec_driver_sql
-        run(INSERT_MEMBER, members)
-        run(INSERT_SEALED, sealed_rows)
-        run(INSERT_EXTERNAL, sorted((own[n][EXTERNAL_CODE], first + n) for n in range(count)))
-        if index_rows:
-            run(INSERT_INDEX, sorted(index_rows))
-        for number, at in enumerate(rows):
+        columns = {EXTERNAL: self.external_ids, **self.columns}
+        new = NewMembers(self.system, columns, self.digests, self.said)
+        if len(rows) < len(self.said):
+            new = NewMembers(
+                self.system,
+                {name: [column[at] for at in rows] for name, column in columns.items()},
+                [self.digests[at] for at in rows],
+                [self.said[at] for at in rows],
+            )
+        ids, tokens = create_members(self.uow, self.codes, self.indexes, new)
+        for at, one, token in zip(rows, ids, tokens, strict=True):
             self.outcomes[at] = Outcome.CREATED
-            self.member_ids[at], self.pseudonyms[at] = ids[number], tokens[number]
-
-    def _index_entries(
-        self, rows: Sequence[int], first: int
-    ) -> tuple[list[dict[int, bytes]], list[tuple[int, bytes, int]]]:
-        """Return each row's own digests by field code, and the rows of the index table."""
-        own: list[dict[int, bytes]] = [{EXTERNAL_CODE: self.digests[at]} for at in rows]
-        entries: list[tuple[int, bytes, int]] = []
-        for kind, name in self.indexes.field_of.items():
-            column = self.columns.get(name)
-            if column is None:
-                continue
-            code = self.indexes.code_of[kind]
-            present = [number for number, at in enumerate(rows) if column[at]]
-            digests = self.indexes.digests(kind, [column[rows[number]] for number in present])
-            for number, digest in zip(present, digests, strict=True):
-                own[number][code] = digest
-                entries.append((code, digest, first + number))
-        return own, entries
-
-    def _turning(self, rows: Sequence[int]) -> list[tuple[str | None, str | None]]:
-        births, numbers = self.columns.get(BIRTH_DATE), self.columns.get(ID_NUMBER)
-        if births is None and numbers is None:
-            return [(None, None)] * len(rows)
-        adult_until = passed_before(18, self.today)
-        passed = (PASSED.isoformat(), PASSED.isoformat())
-        found = []
-        for at in rows:
-            birth = latest_birth(births[at] if births else "", numbers[at] if numbers else "")
-            # Most members are adults: comparing months is enough for them.
-            found.append(passed if birth and birth[:7] <= adult_until else turning_columns(birth, self.today))
-        return found
+            self.member_ids[at], self.pseudonyms[at] = one, token
 
     def _update(self, rows: Sequence[tuple[int, _Existing]]) -> None:
         if not rows:
@@ -379,103 +304,3 @@ class _Batch:
             else:
                 del corrections[code]
         return told
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMember:
-    """The sealed row of one member."""
-
-    row_no: int
-    sealed: SealedMember
-    digests: Mapping[int, bytes]
-    source_digest: bytes
-    corrections: Mapping[bytes, bytes]
-
-
-_decode_corrections = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
-
-
-def read_sealed(connection: Connection, members: Mapping[int, MemberId]) -> dict[int, StoredMember]:
-    """Read sealed rows. :param members: row number → member id."""
-    found: dict[int, StoredMember] = {}
-    numbers = sorted(members)
-    for at in range(0, len(numbers), CHUNK):
-        part = tuple(numbers[at : at + CHUNK])
-        sql = (
-            "SELECT row_no, key_version, write_seq, sealed, digests, source_digest, corrections"
-            f" FROM sealed_member WHERE row_no IN ({marks(len(part))})"
-        )
-        for number, version, sequence, blob, digests, source, corrections in connection.exec_driver_sql(sql, part):
-            found[number] = StoredMember(
-                number,
-                SealedMember(members[number], version, sequence, blob),
-                decode_digests(digests),
-                source,
-                _decode_corrections(corrections) if corrections else {},
-            )
-    return found
-
-
-def write_member(
-    uow: UnitOfWork,
-    codes: FieldCodes,
-    indexes: Indexes,
-    dek: bytes,
-    before: StoredMember,
-    fields: Mapping[str, str],
-    *,
-    source_digest: bytes,
-    corrections: Mapping[bytes, bytes],
-) -> None:
-    """Seal all of a member's fields under the next write sequence and bring indexes and turning dates along."""
-    run = uow.session.connection().exec_driver_sql
-    member_id = before.sealed.member_id
-    sequence = before.sealed.write_seq + 1
-    version = getattr(dek, "version", 1)
-    blob = seal_member(
-        dek,
-        member_id=member_id,
-        fields=codes.coded(fields),
-        write_seq=sequence,
-    )
-    row_no = before.row_no
-    digests = {EXTERNAL_CODE: before.digests[EXTERNAL_CODE]}
-    for kind, name in indexes.field_of.items():
-        if fields.get(name):
-            digests[indexes.code_of[kind]] = indexes.digests(kind, [fields[name]])[0]
-    gone = [(code, one, row_no) for code, one in before.digests.items() if code and digests.get(code) != one]
-    new = [(code, one, row_no) for code, one in digests.items() if code and before.digests.get(code) != one]
-    if gone:
-        run(DELETE_INDEX, gone)
-    if new:
-        run(INSERT_INDEX, new)
-    run(
-        "UPDATE sealed_member SET key_version = ?, write_seq = ?, sealed = ?, digests = ?, source_digest = ?,"
-        " corrections = ? WHERE row_no = ?",
-        (
-            version, sequence, blob, encode_map(digests), source_digest,
-            encode_map(dict(corrections)) if corrections else None, before.row_no,
-        ),
-    )  # fmt: skip
-    today = uow.now.astimezone(SHANGHAI).date()
-    t14, t18 = turning_columns(birth_text(fields), today)
-    run(
-        "UPDATE member SET turns_14 = ?, turns_18 = ?, updated_at = ? WHERE row_no = ?",
-        (t14, t18, sqlite_instant(uow.now), before.row_no),
-    )
-
-
-def turning_columns(birth: str, today: date) -> tuple[str | None, str | None]:
-    """Return the two turning dates as the driver stores dates."""
-    t14, t18 = turning_dates(birth, today)
-    return (t14.isoformat() if t14 else None, t18.isoformat() if t18 else None)
-
-
-def sqlite_instant(at: datetime) -> str:
-    """Return an instant as `UtcDateTime` stores it, for statements that go to the driver directly."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def marks(count: int) -> str:
-    """Return `count` placeholders."""
-    return ",".join("?" * count)

@@ -1,0 +1,178 @@
+"""Writing members: new ones in bulk, by column; a changed one sealed anew.
+
+Guarantee: keys are durable before the rows that need them. The bulk path is by column because per-row objects would
+cost more than the cryptography.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+from pdms.clock import SHANGHAI
+from pdms.crypto import Dek, seal_fields
+from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
+from pdms.vault.rows import (
+    DELETE_INDEX,
+    INSERT_EXTERNAL,
+    INSERT_INDEX,
+    INSERT_MEMBER,
+    INSERT_SEALED,
+    StoredMember,
+    sqlite_instant,
+    turning_columns,
+)
+from pdms.vault.sealing import (
+    EXTERNAL_CODE,
+    FieldCodes,
+    Indexes,
+    encode_map,
+    join_digests,
+    seal_member,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMembers:
+    """Members to create, by column: `columns` has the external ids under `EXTERNAL`, then the fields ("" = empty)."""
+
+    system: str
+    columns: Mapping[str, Sequence[str]]
+    external_digests: Sequence[bytes]
+    said: Sequence[bytes]
+    """What each row said, as bytes, for the digest that tells a changed row."""
+
+
+def create_members(
+    uow: UnitOfWork, codes: FieldCodes, indexes: Indexes, new: NewMembers
+) -> tuple[list[MemberId], list[Pseudonym]]:
+    """Mint keys, seal, index and insert; return both random ids in the order of the rows."""
+    count = len(new.said)
+    block = os.urandom(2 * ID_BYTES * count)
+    ids = [MemberId(block[at : at + ID_BYTES]) for at in range(0, ID_BYTES * count, ID_BYTES)]
+    tokens = [Pseudonym(block[at : at + ID_BYTES]) for at in range(ID_BYTES * count, len(block), ID_BYTES)]
+    deks = uow.keys.mint(ids)
+    run = uow.session.connection().exec_driver_sql
+    first = (run("SELECT max(row_no) FROM member").scalar() or 0) + 1
+    numbers = range(first, first + count)
+    columns = {name: [value.encode() for value in column] for name, column in new.columns.items()}
+    blobs = _seal(codes, columns, ids, deks)
+    source_digests = indexes.rows().digest_many([one + said for one, said in zip(ids, new.said, strict=True)])
+    # each row's own digests, kind by kind, beside the rows of the index table
+    own: list[list[bytes]] = [[bytes((EXTERNAL_CODE,)) + digest for digest in new.external_digests]]
+    entries: list[tuple[int, bytes, int]] = []
+    for kind, name in indexes.field_of.items():
+        if name in columns:
+            code = indexes.code_of[kind]
+            parts, rows = _index(indexes, kind, code, columns[name], numbers)
+            own.append(parts)
+            entries += rows
+    turning = _turning(uow, new.columns, count)
+    now, active, region = sqlite_instant(uow.now), MemberStatus.ACTIVE.value, uow.policy.controller.region
+    run(
+        INSERT_MEMBER,
+        [
+            (number, one, token, new.system, active, region, t14, t18, now, now)
+            for number, one, token, (t14, t18) in zip(numbers, ids, tokens, turning, strict=True)
+        ],
+    )
+    digests = map(b"".join, zip(*own, strict=True))
+    run(
+        INSERT_SEALED,
+        list(zip(numbers, repeat(1), repeat(1), blobs, digests, source_digests, repeat(None, count))),
+    )
+    run(INSERT_EXTERNAL, sorted(zip(new.external_digests, numbers, strict=True)))
+    if entries:
+        run(INSERT_INDEX, sorted(entries))
+    return ids, tokens
+
+
+def _seal(
+    codes: FieldCodes, columns: Mapping[str, Sequence[bytes]], ids: Sequence[MemberId], deks: Sequence[bytes]
+) -> list[bytes]:
+    """Return each row's map of sealed values, all under key version 1 and write sequence 1."""
+    order = [codes.code(name) for name in columns]
+    rows = zip(ids, deks, zip(*columns.values(), strict=True), strict=True)
+    if all(map(all, columns.values())):
+        return [
+            encode_map(
+                dict(zip(order, seal_fields(dek, member=one, fields=list(zip(order, row, strict=True))), strict=True))
+            )
+            for one, dek, row in rows
+        ]
+    blobs = []
+    for one, dek, row in rows:
+        present = [(code, value) for code, value in zip(order, row, strict=True) if value]
+        sealed = seal_fields(dek, member=one, fields=present)
+        blobs.append(encode_map({pair[0]: value for pair, value in zip(present, sealed, strict=True)}))
+    return blobs
+
+
+def _index(
+    indexes: Indexes, kind: str, code: int, column: Sequence[bytes], numbers: range
+) -> tuple[list[bytes], list[tuple[int, bytes, int]]]:
+    mark = bytes((code,))
+    if all(column):
+        digests = indexes.digests_of(kind, column)
+        return [mark + digest for digest in digests], list(zip(repeat(code), digests, numbers))
+    present = [at for at, value in enumerate(column) if value]
+    digests = indexes.digests_of(kind, [column[at] for at in present])
+    parts = [b""] * len(column)
+    for at, digest in zip(present, digests, strict=True):
+        parts[at] = mark + digest
+    return parts, [(code, digest, numbers[at]) for at, digest in zip(present, digests, strict=True)]
+
+
+def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str | None, str | None]]:
+    today = uow.now.astimezone(SHANGHAI).date()
+    empty = repeat("", count)
+    births, numbers = columns.get(BIRTH_DATE, empty), columns.get(ID_NUMBER, empty)
+    adult_until = passed_before(18, today)
+    passed = (PASSED.isoformat(), PASSED.isoformat())
+    return [
+        # most members are adults: comparing months is enough for them
+        passed if birth and birth[:7] <= adult_until else turning_columns(birth, today)
+        for birth in map(latest_birth, births, numbers)
+    ]
+
+
+def write_member(
+    uow: UnitOfWork,
+    codes: FieldCodes,
+    indexes: Indexes,
+    dek: bytes,
+    before: StoredMember,
+    fields: Mapping[str, str],
+    *,
+    source_digest: bytes,
+    corrections: Mapping[bytes, bytes],
+) -> None:
+    """Seal all of a member's fields under the next write sequence and bring indexes and turning dates along."""
+    run = uow.session.connection().exec_driver_sql
+    row_no, sequence = before.row_no, before.sealed.write_seq + 1
+    blob = seal_member(dek, member_id=before.sealed.member_id, fields=codes.coded(fields), write_seq=sequence)
+    digests = {EXTERNAL_CODE: before.digests[EXTERNAL_CODE]}
+    for kind, name in indexes.field_of.items():
+        if fields.get(name):
+            digests[indexes.code_of[kind]] = indexes.digests(kind, [fields[name]])[0]
+    gone = [(code, one, row_no) for code, one in before.digests.items() if code and digests.get(code) != one]
+    new = [(code, one, row_no) for code, one in digests.items() if code and before.digests.get(code) != one]
+    if gone:
+        run(DELETE_INDEX, gone)
+    if new:
+        run(INSERT_INDEX, new)
+    run(
+        "UPDATE sealed_member SET key_version = ?, write_seq = ?, sealed = ?, digests = ?, source_digest = ?,"
+        " corrections = ? WHERE row_no = ?",
+        (
+            Dek.version_of(dek), sequence, blob, join_digests(digests), source_digest,
+            encode_map(dict(corrections)) if corrections else None, row_no,
+        ),
+    )  # fmt: skip
+    t14, t18 = turning_columns(birth_text(fields), uow.now.astimezone(SHANGHAI).date())
+    run(
+        "UPDATE member SET turns_14 = ?, turns_18 = ?, updated_at = ? WHERE row_no = ?",
+        (t14, t18, sqlite_instant(uow.now), row_no),
+    )
