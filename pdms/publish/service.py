@@ -291,6 +291,7 @@ def _manifest(
 def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -> bool:
     """Commit the outcome, unless the publication was overtaken; tell which."""
     with units() as uow:
+        uow.lock_anon_first()
         row = _row(uow, manifest.release_id)
         if row.overtaken:
             return False
@@ -341,6 +342,7 @@ def _end_without(units: UnitFactory, release_id: str, state: PublicationState, e
 def _close(units: UnitFactory, view: str) -> Closed:
     """Close the open intents of one view, and complete its newest publication. Call with the view held."""
     with units() as uow:
+        uow.lock_anon_first()
         rows = uow.session.exec(
             select(Publication).where(col(Publication.view) == view).order_by(col(Publication.number).desc())
         ).all()

@@ -16,6 +16,7 @@ from pdms.access import service as access
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
+from pdms.consent import service as consent
 from pdms.dispatch import service as dispatch
 from pdms.errors import Conflict, InvalidInput
 from pdms.facts import service as facts
@@ -233,6 +234,7 @@ def _key(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
 def _rows(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     member = MemberId(row.member_id)
     vault.forget(uow, member)
+    consent.forget_current(uow, [member])  # the records stay as minimal proof; nobody counts them as a member's any more
     uow.session.exec(delete(PurgeRow).where(col(PurgeRow.member_id) == member))
     row.detail = None
     uow.session.add(row)
