@@ -19,6 +19,7 @@ from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
 from pdms.policy.definitions import Policy
 from pdms.policy.loader import load
+from pdms.rights import ledger
 from pdms.settings import Home, Settings
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork, LogSigner, UnitFactory, UnitOfWork
 
@@ -42,6 +43,7 @@ class App:
     main: Engine = field(repr=False)
     held: Engine = field(repr=False)
     anon: Engine = field(repr=False)
+    _ledger_checked: bool = field(default=False, repr=False)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock) -> Self:
@@ -99,6 +101,7 @@ class App:
             held_engine=self.held,
             keys=self.keys,
             origin=self.origin,
+            committed=self._note_rights,
         )
 
     def anon_unit(self, actor: Actor, *, read_only: bool = False) -> AnonUnitOfWork:
@@ -143,9 +146,22 @@ class App:
 
     def sequence(self) -> Checkpoint | None:
         """Put committed events into the Merkle log and sign its head; None where nothing was new."""
+        if not self._ledger_checked:  # a run before may have been killed between its commit and its line
+            self.extend_ledger()
+            self._ledger_checked = True
         with begin(self.main) as session:
             signer = LogSigner(self.origin, self.keys.signer("log"))
             return audit.sequence(session, signer=signer, now=self.clock.now())
+
+    def _note_rights(self, events: Sequence[Event]) -> None:
+        if any(map(ledger.concerns, events)):
+            self.extend_ledger()
+
+    def extend_ledger(self) -> None:
+        """Bring the rights ledger up to what is committed: at once after each right used, and once when beginning."""
+        with begin(self.main, read_only=True) as session:
+            key = self.keys.system_key(ledger.LABEL)
+            ledger.extend(session, path=self.home.rights_ledger, key=key, now=self.clock.now())
 
     def _append_events(self, events: Sequence[Event]) -> None:
         with begin(self.main) as session:

@@ -62,7 +62,7 @@ def initialise(settings: Settings, *, clock: Clock) -> Initialised:
         strangers = {
             p.name for p in home.root.iterdir() if not p.name.startswith(".") and p.name.split("-")[0] not in known
         }
-        if strangers - {"facts", "releases", "packages", "spill"}:
+        if strangers - {"facts", "releases", "packages", "spill", "rights.ledger"}:
             raise InvalidInput("home: the folder exists and holds other things; name an empty or a new one")
         return _make(home, settings, clock=clock)
 

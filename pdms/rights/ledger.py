@@ -6,7 +6,7 @@ tells of is acknowledged; lines are never changed, each authenticates all before
 `rights-ledger`). What a crash kept out of the file is added from the log and the records by the next `extend`.
 
 Lines cut off its end are not missed by the file itself: who restores compares it with the backup and with any newer
-checkpoint at hand (`covers`). It holds random member ids; keep copies of it with the care due to the databases.
+checkpoint at hand. It holds random member ids; keep copies of it with the care due to the databases.
 """
 
 import fcntl
@@ -37,6 +37,7 @@ _LONGEST_LINE: Final = 2048
 _MARK_EVERY: Final = 10_000
 """Rows that concern no right are passed over once: after so many a mark notes that they were looked at."""
 _BATCH: Final = 4096
+_TEXTS: Final = ("purpose", "recipient", "restriction", "channel", "field", "request")
 _TAIL: Final = re.compile(rb',"mac":"([0-9a-f]{64})"\}\n')
 
 
@@ -159,7 +160,7 @@ def concerns(event: Event) -> bool:
 def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: bool = False) -> Position:
     """Bring the file up to what is committed, durably; return its end.
 
-    :param session: on the identified database, reading. :param key: system key `rights-ledger`.
+    :param session: on the identified database; it wrote nothing that is not committed. :param key: of `rights-ledger`.
     :param mark: end with a mark, if the last line does not know the newest checkpoint.
     :raises IntegrityBroken: LEDGER_BROKEN: the end of the file is not what was written.
     """
@@ -212,7 +213,7 @@ def adopt(session: Session, lines: Iterator[Line], *, path: Path, key: bytes, no
         if os.fstat(file).st_size:
             raise Conflict("rights ledger: there is one already", code="LEDGER_EXISTS")
         batch: list[bytes] = []
-        for seen in lines:  # noqa: B007 - the last one is what the next continues
+        for seen in lines:
             batch.append(seen.rendered())
             if len(batch) >= _BATCH:
                 _write(file, batch)
@@ -265,7 +266,7 @@ def _log_rows(session: Session, *, after: int, until: int) -> Iterator[tuple[int
             f" AND kind IN ({marks}) AND body IS NOT NULL ORDER BY seq LIMIT ?",
             (after, until, *kinds, _BATCH),
         )
-        yield from found  # type: ignore[misc]
+        yield from ((int(seq), bytes(body)) for seq, body in found)
         if len(found) < _BATCH:
             return
         after = found[-1][0]

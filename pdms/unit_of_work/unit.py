@@ -152,6 +152,8 @@ class UnitOfWork(AnonUnitOfWork):
     keys: Keyring = field(kw_only=True, repr=False)
     origin: str = field(kw_only=True)
     """Name of this home's log, as its signed notes carry it."""
+    committed: Callable[[Sequence[Event]], None] = field(kw_only=True, repr=False, default=lambda _: None)
+    """Told of the events after each commit, before the operation is acknowledged: the rights ledger listens here."""
     _main: Session | None = field(init=False, repr=False, default=None)
     _held: Session | None = field(init=False, repr=False, default=None)
 
@@ -187,6 +189,7 @@ class UnitOfWork(AnonUnitOfWork):
         self._commit()
 
     def _commit(self) -> None:
+        events = tuple(self._events)
         if self._main is not None and not self.read_only and self._events:
             audit.append(self._main, self._events)
             self._events.clear()
@@ -197,6 +200,8 @@ class UnitOfWork(AnonUnitOfWork):
         _close(main, commit=True)
         self._append_apart()
         self._end(commit=True)
+        if events:
+            self.committed(events)
 
     def _end(self, *, commit: bool) -> None:
         for session in (self._main, self._held):
