@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -80,25 +81,33 @@ def create_app(
         finally:
             sequencer.stop()
 
-    api = FastAPI(
-        title="pdms",
-        version=__version__,
-        lifespan=lifespan,
-        docs_url=None,  # Swagger UI comes from a CDN
-        redoc_url=None,
-        redirect_slashes=False,
-        middleware=[
-            Middleware(
-                Guard,
-                limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST),
-                max_body=max_body,
-                larger={imports.routes.prefix: imports.MAX_FILE},
-            )
-        ],
+    guard = Middleware(
+        Guard,
+        limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST),
+        max_body=max_body,
+        larger={imports.routes.prefix: imports.MAX_FILE},
     )
+    api = _bare(lifespan=lifespan, middleware=[guard])
     api.state.pdms = app
     api.state.failures = failures or RateLimit(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST)
     api.state.open_channel = channel_of or _channel_of(app)
+    return api
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document; it is the same for every home, and needs none."""
+    return _bare().openapi()
+
+
+def _bare(**options: Any) -> FastAPI:
+    api = FastAPI(
+        title="pdms",
+        version=__version__,
+        docs_url=None,  # Swagger UI comes from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        **options,
+    )
     problems.install(api)
     for noun in NOUNS:
         _add(api, noun.routes)

@@ -66,6 +66,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     if needs is None:
         operation["security"] = []
         return
+    operation["x-scopes"] = [scope.value for scope in needs.scopes]
     who = {
         ActorKind.OPERATOR: "An operator",
         ActorKind.MEMBER: "A member, with their own token,",

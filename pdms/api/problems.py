@@ -1,4 +1,8 @@
-"""Errors as RFC 9457 problem details, from the one table in `pdms.errors`. No detail ever repeats what was sent."""
+"""Errors as RFC 9457 problem details, from the one table in `pdms.errors`.
+
+No detail repeats a value, nor anything of a body that does not fit; at most it names the field or the source of the
+policy that was asked for.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
