@@ -11,7 +11,7 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
 from pdms.consent.sets import current_columns
-from pdms.errors import NotFound
+from pdms.errors import Conflict, NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Policy
@@ -53,6 +53,27 @@ def active_digest(uow: UnitOfWork) -> str:
     if last is None:
         raise NotFound("no policy is in force")
     return last.digest
+
+
+_IN_FORCE = "pdms.gate.in_force"
+_NEWEST = "SELECT digest FROM policy_version ORDER BY number DESC LIMIT 1"
+
+
+def require_active(uow: UnitOfWork) -> None:
+    """Check that the policy of this unit is the one in force: what decides must be on file, to be replayed later.
+
+    :raises Conflict: POLICY_NOT_ACTIVE, its documents were changed and not activated.
+    """
+    info = uow.session.info
+    if info.get(_IN_FORCE) == uow.policy.digest:
+        return
+    row = uow.session.connection().exec_driver_sql(_NEWEST).first()
+    if row is None or row[0] != uow.policy.digest:
+        raise Conflict(
+            "policy: its documents differ from the policy in force; check and activate them first",
+            code="POLICY_NOT_ACTIVE",
+        )
+    info[_IN_FORCE] = uow.policy.digest
 
 
 def content_of(uow: UnitOfWork) -> str:

@@ -16,7 +16,7 @@ from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
 from pdms.crypto import set_digest
 from pdms.errors import Denied, NotFound
-from pdms.gate.activation import Activation, activate, active_digest, affected
+from pdms.gate.activation import Activation, activate, active_digest, affected, require_active
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.sets import decide_set
 from pdms.policy.decide import Decision, Use, decide, use_codes
@@ -114,7 +114,9 @@ def permit(
     """Return a Permit for one member, recorded; good for `PERMIT_LIFE`.
 
     :raises Denied: with every reason; the denial is committed and this unit rolled back.
+    :raises Conflict: POLICY_NOT_ACTIVE.
     """
+    require_active(uow)
     if reason is None and purpose == "rights":
         reason = SUBJECT_REQUEST
     use = Use(
@@ -138,6 +140,7 @@ def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
 
     :raises NotFound: no such view. :raises Denied: the purpose, the actor or the assessment does not allow it.
     """
+    require_active(uow)
     definition = uow.policy.views.get(view)
     if definition is None:
         raise NotFound("view: the policy has none of this name")
@@ -160,6 +163,7 @@ def eligible(
 
     :raises Denied: the use itself is not allowed, whoever it concerns.
     """
+    require_active(uow)
     use = Use(purpose=purpose, operation=operation, categories=tuple(categories), recipient=recipient)
     definition = uow.policy.purposes.get(purpose)
     if definition is None:

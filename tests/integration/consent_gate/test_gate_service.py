@@ -15,7 +15,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
 from pdms.bootstrap.app import ANONYMOUS
 from pdms.consent import service as consent
-from pdms.errors import Denied, NotFound
+from pdms.errors import Conflict, Denied, NotFound
 from pdms.gate import service as gate
 from pdms.policy.loader import load
 from pdms.taxonomy import Channel, ConsentState, MemberId, Operation, RestrictionKind
@@ -204,6 +204,9 @@ def test_PIPL_14_2_policy_that_adds_a_category_asks_everybody_again(shop: World,
         path.write_text(text.replace(before, after), encoding="utf-8")
     old = shop.app.policy.digest
     shop.app.policy = load(folder)
+    with pytest.raises(Conflict) as caught:
+        shop.run("marketing", gate.eligible, **SEGMENT)
+    assert caught.value.code == "POLICY_NOT_ACTIVE"
     with shop.app.unit(Actor.system()) as uow:
         done = gate.activate(uow)
     assert (done.changed, done.digest) == (True, shop.app.policy.digest)
