@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from pdms.api.caller import Compliance
+from pdms.api.caller import AdminOrCompliance, Compliance
 from pdms.api.edge import edge
 from pdms.api.guarded import router
 from pdms.consent.service import CoverageRow
-from pdms.reports import consents
+from pdms.reports import consents, keys
+from pdms.reports.keys import KeyOverview
 from pdms.rights import service as rights
 from pdms.rights.service import HeldMonth
 
@@ -23,3 +24,9 @@ def consent_coverage(caller: Compliance) -> Any:
 def held_records(caller: Compliance) -> Any:
     """Records kept by statute after erasures, by month of expiry and article; nothing of their content."""
     return caller.read(rights.held_overview)
+
+
+@routes.get("/keys", summary="State of the keys", response_model=edge(KeyOverview))
+def key_overview(caller: AdminOrCompliance) -> Any:
+    """Where the root key lies, how many members' keys there are, and from when erasures hold for backups."""
+    return caller.read(keys.overview, root_uri=caller.app.root_uri)

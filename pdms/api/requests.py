@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from pdms.api.caller import Caller, Compliance, SupportOrCompliance
+from pdms.api.caller import AdminOrCompliance, Caller, Compliance, SupportOrCompliance
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, RequestPath, Value, member
 from pdms.api.guarded import router
 from pdms.api.pages import Page, page
 from pdms.errors import NotFound
 from pdms.rights import service as rights
-from pdms.rights.service import ErasurePlan, RefusalCode, RequestView
+from pdms.rights.service import ErasurePlan, RefusalCode, RequestView, Swept
 from pdms.taxonomy import RequestType
 
 routes = router("requests")
@@ -104,6 +104,13 @@ def list_requests(
         key=caller.cursor_key,
         name="requests",
     )
+
+
+@routes.post("/sweeps", summary="Do what is due", response_model=edge(Swept))
+def sweep(caller: AdminOrCompliance) -> Any:
+    """Finishes what a crash left open and does what time makes due: interrupted erasures, data that lost their last
+    basis, expiries, held months that are over. Run it daily; it may run at any moment."""
+    return caller.long(rights.sweep)
 
 
 @routes.get("/{request_id}", summary="Show a request", response_model=edge(RequestView))

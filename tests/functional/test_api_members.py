@@ -217,3 +217,17 @@ def test_a_path_takes_ids_only(shop, path):
     answer = shop.get("compliance", path)
     assert answer.status_code == 422
     assert path.rsplit("/", 1)[1] not in answer.text
+
+
+def test_a_members_session_ends_after_a_quarter_of_an_hour(shop):
+    me = shop.session_of("H00030")
+    shop.world.pass_time(minutes=14)
+    assert shop.get(me, "/v1/members/me").status_code == 200
+    shop.world.pass_time(minutes=2)
+    assert shop.get(me, "/v1/members/me").status_code == 401
+    assert shop.post("marketing", f"/v1/members/{shop.id_of('H00030')}/tokens").status_code == 403
+
+
+def test_no_session_is_opened_for_who_is_not_there(shop):
+    for answer in (shop.post("shop", f"/v1/members/{'0' * 32}/tokens"), shop.get("support", f"/v1/members/{'0' * 32}")):
+        assert answer.status_code == 404

@@ -114,3 +114,18 @@ def test_reading_a_report_is_in_the_log(api):
     assert api.get("compliance", "/v1/reports/held-records").json() == []
     log = api.get("compliance", "/v1/audit/events", params={"kind": "report.read"}).json()["items"]
     assert [event["refs"]["report"] for event in log] == ["consent"]
+
+
+def test_what_is_due_is_done_on_request(api):
+    assert api.post("support", "/v1/requests/sweeps").status_code == 403
+    swept = api.post("compliance", "/v1/requests/sweeps")
+    assert swept.status_code == 200, swept.text
+    assert swept.json()["erasures_finished"] == 0
+    log = api.get("compliance", "/v1/audit/events", params={"kind": "sweep.closed"}).json()["items"]
+    assert len(log) == 1
+
+
+def test_administrators_see_the_state_of_the_keys_and_no_key(api):
+    shown = api.get("admin", "/v1/reports/keys").json()
+    assert shown["member_keys"] == 0
+    assert shown["root"].startswith("env:")

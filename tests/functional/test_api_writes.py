@@ -167,3 +167,21 @@ def test_answers_are_kept_out_of_caches_and_frames(api):
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_documents_of_any_shape_are_refused_politely(api):
+    rule = '{"all": [' * 900 + '{"feature": "orders", "at_least": 3}' + "]}" * 900
+    shapes = [
+        rule,
+        '{"all": [' * 50_000,
+        '{"feature": "orders", "at_least": 1e999}',
+        '{"feature": "orders", "at_least": NaN}',
+        '{"feature": "orders", "at_least": ' + "9" * 5_000 + "}",
+        '{"feature": "city_tier", "in": ["\\ud800"]}',
+        "null",
+    ]
+    for shape in shapes:
+        content = f'{{"document": {{"name": "a", "view": "member_value", "rule": {shape}}}}}'.encode()
+        for path in ("/v1/segments", "/v1/campaigns"):
+            answer = api.post("marketing", path, content=content, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 422), (shape[:60], answer.text)
