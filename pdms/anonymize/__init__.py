@@ -17,7 +17,7 @@ Errors: InvalidInput (hierarchy does not cover, numbers that make no criterion),
 """
 
 from pdms.anonymize.check import Measured, measure
-from pdms.anonymize.criteria import Closeness, Criteria, Distance, Diversity, DiversityKind, Presence
+from pdms.anonymize.criteria import Closeness, Criteria, Distance, Diversity, DiversityKind, Method, Presence
 from pdms.anonymize.frequency import FrequencyTable, tabulate
 from pdms.anonymize.hierarchies import ROOT, Hierarchy, flat, from_arx, from_edges, from_rows
 from pdms.anonymize.loss import Loss
@@ -36,6 +36,7 @@ __all__ = [
     "Hierarchy",
     "Loss",
     "Measured",
+    "Method",
     "Presence",
     "Risk",
     "anonymize",

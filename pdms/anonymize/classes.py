@@ -1,7 +1,8 @@
 """From a grouping of tuples to published classes: labels tightened to the lowest common node, equal labels merged.
 
-Guarantees: a class's node covers the leaf of each of its tuples in every attribute, and no lower node does; no two
-classes bear the same labels; classes are numbered by their labels, so that their numbers say nothing of the input.
+Guarantees: a class's node covers the leaf of each of its tuples in every attribute, and after `tighten` no lower node
+does; no two classes bear the same labels; classes are numbered by their labels, so that their numbers say nothing of
+the input.
 """
 
 from collections.abc import Sequence
@@ -89,3 +90,32 @@ def silence(classes: Classes, hierarchies: Sequence[Hierarchy]) -> Classes:
         sizes=classes.sizes[kept],
         suppressed=classes.suppressed + int(classes.sizes[number]),
     )
+
+
+def generalise(
+    table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: NDArray[np.int64], *, levels: NDArray[np.int64]
+) -> Classes:
+    """Return the classes of a full-domain grouping: every class published at the same `levels` (int64 [attributes])."""
+    tight = tighten(table, hierarchies, group_of)
+    nodes = np.empty_like(tight.nodes)
+    for column, (hierarchy, level) in enumerate(zip(hierarchies, levels.tolist(), strict=True)):
+        first_leaf = np.array(
+            [
+                hierarchy.spans[low][node, 0]
+                for low, node in zip(tight.levels[:, column], tight.nodes[:, column], strict=True)
+            ],
+            dtype=np.int64,
+        )
+        nodes[:, column] = hierarchy.ancestors[level, first_leaf]
+    fixed = np.broadcast_to(levels.astype(np.int16), tight.levels.shape).copy()
+    return Classes(tight.class_of, fixed, nodes, tight.sizes, tight.suppressed)
+
+
+def sum_by_class(values: NDArray[np.int64] | None, classes: Classes) -> NDArray[np.int64] | None:
+    """Return `values` (int64 [tuples, ...] or None) summed over the tuples of each class."""
+    if values is None:
+        return None
+    kept = classes.class_of >= 0
+    total = np.zeros((len(classes.sizes), *values.shape[1:]), dtype=np.int64)
+    np.add.at(total, classes.class_of[kept], values[kept])
+    return total

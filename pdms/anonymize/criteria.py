@@ -14,6 +14,19 @@ from numpy.typing import NDArray
 from pdms.errors import InvalidInput
 
 
+class Method(StrEnum):
+    """How classes are found.
+
+    auto: the best of what suits the criteria. peel, mondrian: local recoding, labels as exact as each class allows.
+    full_domain: one level for each column over the whole table, and the exact optimum of that kind.
+    """
+
+    AUTO = "auto"
+    PEEL = "peel"
+    MONDRIAN = "mondrian"
+    FULL_DOMAIN = "full_domain"
+
+
 class DiversityKind(StrEnum):
     """Which l-diversity (Machanavajjhala et al. 2007)."""
 

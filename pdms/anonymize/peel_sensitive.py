@@ -29,15 +29,14 @@ def peel_sensitive(
     rules: Rules,
     limit: int,
     invariant: bool = True,
-    steps: int = STEPS,
     ceiling: float = 1.0,
-    spread: float = 0.0,
+    finish: bool = True,
 ) -> Ints:
     """Return a group number for each tuple (int64 [tuples]), -1 where it found no group.
 
     `histograms`, `rules`: see `sensitive`; `limit`: most tuples of a block; `invariant`: whether the remainder rule is
-    on; `steps`: in how many steps the ceiling rises; `ceiling`: greatest mean loss of a cell at which the lattice is
-    still used, what remains above it being divided by constrained Mondrian with `spread`.
+    on; `ceiling`: greatest mean loss of a cell at which groups are taken off; `finish`: whether what remains then is
+    divided by constrained Mondrian, or left for `absorb`.
     """
     group_of = np.full(len(codes), -1, dtype=np.int64)
     if len(codes) == 0:
@@ -47,14 +46,15 @@ def peel_sensitive(
     total = histograms.sum(axis=0)
     whole, remainder = shares_of(histograms), total.copy()
     shared = (codes, histograms, whole, arrays.node, arrays.offset, arrays.loss, arrays.height)
-    options = (rules, invariant, ceiling * len(arrays.height), len(arrays.height) / steps, LATTICE_LIMIT)
+    options = (rules, invariant, ceiling * len(arrays.height), len(arrays.height) / STEPS, LATTICE_LIMIT)
     groups = _peel(order, starts, *shared, arrays.packed, arrays.masks, *options, remainder, group_of, 0)
     left_over = np.flatnonzero(group_of < 0)
     if len(starts) > 2 and len(left_over) > 0:
         ends = np.array([0, len(left_over)])
         groups = _peel(left_over, ends, *shared, arrays.packed, arrays.masks, *options, remainder, group_of, groups)
         left_over = np.flatnonzero(group_of < 0)
-    divide(left_over, codes, histograms, whole, arrays, rules=rules, spread=spread, group_of=group_of, groups=groups)
+    if finish:
+        divide(left_over, codes, histograms, whole, arrays, rules=rules, group_of=group_of, groups=groups)
     return group_of
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pdms.anonymize.absorb import absorb
 from pdms.anonymize.arrays import weights_of
-from pdms.anonymize.classes import Classes, silence, tighten
-from pdms.anonymize.criteria import Criteria, satisfied
+from pdms.anonymize.classes import Classes, sum_by_class
+from pdms.anonymize.criteria import Criteria, Method, satisfied
 from pdms.anonymize.frequency import FrequencyTable
 from pdms.anonymize.hierarchies import Hierarchy
 from pdms.anonymize.loss import Loss, measure_loss
@@ -68,41 +67,23 @@ def anonymize(
     *,
     suppression_limit: float,
     weights: Sequence[float] | None = None,
+    method: Method = Method.AUTO,
 ) -> Anonymized:
     """Group the tuples so that every class satisfies `criteria`, at the least loss found.
 
     `hierarchies`: one for each attribute of the table, in its order; `weights`: how much each attribute's precision
-    matters (default alike); `suppression_limit`: greatest share of members that may be left out, 0 to 1. An empty table
-    gives no classes. Raises InvalidInput for what does not fit together, Conflict (code SUPPRESSION_LIMIT) if more
-    members would have to be left out. A member of whom nothing would be said counts as left out; a table with fewer
-    members than k can only be left out as a whole.
+    matters (default alike); `suppression_limit`: greatest share of members that may be left out, 0 to 1; `method`: see
+    `Method`. An empty table gives no classes. A member of whom nothing would be said counts as left out; a table with
+    fewer members than k can only be left out as a whole. Raises InvalidInput for what does not fit together, Conflict
+    (code SUPPRESSION_LIMIT) if more members would have to be left out.
     """
     _check(table, hierarchies, criteria, suppression_limit)
-    from pdms.anonymize.sensitive import histograms_of, holds, rules_of, shares_of  # numba loads with it
-    from pdms.anonymize.variants import groupings
-
-    histograms, rules = histograms_of(table), rules_of(criteria)
-    whole = shares_of(histograms)
-
-    def accept(histogram: NDArray[np.int64]) -> bool:
-        return bool(holds(histogram, whole, rules))
+    from pdms.anonymize.variants import candidates  # numba loads with it
 
     scale = weights_of(weights, len(hierarchies))
     allowed = int(suppression_limit * table.rows + 1e-9)
     best: tuple[tuple[bool, float], str, Classes, Loss] | None = None
-    for variant, group_of in groupings(table, hierarchies, criteria, weights=weights):
-        classes = silence(tighten(table, hierarchies, group_of), hierarchies)
-        if classes.suppressed:
-            taken = absorb(
-                table,
-                hierarchies,
-                classes.class_of,
-                scale=scale,
-                allowed=allowed,
-                histograms=histograms,
-                accept=accept if criteria.needs_histogram else None,
-            )
-            classes = silence(tighten(table, hierarchies, taken), hierarchies)
+    for variant, classes in candidates(table, hierarchies, criteria, method=method, weights=weights, allowed=allowed):
         loss = measure_loss(
             hierarchies,
             table.codes,
@@ -131,7 +112,7 @@ def anonymize(
         sizes=classes.sizes,
         suppressed=classes.suppressed,
         loss=loss,
-        risk=measure_risk(classes.sizes, population=_sum_by_class(table.population, classes)),
+        risk=measure_risk(classes.sizes, population=sum_by_class(table.population, classes)),
         variant=variant,
     )
 
@@ -152,23 +133,14 @@ def _check(
         raise InvalidInput("criteria: presence needs population counts")
 
 
-def _sum_by_class(values: NDArray[np.int64] | None, classes: Classes) -> NDArray[np.int64] | None:
-    if values is None:
-        return None
-    kept = classes.class_of >= 0
-    total = np.zeros((len(classes.sizes), *values.shape[1:]), dtype=np.int64)
-    np.add.at(total, classes.class_of[kept], values[kept])
-    return total
-
-
 def _judge(table: FrequencyTable, criteria: Criteria, classes: Classes) -> None:
     """Raise IntegrityBroken unless every class satisfies the criteria: a mistake of ours must not leave the house."""
     if len(classes.sizes) and int(classes.sizes.min()) < criteria.smallest_class:
         raise IntegrityBroken("anonymize: a class holds fewer members than the criteria ask for")
     if not criteria.needs_histogram:
         return
-    histograms = _sum_by_class(table.sensitive, classes)
-    population = _sum_by_class(table.population, classes)
+    histograms = sum_by_class(table.sensitive, classes)
+    population = sum_by_class(table.population, classes)
     whole = None if table.sensitive is None else table.sensitive.sum(axis=0)
     for number, size in enumerate(classes.sizes.tolist()):
         histogram = None if histograms is None else histograms[number]
