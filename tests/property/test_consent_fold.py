@@ -41,7 +41,7 @@ def test_keeping_the_heavier_one_by_one_equals_the_fold(history: list[Fact]) -> 
 
 
 @given(histories, facts)
-def test_PIPL_15_1_given_never_outweighs_a_withdrawal_of_the_same_or_a_later_instant(  # noqa: N802
+def test_PIPL_15_1_given_never_outweighs_a_withdrawal_of_the_same_or_a_later_instant(
     history: list[Fact], late: Fact
 ) -> None:
     before = winning(history, as_of=ALWAYS, known=ALWAYS)
@@ -53,7 +53,7 @@ def test_PIPL_15_1_given_never_outweighs_a_withdrawal_of_the_same_or_a_later_ins
 
 
 @given(histories, instants, instants)
-def test_PIPL_15_2_the_past_is_judged_by_what_was_known_then(  # noqa: N802
+def test_PIPL_15_2_the_past_is_judged_by_what_was_known_then(
     history: list[Fact], as_of: datetime, known: datetime
 ) -> None:
     later = [

@@ -70,7 +70,7 @@ def ask(policy: Policy, use: Use, subject: SubjectFacts, actor: ActorFacts = SYS
     return decide(policy, use=use, subject=subject, actor=actor, now=now)
 
 
-def test_PIPL_6_1_unknown_purpose(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_6_1_unknown_purpose(policy: Policy) -> None:
     assert ask(policy, Use("curiosity", Operation.USE), adult()).codes == ("NO_PURPOSE",)
 
 
@@ -109,7 +109,7 @@ def test_each_state_has_its_reason(policy: Policy, state: ConsentState, code: st
     assert ask(policy, Use("segment", Operation.PROFILE), adult(given(policy, "segment", state=state))).codes == (code,)
 
 
-def test_NDR_22_4_consent_period_ends(policy: Policy) -> None:  # noqa: N802
+def test_NDR_22_4_consent_period_ends(policy: Policy) -> None:
     short = replace(policy.purposes["segment"], consent_days=30)
     limited = replace(policy, purposes=MappingProxyType({**policy.purposes, "segment": short}))
     use = Use("segment", Operation.PROFILE)
@@ -118,14 +118,14 @@ def test_NDR_22_4_consent_period_ends(policy: Policy) -> None:  # noqa: N802
     assert ask(limited, use, adult(exactly), now=NOW - timedelta(microseconds=1)).permitted
 
 
-def test_PIPL_14_2_added_category_asks_again(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_14_2_added_category_asks_again(policy: Policy) -> None:
     old = given(policy, "segment", categories=("behaviour", "transaction"))
     assert ask(policy, Use("segment", Operation.PROFILE), adult(old)).codes == ("RECONSENT",)
     narrow = Use("segment", Operation.PROFILE, categories=("transaction",))
     assert ask(policy, narrow, adult(old)).permitted
 
 
-def test_PIPL_55_pipia_absent_or_overdue(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_55_pipia_absent_or_overdue(policy: Policy) -> None:
     use, consent = Use("segment", Operation.PROFILE), given(policy, "segment")
     none = replace(
         policy,
@@ -140,7 +140,7 @@ def test_PIPL_55_pipia_absent_or_overdue(policy: Policy) -> None:  # noqa: N802
     assert ask(policy, use, adult(consent), now=last_day_in_shanghai + timedelta(minutes=1)).codes == ("PIPIA_OVERDUE",)
 
 
-def test_PIPL_31_1_child_needs_guardian(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_31_1_child_needs_guardian(policy: Policy) -> None:
     use = Use("order", Operation.USE)
     child = adult(age=AgeStage.CHILD)
     assert ask(policy, use, child).codes == ("GUARDIAN_CONSENT_MISSING",)
@@ -154,7 +154,7 @@ def test_PIPL_31_1_child_needs_guardian(policy: Policy) -> None:  # noqa: N802
     assert ask(policy, use, replace(child, consent=withdrawn)).codes == ("GUARDIAN_CONSENT_MISSING",)
 
 
-def test_MIN_24_3_no_marketing_below_18_nor_unknown(policy: Policy) -> None:  # noqa: N802
+def test_MIN_24_3_no_marketing_below_18_nor_unknown(policy: Policy) -> None:
     for purpose, operation in (("segment", Operation.PROFILE), ("market_sms", Operation.SEND)):
         consent = given(policy, purpose)
         for age, code in ((AgeStage.CHILD, "MINOR"), (AgeStage.MINOR, "MINOR"), (AgeStage.UNKNOWN, "AGE_UNKNOWN")):
@@ -166,12 +166,12 @@ def test_guardians_consent_ends_at_14(policy: Policy) -> None:
     assert ask(policy, Use("segment", Operation.PROFILE), adult(consent)).codes == ("GUARDIAN_LAPSED",)
 
 
-def test_PIPL_13_2_contract_needs_notice(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_13_2_contract_needs_notice(policy: Policy) -> None:
     assert ask(policy, Use("order", Operation.USE), adult(served=False)).codes == ("NO_NOTICE",)
     assert ask(policy, Use("rights", Operation.USE), adult(served=False)).permitted  # exempt: the member asks
 
 
-def test_PIPL_23_recipient_by_recipient(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_23_recipient_by_recipient(policy: Policy) -> None:
     consent = given(policy, "partner", type=ConsentType.SEPARATE)
     use = Use("partner", Operation.PROVIDE, recipient="partner-insurance")
     assert ask(policy, use, adult(consent)).permitted
@@ -179,7 +179,7 @@ def test_PIPL_23_recipient_by_recipient(policy: Policy) -> None:  # noqa: N802
     assert ask(policy, replace(use, recipient=None), adult(consent)).codes == ("RECIPIENT_REQUIRED",)
 
 
-def test_PIPL_21_contract_over(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_21_contract_over(policy: Policy) -> None:
     consent = given(policy, "partner", type=ConsentType.SEPARATE)
     use = Use("partner", Operation.PROVIDE, recipient="partner-insurance")
     for until in (None, date(2026, 11, 21)):
@@ -188,7 +188,7 @@ def test_PIPL_21_contract_over(policy: Policy) -> None:  # noqa: N802
         assert ask(over, use, adult(consent)).codes == ("CONTRACT_EXPIRED",)
 
 
-def test_PIPL_38_1_mechanism(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_38_1_mechanism(policy: Policy) -> None:
     consent = given(policy, "crossborder", type=ConsentType.SEPARATE)
     use = Use("crossborder", Operation.EXPORT, recipient="overseas-seller")
     assert ask(policy, use, adult(consent)).permitted
@@ -208,14 +208,14 @@ def test_PIPL_38_1_mechanism(policy: Policy) -> None:  # noqa: N802
         (RestrictionFact(RestrictionKind.ADM_OPT_OUT), "order", Operation.USE, None),
     ],
 )
-def test_PIPL_44_wishes(  # noqa: N802
+def test_PIPL_44_wishes(
     policy: Policy, wish: RestrictionFact, purpose: str, operation: Operation, code: str | None
 ) -> None:
     codes = ask(policy, Use(purpose, operation), adult(restrictions=(wish,))).codes
     assert codes == (() if code is None else (code,))
 
 
-def test_PIPL_24_2_and_do_not_contact_by_channel(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_24_2_and_do_not_contact_by_channel(policy: Policy) -> None:
     off = RestrictionFact(RestrictionKind.ADM_OPT_OUT)
     segment = adult(given(policy, "segment"), restrictions=(off,))
     assert ask(policy, Use("segment", Operation.PROFILE), segment).codes == ("ADM_OPT_OUT",)
@@ -226,7 +226,7 @@ def test_PIPL_24_2_and_do_not_contact_by_channel(policy: Policy) -> None:  # noq
     assert ask(policy, Use("market_email", Operation.SEND), mail).permitted
 
 
-def test_PIPL_51_4_role_and_training(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_51_4_role_and_training(policy: Policy) -> None:
     support = ActorFacts("operator", frozenset({Scope.SUPPORT}), "support", date(2026, 11, 22))
     use = Use("order", Operation.REVEAL, fields=("phone",), reason="DELIVERY_FAILED")
     assert ask(policy, use, adult(), support).permitted
@@ -271,7 +271,7 @@ def test_reasons_are_registered_once_with_texts() -> None:
 # --- working days: 调休 of the State Council's notices, checked by hand
 
 
-def test_T35273_8_7_working_days_skip_national_day(policy: Policy) -> None:  # noqa: N802
+def test_T35273_8_7_working_days_skip_national_day(policy: Policy) -> None:
     # filed Wed 30 Sep 2026; 1-7 Oct holiday; 10 Oct (Saturday) is worked
     assert add_working_days(date(2026, 9, 30), 1, calendars=policy.calendars) == date(2026, 10, 8)
     assert add_working_days(date(2026, 9, 30), 3, calendars=policy.calendars) == date(2026, 10, 10)
@@ -325,7 +325,7 @@ def test_permit_is_narrow_and_short_lived() -> None:
 # --- words, differences, advice
 
 
-def test_PIPL_48_every_purpose_is_explained(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_48_every_purpose_is_explained(policy: Policy) -> None:
     for language in Language:
         text = explain_all(policy, language=language)
         assert policy.digest in text
@@ -337,7 +337,7 @@ def test_PIPL_48_every_purpose_is_explained(policy: Policy) -> None:  # noqa: N8
         explain(policy, purpose="curiosity")
 
 
-def test_PIPL_14_2_diff_names_consents_to_ask_again(policy: Policy) -> None:  # noqa: N802
+def test_PIPL_14_2_diff_names_consents_to_ask_again(policy: Policy) -> None:
     segment = policy.purposes["segment"]
     wider = replace(segment, categories=(*segment.categories, "interaction"))
     order = replace(policy.purposes["order"], categories=("basic", "transaction", "interaction"))
