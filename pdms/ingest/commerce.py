@@ -13,6 +13,7 @@ from pdms.facts import service as facts
 from pdms.facts.names import FactTable, OrderStatus
 from pdms.ingest.kind import Stored, column_name, no_repeats, with_members
 from pdms.ingest.mapping import KEY_MEMBER, Batch
+from pdms.ingest.mentions import without_mentions
 from pdms.ingest.seen import KeysSeen
 from pdms.policy.definitions import Source
 from pdms.unit_of_work import UnitOfWork
@@ -94,11 +95,11 @@ class Happenings:
         columns: dict[str, Sequence[Any]] = {name: batch.values.get(name, empty) for name in self._said}
         ids = _ids(uow, batch, self._key, [columns[name] for name in self._said])
         columns |= {"pseudonym": [one.pseudonym for one in members], self._id: ids}
-        table = fact_table(self._table, self._prepared(columns))
+        table = fact_table(self._table, self._prepared(uow, columns))
         append(uow, self._table, table, load_id=self._load_id, batch=batch.number)
         return Stored(accepted=len(batch), rejected=batch.rejected)
 
-    def _prepared(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    def _prepared(self, uow: UnitOfWork, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:  # noqa: ARG002
         return columns
 
     def finish(self, uow: UnitOfWork, batch: int) -> None:
@@ -124,13 +125,14 @@ class Interactions(Happenings):
     _id = "interaction_id"
     _said = ("at", "kind", "channel", "text")
 
-    def _prepared(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    def _prepared(self, uow: UnitOfWork, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
         from pdms.discovery.redact import redact_many
 
         texts = columns["text"]
         if any(texts):
             redacted = redact_many([text or "" for text in texts])
-            columns = columns | {"text": [one.text or None for one in redacted]}
+            unnamed = without_mentions(uow, [one.text for one in redacted], system=self._source.system)
+            columns = columns | {"text": [text or None for text in unnamed]}
         return columns
 
 

@@ -55,6 +55,20 @@ def find_external(uow: UnitOfWork, *, system: str, external_id: str) -> MemberId
     return keys.member_id if keys else None
 
 
+def known_words(uow: UnitOfWork, words: Iterable[str], *, system: str, index: str) -> set[str]:
+    """Return those of `words` (normalised) that are some member's external id of `system`, or value of `index`."""
+    distinct = sorted(set(words))
+    indexes = Indexes(uow.keys, uow.policy)
+    by_digest = dict(zip(indexes.external(system, distinct), distinct, strict=True))
+    rows = list(_in_chunks(uow, "SELECT digest FROM external_index WHERE digest IN ({})", sorted(by_digest)))
+    if index in indexes.field_of:
+        by_digest |= zip(indexes.digests(index, distinct), distinct, strict=True)
+        code = int(indexes.code_of[index])
+        sql = f"SELECT DISTINCT digest FROM blind_index WHERE kind = {code} AND digest IN ({{}})"
+        rows += _in_chunks(uow, sql, sorted(by_digest))
+    return {by_digest[row[0]] for row in rows}
+
+
 def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
     """Return the living members whose normalised value equals `value`, in no telling order.
 
