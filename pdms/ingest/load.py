@@ -7,7 +7,9 @@ it stood when the same file comes again; a finished one runs anew and finds noth
 is kept or logged.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +25,7 @@ from pdms.ingest.commerce import Events, Interactions, Orders
 from pdms.ingest.consents import Consents
 from pdms.ingest.inspect import Inspection, inspect
 from pdms.ingest.kind import Kind
-from pdms.ingest.mapping import Binding, bind
+from pdms.ingest.mapping import Batch, Binding, bind
 from pdms.ingest.members import Members
 from pdms.ingest.order_lines import OrderLines
 from pdms.ingest.progress import Load
@@ -133,25 +135,13 @@ def _store_all(
 ) -> Kind:
     kind = KINDS[binding.source.kind](binding.source, load.load_id)
     count, read = 0, 0
-    for raw in batches(path, found, batch_rows=load.batch_rows):
-        batch = binding.apply(raw)
-        with units() as uow:
-            write = raw.number >= load.next_batch
-            if write:
-                records.check_turn(uow, load.load_id, number=raw.number)
-            stored = kind.store(uow, batch, write=write)
-            if write:
-                records.add_batch(uow, load.load_id, number=raw.number, read=raw.read, stored=stored)
-                uow.record(
-                    EventKind.INGEST_BATCH,
-                    outcome=EventOutcome.PARTIAL if stored.rejected else EventOutcome.DONE,
-                    refs=_refs(load),
-                    numbers={
-                        "batch": raw.number,
-                        "accepted": stored.accepted,
-                        "rejected": len(stored.rejected),
-                    },
-                )
+    reading = batches(path, found, batch_rows=load.batch_rows)
+    while True:
+        with _collector_resting():
+            raw = next(reading, None)
+            if raw is None:
+                break
+            _store(units, kind, binding.apply(raw), load)
         count, read = raw.number + 1, read + raw.read
         if progress is not None:
             progress(read, found.rows)
@@ -161,6 +151,38 @@ def _store_all(
         totals = records.finish_load(uow, load.load_id)
         uow.record(EventKind.INGEST_FINISHED, refs=_refs(load), numbers=totals)
     return kind
+
+
+def _store(units: UnitFactory, kind: Kind, batch: Batch, load: Load) -> None:
+    """Store one batch in a unit of its own, or pass what an earlier run stored."""
+    with units() as uow:
+        write = batch.number >= load.next_batch
+        if write:
+            records.check_turn(uow, load.load_id, number=batch.number)
+        stored = kind.store(uow, batch, write=write)
+        if write:
+            records.add_batch(uow, load.load_id, number=batch.number, read=batch.read, stored=stored)
+            uow.record(
+                EventKind.INGEST_BATCH,
+                outcome=EventOutcome.PARTIAL if stored.rejected else EventOutcome.DONE,
+                refs=_refs(load),
+                numbers={"batch": batch.number, "accepted": stored.accepted, "rejected": len(stored.rejected)},
+            )
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Let the cycle collector rest while a batch is worked on.
+
+    A batch is hundreds of thousands of short-lived tuples and no cycle; walking over them costs a fifth of a load.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _refs(load: Load) -> dict[str, str]:
