@@ -234,7 +234,7 @@ def _key(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
 def _rows(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     member = MemberId(row.member_id)
     vault.forget(uow, member)
-    consent.forget_current(uow, [member])  # the records stay as minimal proof; nobody counts them as a member's any more
+    consent.forget_current(uow, [member])  # the records stay, as minimal proof
     uow.session.exec(delete(PurgeRow).where(col(PurgeRow.member_id) == member))
     row.detail = None
     uow.session.add(row)
