@@ -9,6 +9,7 @@ from pdms import __version__
 from pdms.cli import (
     access,
     audit,
+    backup,
     campaign,
     consent,
     home,
@@ -49,6 +50,7 @@ for noun, commands in (
     ("audit", audit.app),
     ("keys", keys.app),
     ("access", access.app),
+    ("backup", backup.app),
     ("report", report.app),
 ):
     app.add_typer(commands, name=noun)

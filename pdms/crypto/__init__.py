@@ -19,6 +19,7 @@ from pdms.crypto.roots import create_root, destroy_root, new_passphrase, new_roo
 from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
+from pdms.crypto.stream import SealedReader, SealedWriter, read_note
 from pdms.crypto.suites import DEFAULT_SUITE, Suite, SuiteName, suite_of
 from pdms.crypto.wrap import KeyWrapper
 
@@ -35,7 +36,9 @@ __all__ = [
     "RootKey",
     "RootProvider",
     "SealError",
+    "SealedReader",
     "SealedValue",
+    "SealedWriter",
     "Signer",
     "Suite",
     "SuiteName",
@@ -52,6 +55,7 @@ __all__ = [
     "open_field",
     "open_fields",
     "open_root",
+    "read_note",
     "same_bytes",
     "seal_blob",
     "seal_fields",

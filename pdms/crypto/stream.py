@@ -29,7 +29,7 @@ from pdms.errors import InvalidInput
 
 MAGIC: Final = b"PDMSSTREAM"
 LAYOUT_VERSION: Final = 1
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 18
 LEAST_CHUNK: Final = 1 << 10
 LARGEST_CHUNK: Final = 1 << 24
 LARGEST_PART: Final = 4096

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from pdms.errors import Conflict
+
 
 def copy_database(engine: Engine, path: Path) -> None:
-    """Write a copy of the engine's database to a new file of mode 0600. :raises FileExistsError: `path` exists."""
+    """Write a copy of the engine's database to a new file of mode 0600.
+
+    :raises FileExistsError: `path` exists. :raises FileNotFoundError: its folder is gone.
+    :raises Conflict: COPY_FAILED: no room, or the folder was removed meanwhile.
+    """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     raw = engine.raw_connection()
     try:
@@ -27,5 +33,7 @@ def copy_database(engine: Engine, path: Path) -> None:
             source.backup(target, pages=-1)  # in one read transaction: a stepwise one begins anew after each write
         finally:
             target.close()
+    except sqlite3.OperationalError:
+        raise Conflict("database: it could not be copied", code="COPY_FAILED") from None
     finally:
         raw.close()

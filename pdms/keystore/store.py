@@ -91,6 +91,11 @@ class KeyStore(Unprintable):
                     fresh = True
         return fresh
 
+    @property
+    def root(self) -> RootKey:
+        """The open root of the newest epoch: it wraps the keys of backups, too."""
+        return self._roots[0]
+
     # --- members
 
     def mint(self, member_ids: Sequence[MemberId]) -> list[bytes]:

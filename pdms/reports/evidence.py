@@ -16,6 +16,7 @@ from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.events import Event
 from pdms.audit.note import NoteKey, note_key
 from pdms.errors import Conflict, InvalidInput
+from pdms.rights import ledger
 from pdms.taxonomy import MemberId, Scope
 from pdms.unit_of_work import UnitOfWork
 
@@ -108,6 +109,9 @@ def head(uow: UnitOfWork) -> LogHead:
     signed = audit.checkpoint(uow.session)
     if signed is None:
         raise Conflict("log: nothing is sequenced yet")
+    # A checkpoint that is kept elsewhere lets a restore tell an old copy of the ledger: so the ledger must know it.
+    ledger_key = uow.keys.system_key(ledger.LABEL)
+    ledger.extend(uow.session, path=uow.home.rights_ledger, key=ledger_key, now=uow.now, mark=True)
     return LogHead(signed.note.render(), signed.checkpoint.size, _key(uow).vkey)
 
 

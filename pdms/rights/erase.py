@@ -150,7 +150,8 @@ def _document(
             "logical": _iso(done["rows"][0]),
             "key": _iso(done["key"][0]),
             "file_bytes": _iso(done["purge"][0]),
-            "backups": "no erasure horizon is claimed: backups made outside pdms end on their own schedule",
+            "backups": "no erasure horizon is claimed: backups made before hold the member, sealed, until they are "
+            "destroyed; restoring one by pdms erases the member again, from the rights ledger",
         },
         "counts": {name: dict(counts) for name, (_, counts) in done.items() if counts},
         "stays": [

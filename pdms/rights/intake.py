@@ -131,7 +131,7 @@ def submit(
     request_id = new_id("req")
     row = SubjectRequestRow(
         request_id=request_id,
-        number=_next_number(uow),
+        number=next_number(uow),
         member_id=member_id,
         type=request_type.value,
         state=RequestState.RECEIVED.value,
@@ -305,7 +305,8 @@ def _today(uow: UnitOfWork) -> date:
     return uow.now.astimezone(SHANGHAI).date()
 
 
-def _next_number(uow: UnitOfWork) -> str:
+def next_number(uow: UnitOfWork) -> str:
+    """Return the number of the next request of this year."""
     year = _today(uow).year
     count = uow.session.exec(
         select(func.count()).select_from(SubjectRequestRow).where(col(SubjectRequestRow.number).like(f"R-{year}-%"))

@@ -124,12 +124,9 @@ class Line:
                 parts["restrictions"],
                 parts["size"],
                 MemberId(bytes.fromhex(parts["member"])) if "member" in parts else None,
-                *(
-                    parts.get(name, "")
-                    for name in ("purpose", "recipient", "restriction", "channel", "field", "request")
-                ),
                 mac=parts["mac"],
             )
+            line = replace(line, **{name: parts[name] for name in _TEXTS if name in parts})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise broken() from None
         if tail is None or tail.end() != len(raw) or line.rendered() != raw:

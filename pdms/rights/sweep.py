@@ -18,7 +18,7 @@ from pdms.errors import Conflict
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.publish import service as publish
-from pdms.rights import erase, held, packages
+from pdms.rights import erase, held, ledger, packages
 from pdms.rights.tables import PurgeRow, SubjectRequestRow
 from pdms.rights.withdraw import given_purposes, orphaned_tables
 from pdms.taxonomy import MemberId, RequestState, RequestType, Scope
@@ -72,6 +72,9 @@ def sweep(units: UnitFactory) -> Swept:
         uow.record(EventKind.SWEEP_CLOSED, numbers={"erasures": erased, "sends": sends})
     with units() as uow:
         audit.sequence(uow.session, signer=uow.log_signer, now=uow.now)
+    with units() as uow:
+        key = uow.keys.system_key(ledger.LABEL)
+        ledger.extend(uow.session, path=uow.home.rights_ledger, key=key, now=uow.now, mark=True)
     return done
 
 

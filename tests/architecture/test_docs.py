@@ -19,8 +19,6 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 LATER = {
     EventKind.REVEAL_HONEY: "there are no honey members yet",
     EventKind.KEY_ROTATED: "there is no rotation yet",
-    EventKind.BACKUP_CREATED: "there are no backups yet",
-    EventKind.BACKUP_RESTORED: "there are no backups yet",
     EventKind.SUPPRESSION_LIFTED: "a later registration passes a suppression and lifts none",
     EventKind.POLICY_REFUSED: "a policy that does not load is refused before there is a unit to log in",
     EventKind.REQUEST_OVERDUE: "overdue requests are listed, not yet logged",
