@@ -6,6 +6,8 @@ bounded, so that nobody can flood the log with them; a valid key keeps working m
 """
 
 from collections.abc import Callable, Coroutine
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -32,6 +34,9 @@ REPEATABLE: dict[str, Any] = {"x-pdms-repeatable": True}
 
 class GuardedRoute(APIRoute):
     """A route of the API."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, _in_a_thread(endpoint), **options)
 
     def get_route_handler(self) -> Handle:
         """Return FastAPI's handler between our checks."""
@@ -61,6 +66,18 @@ class GuardedRoute(APIRoute):
             return _headed(response, caller.progress)
 
         return guarded
+
+
+def _in_a_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a plain endpoint in a worker thread ourselves: FastAPI would send its answer through a second one."""
+    if iscoroutinefunction(endpoint):
+        return endpoint
+
+    @wraps(endpoint)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await run_in_threadpool(endpoint, *args, **kwargs)
+
+    return awaited
 
 
 def router(noun: str) -> APIRouter:
