@@ -1,4 +1,4 @@
-"""`pdms policy`: check, explain, test, activate."""
+"""`pdms policy`: check, explain, diff, test, activate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from pdms.cli.face import Face
 from pdms.cli.render import show
+from pdms.clock import SHANGHAI
 from pdms.taxonomy import Language
 
 app = typer.Typer(no_args_is_help=True, help="Policy documents: the law as this shop applies it.")
@@ -21,6 +22,7 @@ def check(
     Example: `pdms policy check ./policies`
     """
     from pdms.errors import InvalidInput
+    from pdms.policy.check import advise
     from pdms.policy.loader import load
     from pdms.policy.tests_runner import run
 
@@ -38,6 +40,7 @@ def check(
         "notices": sorted(policy.notices),
         "policy_tests": f"{len(results) - len(failed)} of {len(results)} passed",
         "failed": failed,
+        "advice": advise(policy, today=face.clock.now().astimezone(SHANGHAI).date()),
     }
     show(told, as_json=face.json, title="policy")
     if failed:
@@ -60,6 +63,27 @@ def explain(
     face.sequence()
     text = text_of(face.app.policy, purpose=purpose, language=language)
     show({"text": text} if face.json else text, as_json=face.json)
+
+
+@app.command("diff")
+def diff(
+    context: typer.Context, folder: Annotated[Path, typer.Argument(help="Folder with the changed policy.")]
+) -> None:
+    """Say what a changed policy would do: consents it invalidates, and how many members must be asked again.
+
+    Compares FOLDER with this home's policy (PIPL-14-2). Example: `pdms policy diff ./policies-next`
+    """
+    from pdms.gate import service
+    from pdms.policy.diff import diff as compare
+    from pdms.policy.loader import load
+
+    face: Face = context.obj
+    face.sequence()
+    after = load(folder)
+    found = compare(face.app.policy, after)
+    told = {"added": found.added, "removed": found.removed, "new_notices": found.new_notices}
+    told |= {"members_to_ask_again": face.run(service.affected, after=after), "changed": found.changed}
+    show(told, as_json=face.json, title="difference")
 
 
 @app.command("test")
