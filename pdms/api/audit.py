@@ -8,7 +8,7 @@ from pydantic import Field
 from pdms.api.caller import Compliance
 from pdms.api.edge import edge
 from pdms.api.fields import Body, EventPath, Instant, Limit, Name, Position, member
-from pdms.api.files import kept_until_sent, spilled
+from pdms.api.files import spilled, streamed
 from pdms.api.guarded import REPEATABLE, router
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint
@@ -107,7 +107,7 @@ def verify(caller: Compliance, body: Earlier) -> Any:
 )
 def export(caller: Compliance) -> Response:
     """The whole log as one JSON Lines file; `python -m pdms.audit.verify_export FILE` checks it anywhere."""
-    return kept_until_sent(
+    return streamed(
         caller.app,
         lambda path: caller.run(evidence.export, path=path),
         filename="audit-log.jsonl",

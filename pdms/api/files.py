@@ -1,15 +1,17 @@
-"""Files on their way in or out: in the home's spill folder, mode 0600, removed whatever happens."""
+"""Files on their way in or out: in the home's spill folder, mode 0600, without a name as soon as they are written."""
 
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import StreamingResponse
 
 from pdms.bootstrap.app import App
+
+CHUNK = 1 << 16
 
 
 @contextmanager
@@ -24,17 +26,16 @@ def spilled(app: App, content: bytes) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def kept_until_sent(app: App, write: Callable[[Path], object], *, filename: str, media_type: str) -> Response:
-    """Let `write` make a file and answer with it; it is removed once it was sent."""
+def streamed(app: App, write: Callable[[Path], object], *, filename: str, media_type: str) -> Response:
+    """Let `write` make a file and answer with it. Its name goes first, so that no client can make it stay."""
     path = fresh(app)
     try:
         write(path)
-        path.chmod(0o600)
-    except BaseException:
+        stream = path.open("rb")
+    finally:
         path.unlink(missing_ok=True)
-        raise
-    done = BackgroundTask(path.unlink, missing_ok=True)
-    return FileResponse(path, filename=filename, media_type=media_type, background=done)
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    return StreamingResponse(_chunks(stream), media_type=media_type, headers=headers)
 
 
 def fresh(app: App) -> Path:
@@ -47,3 +48,9 @@ def attachment(content: bytes, *, filename: str, media_type: str) -> Response:
     """Answer with bytes as a file."""
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
     return Response(content, media_type=media_type, headers=headers)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk

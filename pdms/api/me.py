@@ -11,8 +11,8 @@ from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, RequestPath, Value
 from pdms.api.guarded import router
 from pdms.api.members import MemberInfo, masked
-from pdms.api.pages import Page, page
-from pdms.api.requests import Outcome, outcome, receipt_of
+from pdms.api.pages import Page
+from pdms.api.requests import Outcome, listed, outcome, receipt_of
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt, HistoryItem
@@ -113,14 +113,7 @@ def submit(caller: Member, body: MyRequest) -> Any:
 @routes.get("/requests", summary="My requests", response_model=Page[edge(RequestView)])  # type: ignore[misc]
 def my_requests(caller: Member, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """The member's own requests and where they stand."""
-    return page(
-        caller.read(rights.list_requests, limit=1000),
-        order=lambda r: [r["due_on"], r["number"]],
-        cursor=cursor,
-        limit=limit,
-        key=caller.cursor_key,
-        name="my-requests",
-    )
+    return listed(caller, cursor=cursor, limit=limit, name="my-requests")
 
 
 @routes.get("/requests/{request_id}", summary="Where my request stands", response_model=edge(RequestView))

@@ -7,7 +7,7 @@ order key of an item (names, instants, random ids; never a member's value) and w
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
@@ -44,6 +44,22 @@ def page(
             return {"items": found, "next": _sealed(order(found[-1]), key=key, name=name)}
         found.append(item)
     return {"items": found, "next": None}
+
+
+def page_from(
+    fetch: Callable[[Key | None, int], Sequence[T]],
+    *,
+    order: Callable[[T], Key],
+    cursor: str | None,
+    limit: int,
+    key: bytes,
+    name: str,
+) -> dict[str, Any]:
+    """Return one page of a list that its service reads piece by piece: `fetch(after, count)`; else as `page`."""
+    found = fetch(_opened(cursor, key=key, name=name) if cursor is not None else None, limit + 1)
+    if len(found) <= limit:
+        return {"items": found, "next": None}
+    return {"items": found[:limit], "next": _sealed(order(found[limit - 1]), key=key, name=name)}
 
 
 def _sealed(position: Key, *, key: bytes, name: str) -> str:

@@ -1,7 +1,7 @@
 """`/v1/requests`: subject requests as staff handles them. Members act under `/v1/members/me`."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -11,7 +11,7 @@ from pdms.api.caller import AdminOrCompliance, Caller, Compliance, SupportOrComp
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, RequestPath, Value, member
 from pdms.api.guarded import router
-from pdms.api.pages import Page, page
+from pdms.api.pages import Key, Page, page_from
 from pdms.errors import NotFound
 from pdms.rights import service as rights
 from pdms.rights.service import ErasurePlan, RefusalCode, RequestView, Swept
@@ -58,6 +58,23 @@ class Outcome(BaseModel):
     link: Link | None = Field(description="Access requests only.")
 
 
+def listed(caller: Caller, *, cursor: str | None, limit: int, name: str, **conditions: Any) -> dict[str, Any]:
+    """Return a page of requests, by due date and number."""
+
+    def fetch(after: Key | None, count: int) -> Any:
+        since = (date.fromisoformat(str(after[0])), str(after[1])) if after is not None else None
+        return caller.read(rights.list_requests, after=since, limit=count, **conditions)
+
+    return page_from(
+        fetch,
+        order=lambda r: [r["due_on"], r["number"]],
+        cursor=cursor,
+        limit=limit,
+        key=caller.cursor_key,
+        name=name,
+    )
+
+
 def outcome(caller: Caller, executed: Any) -> dict[str, Any]:
     """Return what a face shows of an executed request."""
     link = executed["link"]
@@ -93,17 +110,8 @@ def list_requests(
     limit: Limit = 100,
 ) -> Any:
     """Requests, the most urgent first."""
-    found = caller.read(
-        rights.list_requests, member_id=member(member_id) if member_id else None, overdue=overdue, limit=1000
-    )
-    return page(
-        found,
-        order=lambda r: [r["due_on"], r["number"]],
-        cursor=cursor,
-        limit=limit,
-        key=caller.cursor_key,
-        name="requests",
-    )
+    whose = member(member_id) if member_id else None
+    return listed(caller, member_id=whose, overdue=overdue, cursor=cursor, limit=limit, name="requests")
 
 
 @routes.post("/sweeps", summary="Do what is due", response_model=edge(Swept))

@@ -226,9 +226,17 @@ def show(uow: UnitOfWork, *, request_id: str) -> RequestView:
 
 
 def list_requests(
-    uow: UnitOfWork, *, member_id: MemberId | None = None, overdue: bool = False, limit: int = 100
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId | None = None,
+    overdue: bool = False,
+    after: tuple[date, str] | None = None,
+    limit: int = 100,
 ) -> tuple[RequestView, ...]:
-    """List requests, the most urgent first; `overdue` keeps open ones whose day has passed."""
+    """List requests, the most urgent first; `overdue` keeps open ones whose day has passed.
+
+    :param after: due date and number of the request after which to go on.
+    """
     if uow.actor.kind is ActorKind.MEMBER:
         member_id = uow.actor.member_id
     else:
@@ -240,7 +248,13 @@ def list_requests(
         query = query.where(
             col(SubjectRequestRow.state).in_([s.value for s in OPEN]), col(SubjectRequestRow.due_on) < _today(uow)
         )
-    return tuple(view(uow, row) for row in uow.session.exec(query.limit(min(limit, 1000))))
+    if after is not None:
+        day, number = after
+        query = query.where(
+            (col(SubjectRequestRow.due_on) > day)
+            | ((col(SubjectRequestRow.due_on) == day) & (col(SubjectRequestRow.number) > number))
+        )
+    return tuple(view(uow, row) for row in uow.session.exec(query.limit(min(limit, 1001))))
 
 
 def load(uow: UnitOfWork, request_id: str) -> SubjectRequestRow:
