@@ -127,7 +127,7 @@ def _index(
 
 def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str | None, str | None]]:
     today = uow.now.astimezone(SHANGHAI).date()
-    empty = repeat("", count)
+    empty = [""] * count
     births, numbers = columns.get(BIRTH_DATE, empty), columns.get(ID_NUMBER, empty)
     adult_until = passed_before(18, today)
     passed = (PASSED.isoformat(), PASSED.isoformat())
