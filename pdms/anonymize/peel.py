@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 from pdms.anonymize.arrays import Arrays
 from pdms.anonymize.blocks import cut
 from pdms.anonymize.compiled import compiled
+from pdms.anonymize.lattice import LATTICE_LIMIT, STEPS, ascending, distinct_levels, expand
 
 Ints = NDArray[np.int64]
-
-STEPS = 200
-"""In how many steps the ceiling rises from nothing said wrong to nothing said at all; more gain no precision."""
-
-LATTICE_LIMIT = 1 << 16
-"""Most lattice nodes visited in one block; beyond it intermediate levels are passed over, never the ends."""
 
 
 def peel(
@@ -43,31 +38,6 @@ def peel(
     if len(starts) > 2 and len(left_over) > 0:
         _peel(left_over, np.array([0, len(left_over)]), *shared, least, step, LATTICE_LIMIT, group_of, groups)
     return group_of
-
-
-def _ascending_plain(score: NDArray[np.float64]) -> Ints:
-    """Return a stable ascending order; numpy's own takes a second to compile, this a tenth."""
-    order, spare = np.empty(len(score), np.int64), np.empty(len(score), np.int64)
-    for i in range(len(score)):
-        order[i] = i
-    width = 1
-    while width < len(score):
-        for begin in range(0, len(score), 2 * width):
-            middle, end = min(begin + width, len(score)), min(begin + 2 * width, len(score))
-            i, j = begin, middle
-            for at in range(begin, end):
-                if i < middle and (j >= end or score[order[i]] <= score[order[j]]):
-                    spare[at] = order[i]
-                    i += 1
-                else:
-                    spare[at] = order[j]
-                    j += 1
-        order, spare = spare, order
-        width *= 2
-    return order
-
-
-ascending = compiled(_ascending_plain)
 
 
 def _peel_plain(
@@ -106,6 +76,8 @@ def _peel_plain(
     path, slot = np.empty((words, largest), np.int64), np.empty(largest, np.int64)
     seen = np.zeros(widest, np.int64)
     look = 0
+    kept, levels = np.zeros(attributes, np.int64), np.zeros((attributes, tallest), np.int64)
+    mean, floor = np.zeros((attributes, tallest)), np.zeros((attributes, tallest))
     for block in range(len(starts) - 1):
         remaining = starts[block + 1] - starts[block]
         left = 0
@@ -115,55 +87,25 @@ def _peel_plain(
             left += counts[j]
             for w in range(words):
                 path[w, i] = packed[w, j]
-        # levels that group the block's tuples differently from the level below
-        kept, levels = np.zeros(attributes, np.int64), np.zeros((attributes, tallest), np.int64)
-        mean, floor = np.zeros((attributes, tallest)), np.zeros((attributes, tallest))
-        nodes = 1
-        for a in range(attributes):
-            before = -1
-            for level in range(height[a]):
-                look += 1
-                distinct, cost, least_cost, at = 0, 0.0, np.inf, offset[a, level]
-                for i in range(remaining):
-                    code = codes[member[i], a]
-                    here = node[at + code]
-                    if seen[here] != look:
-                        seen[here] = look
-                        distinct += 1
-                    cost += count[i] * loss[at + code]
-                    least_cost = min(least_cost, loss[at + code])
-                if distinct != before:
-                    levels[a, kept[a]], mean[a, kept[a]], floor[a, kept[a]] = level, cost / left, least_cost
-                    kept[a] += 1
-                    before = distinct
-                if distinct == 1:
-                    break
-            nodes *= kept[a]
-        while nodes > lattice_limit:
-            # pass over the intermediate level that is nearest in loss to the one below it
-            nearest, drop_attribute, drop = np.inf, -1, -1
-            for a in range(attributes):
-                for position in range(1, kept[a] - 1):
-                    step = mean[a, position] - mean[a, position - 1]
-                    if step < nearest:
-                        nearest, drop_attribute, drop = step, a, position
-            if drop < 0:
-                break
-            nodes = nodes // kept[drop_attribute] * (kept[drop_attribute] - 1)
-            for position in range(drop, kept[drop_attribute] - 1):
-                levels[drop_attribute, position] = levels[drop_attribute, position + 1]
-                mean[drop_attribute, position] = mean[drop_attribute, position + 1]
-                floor[drop_attribute, position] = floor[drop_attribute, position + 1]
-            kept[drop_attribute] -= 1
-        mean_loss, next_loss = np.zeros(nodes), np.zeros(nodes)
-        filled = 1
-        for a in range(attributes):
-            for position in range(kept[a] - 1, -1, -1):
-                for x in range(filled):
-                    mean_loss[position * filled + x] = mean_loss[x] + mean[a, position]
-                    next_loss[position * filled + x] = next_loss[x] + floor[a, position]
-            filled *= kept[a]
-        order_of_nodes = ascending(mean_loss)
+        nodes, look = distinct_levels(
+            member,
+            remaining,
+            counts,
+            codes,
+            node,
+            offset,
+            loss,
+            height,
+            lattice_limit,
+            seen,
+            look,
+            kept,
+            levels,
+            mean,
+            floor,
+        )
+        next_loss = expand(floor, kept, nodes)
+        order_of_nodes = ascending(expand(mean, kept, nodes))
         ceiling = 0.0
         while left >= least:
             lowest = np.inf

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pdms.anonymize.arrays import Arrays
 from pdms.anonymize.blocks import cut
 from pdms.anonymize.compiled import compiled
+from pdms.anonymize.lattice import LATTICE_LIMIT, STEPS, ascending, distinct_levels, expand
 from pdms.anonymize.mondrian import divide
-from pdms.anonymize.peel import LATTICE_LIMIT, STEPS, ascending
 from pdms.anonymize.sensitive import Histograms, Rules, holds, shares_of
 
 Ints = NDArray[np.int64]
@@ -45,7 +45,7 @@ def peel_sensitive(
     order, starts = cut(codes, counts, arrays, limit=limit, balance=True)
     total = histograms.sum(axis=0)
     whole, remainder = shares_of(histograms), total.copy()
-    shared = (codes, histograms, whole, arrays.node, arrays.offset, arrays.loss, arrays.height)
+    shared = (codes, counts, histograms, whole, arrays.node, arrays.offset, arrays.loss, arrays.height)
     options = (rules, invariant, ceiling * len(arrays.height), len(arrays.height) / STEPS, LATTICE_LIMIT)
     groups = _peel(order, starts, *shared, arrays.packed, arrays.masks, *options, remainder, group_of, 0)
     left_over = np.flatnonzero(group_of < 0)
@@ -62,6 +62,7 @@ def _peel_plain(
     order: Ints,
     starts: Ints,
     codes: NDArray[np.int32],
+    counts: Ints,
     histograms: Histograms,
     whole: NDArray[np.float64],
     node: NDArray[np.int32],
@@ -99,58 +100,33 @@ def _peel_plain(
     at_level = np.empty(attributes, np.int64)
     seen = np.zeros(widest, np.int64)
     look = 0
+    kept, levels = np.zeros(attributes, np.int64), np.zeros((attributes, tallest), np.int64)
+    mean, floor = np.zeros((attributes, tallest)), np.zeros((attributes, tallest))
     for block in range(len(starts) - 1):
         remaining = starts[block + 1] - starts[block]
         for i in range(remaining):
             member[i] = order[starts[block] + i]
             for w in range(words):
                 path[w, i] = packed[w, member[i]]
-        kept, levels = np.zeros(attributes, np.int64), np.zeros((attributes, tallest), np.int64)
-        mean, floor = np.zeros((attributes, tallest)), np.zeros((attributes, tallest))
-        nodes = 1
-        for a in range(attributes):
-            before = -1
-            for level in range(height[a]):
-                look += 1
-                distinct, cost, least_cost, at = 0, 0.0, np.inf, offset[a, level]
-                for i in range(remaining):
-                    code = codes[member[i], a]
-                    if seen[node[at + code]] != look:
-                        seen[node[at + code]] = look
-                        distinct += 1
-                    cost += loss[at + code]
-                    least_cost = min(least_cost, loss[at + code])
-                if distinct != before:
-                    levels[a, kept[a]], mean[a, kept[a]], floor[a, kept[a]] = level, cost / remaining, least_cost
-                    kept[a] += 1
-                    before = distinct
-                if distinct == 1:
-                    break
-            nodes *= kept[a]
-        while nodes > lattice_limit:
-            nearest, drop_attribute, drop = np.inf, -1, -1
-            for a in range(attributes):
-                for position in range(1, kept[a] - 1):
-                    gap = mean[a, position] - mean[a, position - 1]
-                    if gap < nearest:
-                        nearest, drop_attribute, drop = gap, a, position
-            if drop < 0:
-                break
-            nodes = nodes // kept[drop_attribute] * (kept[drop_attribute] - 1)
-            for position in range(drop, kept[drop_attribute] - 1):
-                levels[drop_attribute, position] = levels[drop_attribute, position + 1]
-                mean[drop_attribute, position] = mean[drop_attribute, position + 1]
-                floor[drop_attribute, position] = floor[drop_attribute, position + 1]
-            kept[drop_attribute] -= 1
-        mean_loss, next_loss = np.zeros(nodes), np.zeros(nodes)
-        filled = 1
-        for a in range(attributes):
-            for position in range(kept[a] - 1, -1, -1):
-                for x in range(filled):
-                    mean_loss[position * filled + x] = mean_loss[x] + mean[a, position]
-                    next_loss[position * filled + x] = next_loss[x] + floor[a, position]
-            filled *= kept[a]
-        order_of_nodes = ascending(mean_loss)
+        nodes, look = distinct_levels(
+            member,
+            remaining,
+            counts,
+            codes,
+            node,
+            offset,
+            loss,
+            height,
+            lattice_limit,
+            seen,
+            look,
+            kept,
+            levels,
+            mean,
+            floor,
+        )
+        next_loss = expand(floor, kept, nodes)
+        order_of_nodes = ascending(expand(mean, kept, nodes))
         ceiling = 0.0
         while remaining > 0:
             lowest = np.inf

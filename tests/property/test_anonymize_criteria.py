@@ -14,6 +14,7 @@ from pdms.anonymize import (
     Diversity,
     DiversityKind,
     Hierarchy,
+    Method,
     anonymize,
     from_edges,
     from_rows,
@@ -53,7 +54,8 @@ def cases(draw: st.DrawFn):
     if kind == "t":
         closeness = Closeness(draw(st.sampled_from([0.1, 0.3, 0.6])), draw(st.sampled_from(list(Distance))))
     criteria = Criteria(k=draw(st.integers(1, 8)), diversity=diversity, closeness=closeness)
-    return hierarchies, codes, sensitive, criteria, draw(st.sampled_from([0.0, 0.1, 1.0]))
+    limit, method = draw(st.sampled_from([0.0, 0.1, 1.0])), draw(st.sampled_from(list(Method)))
+    return hierarchies, codes, sensitive, criteria, limit, method
 
 
 def brute_force_holds(group: list[int], everyone: list[int], criteria: Criteria) -> bool:
@@ -89,10 +91,10 @@ def brute_force_holds(group: list[int], everyone: list[int], criteria: Criteria)
 @settings(max_examples=150, deadline=None)
 @given(cases())
 def test_every_class_satisfies_every_criterion(case) -> None:
-    hierarchies, codes, sensitive, criteria, limit = case
+    hierarchies, codes, sensitive, criteria, limit, method = case
     table, tuple_of_row = tabulate(codes, sensitive=sensitive, sensitive_values=4)
     try:
-        result = anonymize(table, hierarchies, criteria, suppression_limit=limit)
+        result = anonymize(table, hierarchies, criteria, suppression_limit=limit, method=method)
     except Conflict:
         assert limit < 1  # whatever the criteria, leaving everybody out satisfies them
         return
@@ -116,16 +118,16 @@ def test_every_class_satisfies_every_criterion(case) -> None:
         assert brute_force_holds(group, sensitive.tolist(), criteria)
     if classes:
         assert measure(published).k == min(map(len, classes.values())) == result.risk.smallest_class
-    again = anonymize(table, hierarchies, criteria, suppression_limit=limit)
+    again = anonymize(table, hierarchies, criteria, suppression_limit=limit, method=method)
     assert np.array_equal(result.class_of, again.class_of)
 
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_identical_tuples_are_treated_alike_and_loss_is_what_the_labels_say(case) -> None:
-    hierarchies, codes, _, criteria, _ = case
+    hierarchies, codes, _, criteria, _, method = case
     table, tuple_of_row = tabulate(codes)
-    result = anonymize(table, hierarchies, Criteria(k=criteria.k), suppression_limit=1.0)
+    result = anonymize(table, hierarchies, Criteria(k=criteria.k), suppression_limit=1.0, method=method)
     class_of_row = result.class_of[tuple_of_row]
     by_tuple: dict[tuple[int, ...], set[int]] = defaultdict(set)
     for code, number in zip(map(tuple, codes.tolist()), class_of_row.tolist(), strict=True):
