@@ -27,7 +27,7 @@ from pdms.bootstrap.config import HomeConfig, read_config, write_config
 from pdms.clock import Clock
 from pdms.crypto import RootKey, open_root, read_note
 from pdms.db import begin
-from pdms.errors import Conflict, InvalidInput
+from pdms.errors import Conflict, InvalidInput, Unauthenticated
 from pdms.rights import ledger, replay
 from pdms.rights import service as rights
 from pdms.rights.ledger import Position
@@ -78,9 +78,12 @@ def restore(
 
     :param ledger_path: the rights ledger; default: where it lay when the backup was made.
     :param checkpoint: a newer checkpoint that was kept elsewhere; a ledger that does not know it is refused.
+    :raises Unauthenticated: the backup knows no such operator. :raises Denied: the operator is no administrator.
     :raises InvalidInput: the folder exists. :raises Conflict: LEDGER_MISSING, LEDGER_STALE, RESTORE_RUNNING.
     :raises IntegrityBroken: backup or ledger are not as written. :raises KeyUnavailable: WRONG_ROOT and the like.
     """
+    if settings.token is None:
+        raise Unauthenticated("PDMS_TOKEN: the key of an administrator whom the backup knows")
     to = to.absolute()
     if to.exists():
         raise InvalidInput("to: the folder exists already; a restore makes a new one")
@@ -110,8 +113,7 @@ def restore(
 def _replay(
     app: App, manifest: Manifest, source: Path, earlier: SignedCheckpoint | None, progress: Progress
 ) -> Replayed:
-    token = app.settings.token
-    operator = app.authenticate(token.get_secret_value() if token is not None else None)
+    operator = app.authenticate(app.settings.token.get_secret_value() if app.settings.token else None)
     with app.unit(operator) as uow:
         uow.require(Scope.ADMIN)
         newest = manifest.checkpoint_size

@@ -18,7 +18,7 @@ def create(context: typer.Context, path: Archive) -> None:
     """Write a backup while everything goes on; it opens with the root key only, which is not in it.
 
     Keep copies of `rights.ledger` (in the home) apart from backups and as fresh as you can: no backup is restored
-    without it. Example: `pdms backup create /backups/2026-11-02.pdms`
+    without it. Example: `pdms backup create /backups/2026-11-02.sealed`
     """
     from pdms.bootstrap import backups
 
@@ -32,7 +32,7 @@ def create(context: typer.Context, path: Archive) -> None:
 def verify(context: typer.Context, path: Archive) -> None:
     """Open every byte of a backup and compare it with its manifest; nothing is restored.
 
-    Example: `pdms backup verify /backups/2026-11-02.pdms`
+    Example: `pdms backup verify /backups/2026-11-02.sealed`
     """
     from pdms.bootstrap import backups
 
@@ -58,7 +58,7 @@ def restore(
     The acting operator is the one whose key the backup knows. What was ingested, sent or allowed after the backup is
     not in it.
 
-    Example: `pdms backup restore /backups/2026-11-02.pdms --to /srv/pdms-new --ledger /safe/rights.ledger`
+    Example: `pdms backup restore /backups/2026-11-02.sealed --to /srv/pdms-new --ledger /safe/rights.ledger`
     """
     from pdms.bootstrap import backups
 

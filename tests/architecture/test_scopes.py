@@ -18,8 +18,9 @@ from pdms.clock import FixedClock
 from pdms.reports import evidence
 from pdms.taxonomy import Scope
 
-OPEN = {"init", "policy check"}
-"""`init` makes the first operator; `policy check FOLDER` reads documents only. `audit verify FILE` is asked below."""
+OPEN = {"init", "policy check", "backup restore"}
+"""`init` makes the first operator; `policy check FOLDER` reads documents only; `backup restore` asks the operators whom
+the backup knows (`test_backup.py`). `audit verify FILE` is asked below."""
 ROLES = ("admin", "compliance", "marketing", "ingest", "support")
 OFFICER, CARE = {"compliance"}, {"compliance", "support"}
 OFFICE = {"admin", "compliance"}
@@ -43,6 +44,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "audit list": ([], OFFICER),
     "audit prove": (["0" * 32], OFFICER),
     "audit verify": ([], OFFICER),
+    "backup create": (["OUT"], {"admin"}),
+    "backup verify": (["FILE"], {"admin"}),
     "campaign cancel": (["nothing"], SALES),
     "campaign counts": (["nothing"], SALES),
     "campaign create": (["DOCUMENT"], {"marketing"}),
