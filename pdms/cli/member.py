@@ -115,19 +115,17 @@ def erase(
     from pdms.rights import service
 
     face: Face = context.obj
-    finished = service.finish_erasures(face.units)  # one that was cut off comes first, its member may be gone already
     try:
         member_id = face.run(parse_member, member)
-    except NotFound:
-        if not finished:
-            raise
-        content = finished[-1]
-    else:
+    except NotFound:  # unless this very member's erasure was cut off when the number was gone already
+        system, _, number = member.partition(":")
         with stages("erase", quiet=face.json) as progress:
-            done = service.erase_member(
-                face.units, member_id=member_id, field=check, value=ask(f"their {check}"), progress=progress
-            )
-        content = done.receipt or ""
+            done = service.resume_erasure(face.units, system=system, external_id=number, progress=progress)
+    else:
+        said = ask(f"their {check}")
+        with stages("erase", quiet=face.json) as progress:
+            done = service.erase_member(face.units, member_id=member_id, field=check, value=said, progress=progress)
+    content = done.receipt or ""
     if receipt is not None:
         write_new(receipt, content.encode())
     _receipt(face, content)

@@ -15,7 +15,10 @@ from pdms.vault import service as vault
 
 
 def execute(uow: UnitOfWork, row: SubjectRequestRow) -> dict[str, object]:
-    """Carry a correction out; returns the document of its receipt, which names the field and never the value."""
+    """Carry a correction out; returns the document of its receipt, which names the field and never the value.
+
+    May be repeated: correcting to what is held changes nothing. The sealed value goes with the receipt, not before.
+    """
     if row.field is None or row.detail is None:
         raise IntegrityBroken("request: a correction without field or value")
     context = f"request:{row.request_id}".encode()
@@ -27,7 +30,6 @@ def execute(uow: UnitOfWork, row: SubjectRequestRow) -> dict[str, object]:
         rewrite_attributes(uow, corrected.pseudonym, corrected.fields)
         purposes = sorted({view.purpose for view in uow.policy.views.values()})
         stale = sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)
-    row.detail = None
     return {
         "type": "correction-receipt",
         "request": row.number,

@@ -17,6 +17,7 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
+from pdms.db import checkpoint_and_vacuum
 from pdms.dispatch import service as dispatch
 from pdms.errors import Conflict, InvalidInput
 from pdms.facts import service as facts
@@ -83,52 +84,87 @@ def plan(uow: UnitOfWork, *, request_id: str) -> ErasurePlan:
 def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], None] = lambda _: None) -> str:
     """Carry an assessed deletion request out, to its signed receipt; return the receipt (JSON).
 
-    :raises Conflict: the request is not assessed. Asked again after a crash, it goes on with the first step not done.
+    :raises Conflict: the request is not assessed. Asked again after a crash, it goes on with the first step not done;
+        two processes may work on one erasure, each step is done under the same lock.
     """
     with units() as uow:
         uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
         row = _deletion(uow, request_id)
-        if row.state in (RequestState.FULFILLED, RequestState.PARTIAL, RequestState.CLOSED) and row.receipt:
+        if row.receipt is not None:
             return row.receipt
         if row.state != RequestState.EXECUTING:
             intake.move(uow, row, RequestState.EXECUTING)
             uow.record(EventKind.ERASE_INTENT, member=MemberId(row.member_id), refs={"request": request_id})
     for step in STEPS:
-        with units() as uow:
-            uow.lock_anon_first()
-            if uow.session.get(ErasureStepRow, (request_id, step.name)) is not None:
-                continue
-            row = _deletion(uow, request_id)
-            counts = dict(step.run(uow, row))
-            uow.session.add(
-                ErasureStepRow(request_id=request_id, step=step.name, done_at=uow.now, counts=json.dumps(counts))
-            )
-            uow.record(
-                EventKind.ERASE_STEP,
-                member=MemberId(row.member_id),
-                refs={"request": request_id, "step": step.name},
-                numbers=counts,
-            )
-        progress(step.name)
+        if _do(units, request_id, step):
+            progress(step.name)
     return _finish(units, request_id)
+
+
+def begun_for(uow: UnitOfWork, *, system: str, external_id: str) -> str | None:
+    """Return the request of an erasure that was cut off when the shop's number led nowhere any more.
+
+    The number's suppression entry and the step `hold` were committed together, at one instant.
+    """
+    uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
+    since = vault.suppressed_since(uow, system=system, external_id=external_id)
+    query = (
+        select(SubjectRequestRow.request_id)
+        .join(ErasureStepRow, col(ErasureStepRow.request_id) == col(SubjectRequestRow.request_id))
+        .where(
+            col(SubjectRequestRow.state) == RequestState.EXECUTING.value,
+            col(ErasureStepRow.step) == "hold",
+            col(ErasureStepRow.done_at) == since,
+        )
+    )
+    return uow.session.exec(query).first() if since is not None else None
+
+
+def _do(units: UnitFactory, request_id: str, step: Step) -> bool:
+    with units() as uow:
+        uow.lock_anon_first()
+        if uow.session.get(ErasureStepRow, (request_id, step.name)) is not None:
+            return False
+        row = _deletion(uow, request_id)
+        counts = dict(step.run(uow, row))
+        if uow.session.get(ErasureStepRow, (request_id, step.name)) is not None:  # `purge` lets go of the lock
+            return False
+        uow.session.add(
+            ErasureStepRow(request_id=request_id, step=step.name, done_at=uow.now, counts=json.dumps(counts))
+        )
+        uow.record(
+            EventKind.ERASE_STEP,
+            member=MemberId(row.member_id),
+            refs={"request": request_id, "step": step.name},
+            numbers=counts,
+        )
+    return True
 
 
 def _finish(units: UnitFactory, request_id: str) -> str:
     with units() as uow:
-        row = _deletion(uow, request_id)
-        done = _steps(uow, request_id)
-        stays = done["hold"][1].get("orders", 0)
-        intake.move(uow, row, RequestState.PARTIAL if stays else RequestState.FULFILLED)
-        row.ended_at = uow.now
-        event_id = uow.record(EventKind.ERASE_DONE, member=MemberId(row.member_id), refs={"request": request_id})
-        document = _document(uow, row, done)
+        event_id = _told(uow, _deletion(uow, request_id))
     with units() as uow:
         audit.sequence(uow.session, signer=uow.log_signer, now=uow.now)
     with units() as uow:
         row = _deletion(uow, request_id)
-        row.receipt = receipts.signed(uow, document, event_id=event_id)
-        uow.session.add(row)
+        if row.receipt is None:
+            done = _steps(uow, request_id)
+            stays = done["hold"][1].get("orders", 0)
+            # Ended and receipt in one commit: what is cut off before is still being executed, and goes on.
+            intake.move(uow, row, RequestState.PARTIAL if stays else RequestState.FULFILLED)
+            row.ended_at = uow.now
+            row.receipt = receipts.signed(uow, _document(uow, row, done), event_id=event_id)
         return row.receipt
+
+
+def _told(uow: UnitOfWork, row: SubjectRequestRow) -> str:
+    """Return the id of the event that tells of the end: one, however often the receipt is attempted."""
+    known = audit.list_events(uow.session, kinds=[EventKind.ERASE_DONE], member_id=row.member_id.hex(), limit=100)
+    for item in known.items:
+        if item.event.refs.get("request") == row.request_id:
+            return item.event.event_id
+    return uow.record(EventKind.ERASE_DONE, member=MemberId(row.member_id), refs={"request": row.request_id})
 
 
 def _steps(uow: UnitOfWork, request_id: str) -> dict[str, tuple[datetime, dict[str, int]]]:
@@ -209,12 +245,9 @@ def _hold(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
         fields = vault.reveal(uow, permit, member_id=member, fields=names)
     latest = max((int(f"{h.until:%Y%m}") for h in holds), default=0)
     count = held.hold(uow, holds, request_id=row.request_id, fields=fields)
-    return {"records": count, "orders": len({h.order_id for h in holds}), "latest_month": latest}
-
-
-def _suppress(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
+    # Under the same lock: an order taken in between the two would be erased without having been held.
     vault.suppress(uow, MemberId(row.member_id))
-    return {}
+    return {"records": count, "orders": len({h.order_id for h in holds}), "latest_month": latest}
 
 
 def _facts(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
@@ -237,9 +270,8 @@ def _rows(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     vault.forget(uow, member)
     consent.forget_current(uow, [member])  # the records stay, as minimal proof
     uow.session.exec(delete(PurgeRow).where(col(PurgeRow.member_id) == member))
-    row.detail = None
-    uow.session.add(row)
-    return {}
+    held.untie(uow, request_id=row.request_id)
+    return {"requests": intake.forget(uow, member)}
 
 
 def _openings(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
@@ -260,13 +292,13 @@ def _packages(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
 def _purge(uow: UnitOfWork, _row: SubjectRequestRow) -> Mapping[str, int]:
     uow.commit_intent()  # rewriting the files needs them free of this unit's own transaction
     vault.purge(uow)
+    checkpoint_and_vacuum(uow.held_engine)
     return {}
 
 
 STEPS: tuple[Step, ...] = (
     Step("disable", _disable),
     Step("hold", _hold),
-    Step("suppress", _suppress),
     Step("facts", _facts),
     Step("releases", _releases),
     Step("key", _key),

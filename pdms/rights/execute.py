@@ -1,4 +1,8 @@
-"""Carrying out an assessed request of any kind, to its receipt."""
+"""Carrying out an assessed request of any kind, to its receipt.
+
+Guarantee: a request has ended when it has its receipt, and not before; cut off in between, it is still being executed
+and the next call goes on. What it does may be done twice.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +10,6 @@ from datetime import UTC
 
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
-from pdms.consent import service as consent
 from pdms.errors import Conflict
 from pdms.rights import correct, erase, intake, packages, receipts, withdraw
 from pdms.rights.intake import RequestView
@@ -14,8 +17,6 @@ from pdms.rights.packages import PackageLink
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind, Scope
 from pdms.unit_of_work import ActorKind, UnitFactory, UnitOfWork
-
-ENDED = (RequestState.FULFILLED, RequestState.PARTIAL, RequestState.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class Executed:
 def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], None] = lambda _: None) -> Executed:
     """Carry an assessed request out. A member may do so for their own; deletions are staff's, after the plan.
 
+    Asked again after its end, it gives the receipt again. Cut off before, an access request gets a fresh link, since
+    the first went to nobody.
+
     :raises Conflict: it is not assessed, or it was refused or cancelled.
     """
     with units() as uow:
         uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
         row = intake.load(uow, request_id)
         kind, state = RequestType(row.type), RequestState(row.state)
-        if state in ENDED:
+        if row.receipt is not None:
             return Executed(intake.view(uow, row), row.receipt, None)
         if state not in (RequestState.ASSESSING, RequestState.EXECUTING):
             raise Conflict(f"state: a request that is {state} cannot be executed")
@@ -52,6 +56,8 @@ def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed
     with units() as uow:
         uow.lock_anon_first()
         row = intake.load(uow, request_id)
+        if row.receipt is not None:  # another process ended it meanwhile
+            return Executed(intake.view(uow, row), row.receipt, None)
         if row.state != RequestState.EXECUTING:
             intake.move(uow, row, RequestState.EXECUTING)
         if kind is RequestType.ACCESS:
@@ -61,8 +67,6 @@ def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed
             document = correct.execute(uow, row)
         else:
             document = _stop(uow, row, kind)
-        intake.move(uow, row, RequestState.FULFILLED)
-        row.ended_at = uow.now
         event_id = uow.record(
             EventKind.REQUEST_TRANSITION,
             member=MemberId(row.member_id),
@@ -73,15 +77,17 @@ def _at_once(units: UnitFactory, request_id: str, kind: RequestType) -> Executed
         audit.sequence(uow.session, signer=uow.log_signer, now=uow.now)
     with units() as uow:
         row = intake.load(uow, request_id)
-        row.receipt = receipts.signed(uow, document, event_id=event_id)
-        uow.session.add(row)
+        if row.receipt is None:
+            intake.move(uow, row, RequestState.FULFILLED)
+            row.ended_at, row.detail = uow.now, None
+            row.receipt = receipts.signed(uow, document, event_id=event_id)
         return Executed(intake.view(uow, row), row.receipt, link)
 
 
 def _stop(uow: UnitOfWork, row: SubjectRequestRow, kind: RequestType) -> dict[str, object]:
     member = MemberId(row.member_id)
     if kind is RequestType.RESTRICTION:
-        consent.restrict(uow, member, kind=RestrictionKind.RESTRICTION, request=row.request_id)
+        withdraw.restrict(uow, member_id=member, kind=RestrictionKind.RESTRICTION, request=row.request_id)
         return _plain_document(uow, row, article="PIPL-44")
     channel = "web" if uow.actor.kind is ActorKind.MEMBER else "phone"
     for purpose in sorted(withdraw.given_purposes(uow, member)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlmodel import col, delete, func, select
+from sqlmodel import col, delete, func, select, update
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import BlindIndex, new_key, open_blob, seal_blob
@@ -37,7 +37,7 @@ def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Map
 
     :param fields: the member fields that any of the holds names, in plaintext; each record takes only its own.
     """
-    batch = BlindIndex(uow.keys.system_key(BATCH_LABEL)).digest(request_id.encode()).hex()
+    batch = _batch(uow, request_id)
     uow.held.exec(delete(HeldRecordRow).where(col(HeldRecordRow.batch) == batch))
     for item in holds:
         month = _month(item.until)
@@ -65,6 +65,11 @@ def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Map
     if holds:
         uow.record(EventKind.HOLD_CREATED, refs={"request": request_id}, numbers={"orders": len(holds)})
     return len(holds)
+
+
+def untie(uow: UnitOfWork, *, request_id: str) -> None:
+    """Blank what tells which erasure made a record: with the system's keys it could be computed from any request."""
+    uow.held.exec(update(HeldRecordRow).where(col(HeldRecordRow.batch) == _batch(uow, request_id)).values(batch=""))
 
 
 def overview(uow: UnitOfWork) -> tuple[HeldMonth, ...]:
@@ -105,6 +110,10 @@ def expire(uow: UnitOfWork, *, today: date) -> int:
     if over:
         uow.record(EventKind.HOLD_EXPIRED, numbers={"orders": len(over)})
     return len(over)
+
+
+def _batch(uow: UnitOfWork, request_id: str) -> str:
+    return BlindIndex(uow.keys.system_key(BATCH_LABEL)).digest(request_id.encode()).hex()
 
 
 def _month(day: date) -> str:

@@ -19,7 +19,7 @@ from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
 from pdms.policy.reasons import reason
 from pdms.rights.clocks import due_on
-from pdms.rights.machine import OPEN, check_move
+from pdms.rights.machine import MOVES, OPEN, check_move
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope, new_id
 from pdms.unit_of_work import ActorKind, UnitOfWork
@@ -29,6 +29,8 @@ CODE_LABEL = "one-time-codes"
 DETAIL_LABEL = "request-details"
 CODE_MINUTES = 10
 CODE_TRIES = 5
+SETTLES = timedelta(days=30)
+"""So long after its correction a field proves nobody: whoever got it changed would pass every later check with it."""
 
 
 class IdentityMethod(StrEnum):
@@ -47,6 +49,7 @@ class RefusalCode(StrEnum):
     NO_AUTHORITY = "NO_AUTHORITY"
     CONFIDENTIAL = "CONFIDENTIAL"
     STATUTORY_RETENTION = "STATUTORY_RETENTION"
+    CRIME_OR_SECURITY = "CRIME_OR_SECURITY"
     THIRD_PARTY_HARM = "THIRD_PARTY_HARM"
     INFEASIBLE = "INFEASIBLE"
     EXCESSIVE = "EXCESSIVE"
@@ -58,6 +61,7 @@ ARTICLES: dict[RefusalCode, str] = {
     RefusalCode.NO_AUTHORITY: "PIPL-49",
     RefusalCode.CONFIDENTIAL: "PIPL-45-1",
     RefusalCode.STATUTORY_RETENTION: "PIPL-47-2",
+    RefusalCode.CRIME_OR_SECURITY: "T35273-8.7",
     RefusalCode.THIRD_PARTY_HARM: "NDR-25",
     RefusalCode.INFEASIBLE: "PIPL-47-2",
     RefusalCode.EXCESSIVE: "NDR-25",
@@ -113,8 +117,6 @@ def submit(
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
-    if vault.state(uow, member_id).status == MemberStatus.ERASED:
-        raise NotFound("member: none has this id")
     if (request_type is RequestType.CORRECTION) != (field is not None and value is not None):
         raise InvalidInput("field and value: a correction needs both, other requests neither")
     if field is not None and (field not in uow.policy.fields or len(value or "") > uow.policy.fields[field].max_length):
@@ -156,18 +158,25 @@ def submit(
 def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> RequestView:
     """Check a requester's identity against one held field, as staff hears it from them (NDR-23: held data only).
 
-    :raises Denied: it is not what is held; the attempt is logged and counted, and five failures let the request lapse.
+    Only a field by which members are looked up tells one from another: a name, an address, a birth date or a gender is
+    known to others or guessed in five tries.
+
+    :raises InvalidInput: another field.
+    :raises Denied: it is not what is held, or was corrected lately; the attempt is logged and counted, and five
+        failures let the request lapse.
     """
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
     row = load(uow, request_id)
+    proving = sorted(f.name for f in uow.policy.fields.values() if f.index)
+    if field not in proving:
+        raise InvalidInput(f"field: identity is checked by {', '.join(proving)}")
     _count_try(uow, row)
-    if field not in uow.policy.fields:
-        raise InvalidInput("field: not a member field of the policy")
     try:
         claimed = normalise_value(uow.policy, field=field, value=value, now=uow.now)
     except InvalidInput:  # what cannot be a telephone number is not this member's
         claimed = ""
-    if not claimed or not vault.matches(uow, MemberId(row.member_id), field=field, value=claimed):
+    fits = bool(claimed) and vault.matches(uow, MemberId(row.member_id), field=field, value=claimed)
+    if not fits or _corrected_lately(uow, row, field):
         _failed_try(uow, row)
     accept_identity(uow, row, IdentityMethod.HELD_DATA)
     return view(uow, row)
@@ -205,7 +214,7 @@ def cancel(uow: UnitOfWork, *, request_id: str) -> RequestView:
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     row = load(uow, request_id)
     move(uow, row, RequestState.CANCELLED)
-    row.ended_at, row.detail = uow.now, None
+    row.ended_at, row.detail, row.code_digest = uow.now, None, None
     uow.record(EventKind.REQUEST_CANCELLED, member=MemberId(row.member_id), refs={"request": request_id})
     return view(uow, row)
 
@@ -236,7 +245,10 @@ def list_requests(
     """List requests, the most urgent first; `overdue` keeps open ones whose day has passed.
 
     :param after: due date and number of the request after which to go on.
+    :param limit: at least 1; more than 1001 are not given. :raises InvalidInput: a smaller one.
     """
+    if limit < 1:
+        raise InvalidInput("limit: at least 1")
     if uow.actor.kind is ActorKind.MEMBER:
         member_id = uow.actor.member_id
     else:
@@ -258,18 +270,45 @@ def list_requests(
 
 
 def load(uow: UnitOfWork, request_id: str) -> SubjectRequestRow:
-    """Return a request's row. :raises NotFound: none has this id, or it is not the acting member's."""
+    """Return a request's row.
+
+    :raises NotFound: none has this id, or it is not the acting member's; the reach for another's is in the log.
+    """
     row = uow.session.get(SubjectRequestRow, request_id)
-    mine = uow.actor.kind is not ActorKind.MEMBER or (row is not None and row.member_id == uow.actor.member_id)
-    if row is None or not mine:
-        raise NotFound("request: none has this id")
+    missing = NotFound("request: none has this id")
+    if row is None:
+        raise missing
+    if uow.actor.kind is ActorKind.MEMBER and row.member_id != uow.actor.member_id:
+        uow.refuse(missing, member=uow.actor.member_id)
     return row
 
 
 def guard_member(uow: UnitOfWork, member_id: MemberId) -> None:
-    """Let a member touch only themself. :raises NotFound: as if the other were not there."""
+    """Let only living members be touched, and a member touch only themself.
+
+    :raises NotFound: no such member, or another one: both look the same; the reach for another is in the log.
+    """
+    missing = NotFound("member: none has this id")
     if uow.actor.kind is ActorKind.MEMBER and uow.actor.member_id != member_id:
-        raise NotFound("member: none has this id")
+        uow.refuse(missing, member=uow.actor.member_id)
+    if vault.state(uow, member_id).status is MemberStatus.ERASED:
+        raise missing
+
+
+def forget(uow: UnitOfWork, member_id: MemberId) -> int:
+    """Drop what requests of an erased member hold besides codes and instants; cancel those not begun. Returns how many.
+
+    A correction's new value is sealed under a system key: it would outlive the member's own.
+    """
+    cancelled = 0
+    for row in uow.session.exec(select(SubjectRequestRow).where(col(SubjectRequestRow.member_id) == member_id)).all():
+        row.detail = row.code_digest = None
+        uow.session.add(row)
+        if RequestState.CANCELLED in MOVES[RequestState(row.state)]:
+            move(uow, row, RequestState.CANCELLED)
+            row.ended_at = uow.now
+            cancelled += 1
+    return cancelled
 
 
 def move(uow: UnitOfWork, row: SubjectRequestRow, target: RequestState) -> None:
@@ -344,10 +383,22 @@ def _count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
     lapsed = row.code_tries > CODE_TRIES
     if lapsed:
         move(uow, row, RequestState.LAPSED)
+        row.detail = row.code_digest = None
     # Counted for good before the answer is known: a failed try must survive the rollback of its refusal.
     uow.commit_intent()
     if lapsed:
         raise Conflict("request: too many failed identity checks, it has lapsed")
+
+
+def _corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bool:
+    query = select(SubjectRequestRow.request_id).where(
+        col(SubjectRequestRow.member_id) == row.member_id,
+        col(SubjectRequestRow.type) == RequestType.CORRECTION.value,
+        col(SubjectRequestRow.state).in_([RequestState.EXECUTING, RequestState.FULFILLED, RequestState.CLOSED]),
+        col(SubjectRequestRow.field) == field,
+        func.coalesce(SubjectRequestRow.ended_at, SubjectRequestRow.received_at) > uow.now - SETTLES,
+    )
+    return uow.session.exec(query).first() is not None
 
 
 def _failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:

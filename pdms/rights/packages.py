@@ -8,15 +8,17 @@ import io
 import json
 import secrets
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, or_, select
 
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Event
 from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
 from pdms.crypto import BlindIndex, open_blob, seal_blob
@@ -31,6 +33,7 @@ from pdms.vault import service as vault
 
 LINK_LABEL = "package-links"
 LINK_DAYS = 7
+EVENTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def drop_all(uow: UnitOfWork, member_id: MemberId) -> int:
 
 def drop_expired(uow: UnitOfWork) -> int:
     """Remove packages whose link has expired or served (sweep). Returns how many."""
-    rows = uow.session.exec(select(AccessPackageRow).where(col(AccessPackageRow.expires_at) <= uow.now)).all()
+    over = or_(col(AccessPackageRow.expires_at) <= uow.now, col(AccessPackageRow.opened_at).is_not(None))
+    rows = uow.session.exec(select(AccessPackageRow).where(over)).all()
     known = set(uow.session.exec(select(AccessPackageRow.package_id)))
     for row in rows:
         _path(uow, row.package_id).unlink(missing_ok=True)
@@ -136,7 +140,6 @@ def collect(uow: UnitOfWork, member_id: MemberId) -> dict[str, Any]:
     )
     fields = vault.reveal(uow, permit, member_id=member_id, fields=tuple(policy.fields))
     found = facts.of_subject(uow.home, vault.pseudonym_of(uow, member_id))
-    events = audit.list_events(uow.session, member_id=member_id.hex(), limit=1000).items
     return {
         "made_at": uow.now.astimezone(SHANGHAI).isoformat(timespec="seconds"),
         "controller": {
@@ -161,7 +164,7 @@ def collect(uow: UnitOfWork, member_id: MemberId) -> dict[str, Any]:
             for purpose in policy.purposes.values()
         ],
         "events": [
-            {"at": e.event.at.isoformat(), "kind": e.event.kind.value, "purpose": e.event.purpose} for e in events
+            {"at": e.at.isoformat(), "kind": e.kind.value, "purpose": e.purpose} for e in _events(uow, member_id)
         ],
         "rights": {
             Language.ZH.value: "您可以更正、删除、撤回同意、限制处理，并可向履行个人信息保护职责的部门投诉"
@@ -170,6 +173,15 @@ def collect(uow: UnitOfWork, member_id: MemberId) -> dict[str, Any]:
             "authority or sue (PIPL art. 44 to 50 and 65).",
         },
     }
+
+
+def _events(uow: UnitOfWork, member_id: MemberId) -> Iterator[Event]:
+    after: int | None = None
+    while True:
+        found = audit.list_events(uow.session, member_id=member_id.hex(), after=after, limit=EVENTS_AT_ONCE)
+        yield from (item.event for item in found.items)
+        if (after := found.next) is None:
+            return
 
 
 def _record(entry: object) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+from sqlmodel import col, select
+
 from pdms.access import service as access
 from pdms.access.service import IssuedMemberToken
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.ingest.normalise import normalise_value
-from pdms.rights.erase import ErasurePlan, plan
+from pdms.rights import intake
+from pdms.rights.erase import ErasurePlan, begun_for, plan
 from pdms.rights.execute import Executed, execute
 from pdms.rights.held import HeldMonth, open_held
 from pdms.rights.held import overview as held_overview
@@ -26,7 +29,8 @@ from pdms.rights.intake import (
 )
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
-from pdms.rights.sweep import Swept, finish_erasures, sweep
+from pdms.rights.sweep import Swept, sweep
+from pdms.rights.tables import SubjectRequestRow
 from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
 from pdms.taxonomy import MemberId, MemberStatus, Operation, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
@@ -48,7 +52,6 @@ __all__ = [
     "erase_member",
     "execute",
     "find_members",
-    "finish_erasures",
     "held_overview",
     "lift",
     "list_requests",
@@ -60,6 +63,7 @@ __all__ = [
     "refusal_code",
     "refuse",
     "restrict",
+    "resume_erasure",
     "reveal",
     "show",
     "start_code",
@@ -104,6 +108,7 @@ def reveal(
 
 def member_token(uow: UnitOfWork, *, member_id: MemberId) -> IssuedMemberToken:
     """Exchange the shop's key for a token bound to one active member. :raises NotFound: none, or not active."""
+    uow.require(Scope.SUPPORT, Scope.MEMBER)  # before the look-up: its answer tells who is a member
     if vault.state(uow, member_id).status != MemberStatus.ACTIVE:
         raise NotFound("member: no active one has this id")
     return access.issue_member_token(uow, member_id=member_id)
@@ -111,10 +116,14 @@ def member_token(uow: UnitOfWork, *, member_id: MemberId) -> IssuedMemberToken:
 
 def open_deletion(uow: UnitOfWork, *, member_id: MemberId) -> RequestView | None:
     """Return the member's deletion request that has not ended yet, if there is one."""
-    for request in list_requests(uow, member_id=member_id):
-        if request.type is RequestType.DELETION and request.state in OPEN:
-            return request
-    return None
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    query = select(SubjectRequestRow).where(
+        col(SubjectRequestRow.member_id) == member_id,
+        col(SubjectRequestRow.type) == RequestType.DELETION.value,
+        col(SubjectRequestRow.state).in_([state.value for state in OPEN]),
+    )
+    row = uow.session.exec(query).first()
+    return intake.view(uow, row) if row is not None else None
 
 
 def erase_member(
@@ -139,3 +148,17 @@ def erase_member(
     if request.state not in (RequestState.ASSESSING, RequestState.EXECUTING):
         raise Conflict(f"state: the request is {request.state}")
     return execute(units, request_id=request.request_id, progress=progress)
+
+
+def resume_erasure(
+    units: UnitFactory, *, system: str, external_id: str, progress: Callable[[str], None] = lambda _: None
+) -> Executed:
+    """Go on with the erasure of the member who had this number, cut off when it led nowhere any more.
+
+    :raises NotFound: no erasure of this number is under way.
+    """
+    with units() as uow:
+        request_id = begun_for(uow, system=system, external_id=external_id)
+    if request_id is None:
+        raise NotFound("member: none has this number in this system")
+    return execute(units, request_id=request_id, progress=progress)

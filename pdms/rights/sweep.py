@@ -1,9 +1,10 @@
 """What time makes due and what a crash left open. Safe to run at any moment, as often as wanted.
 
-It finishes interrupted erasures, publications and sends; removes what lost its last basis; expires releases, links and
+It finishes interrupted requests, publications and sends; removes what lost its last basis; expires releases, links and
 held months; drops keys whose member never arrived and facts whose pseudonym leads to nobody; sequences the log.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,11 +15,11 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.dispatch import service as dispatch
-from pdms.errors import Conflict
+from pdms.errors import Conflict, PdmsError
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.publish import service as publish
-from pdms.rights import erase, held, ledger, packages
+from pdms.rights import execute, held, ledger, packages
 from pdms.rights.tables import PurgeRow, SubjectRequestRow
 from pdms.rights.withdraw import given_purposes, orphaned_tables
 from pdms.taxonomy import MemberId, RequestState, RequestType, Scope
@@ -35,6 +36,10 @@ class Swept:
     """What a sweep did, by count."""
 
     erasures_finished: int
+    requests_finished: int
+    """Of other kinds."""
+    requests_left: int
+    """Begun and cut off, and something is still in their way; the next sweep tries again."""
     publications_closed: int
     sends_closed: int
     purged_tables: int
@@ -51,11 +56,13 @@ def sweep(units: UnitFactory) -> Swept:
     with units() as uow:
         uow.require(Scope.ADMIN, Scope.COMPLIANCE)
     units = _as_system(units)
-    erased = len(finish_erasures(units))
+    erased, finished, left = _finish_requests(units)
     closed = publish.close_open_intents(units)
     sends = dispatch.close_open_intents(units)
     done = Swept(
         erased,
+        finished,
+        left,
         len(closed.abandoned) + len(closed.completed),
         sends,
         _in_unit(units, _purge_orphaned),
@@ -89,20 +96,25 @@ def _as_system(units: UnitFactory) -> UnitFactory:
     return unit
 
 
-def finish_erasures(units: UnitFactory) -> tuple[str, ...]:
-    """Go on with every erasure that was begun and cut off; returns their receipts."""
+def _finish_requests(units: UnitFactory) -> tuple[int, int, int]:
+    """Go on with every request that was begun and cut off; return erasures and others finished, and those left.
+
+    Access requests wait for whoever asks again: their link would go to nobody.
+    """
     with units() as uow:
-        uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.ADMIN)
-        query = select(SubjectRequestRow.request_id).where(
-            col(SubjectRequestRow.type) == RequestType.DELETION.value,
-            (col(SubjectRequestRow.state) == RequestState.EXECUTING.value)
-            | (
-                col(SubjectRequestRow.state).in_([RequestState.FULFILLED.value, RequestState.PARTIAL.value])
-                & col(SubjectRequestRow.receipt).is_(None)
-            ),
+        query = select(SubjectRequestRow.request_id, SubjectRequestRow.type).where(
+            col(SubjectRequestRow.state) == RequestState.EXECUTING.value,
+            col(SubjectRequestRow.type) != RequestType.ACCESS.value,
         )
-        open_ones = uow.session.exec(query).all()
-    return tuple(erase.execute(units, request_id=request_id) for request_id in open_ones)
+        begun = uow.session.exec(query).all()
+    done: Counter[bool] = Counter()
+    for request_id, kind in begun:
+        try:
+            execute.execute(units, request_id=request_id)
+        except PdmsError:  # one that cannot go on now must not hold up all that is due
+            continue
+        done[kind == RequestType.DELETION] += 1
+    return done[True], done[False], len(begun) - done.total()
 
 
 def _in_unit(units: UnitFactory, work: Callable[[UnitOfWork], int]) -> int:

@@ -1,6 +1,7 @@
 """Rows of subject requests (`vault.db`) and of records kept by statute (`held.db`)."""
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from sqlalchemy import Column, LargeBinary
 from sqlmodel import Field
@@ -80,10 +81,11 @@ class HeldRecordRow(HeldTable, table=True):
     """
 
     __tablename__ = "held_record"
+    __table_args__: ClassVar = {"sqlite_with_rowid": False}  # row numbers would tell the order in which members left
 
     held_id: str = Field(primary_key=True)
     batch: str = Field(index=True)
-    """Keyed digest of the erasure that made it, so that a repeated step replaces its own rows."""
+    """Keyed digest of the erasure that makes it, so that a repeated step replaces its own rows; then ""."""
     month: str = Field(index=True)
     """YYYY-MM of expiry; the month's key wraps the record's key, and dies with the month."""
     article: str

@@ -75,19 +75,28 @@ def _under_way(uow: UnitOfWork, member_id: MemberId) -> bool:
 
 
 def restrict(
-    uow: UnitOfWork, *, member_id: MemberId, kind: RestrictionKind, purpose: str = "", channel: str = ""
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    kind: RestrictionKind,
+    purpose: str = "",
+    channel: str = "",
+    request: str = "",
 ) -> None:
-    """Restrict, object, opt out of automated decisions, or forbid contact; "" means all purposes or channels."""
+    """Restrict, object, opt out of automated decisions, or forbid contact; "" means all purposes or channels.
+
+    :param request: id of the request that asks for it. :raises NotFound: no such member.
+    """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
     uow.lock_anon_first()
-    consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel)
+    consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel, request=request)
     for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
         publish.mark_stale_for(uow, purpose=name)
 
 
 def lift(uow: UnitOfWork, *, member_id: MemberId, kind: RestrictionKind, purpose: str = "", channel: str = "") -> None:
-    """Take a restriction back."""
+    """Take a restriction back. :raises NotFound: no such member."""
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
     consent.lift(uow, member_id, kind=kind, purpose=purpose, channel=channel)

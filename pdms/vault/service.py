@@ -19,7 +19,7 @@ from pdms.vault.reading import (
     state,
     state_rows,
 )
-from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress
+from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, suppressed_since
 from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "state",
     "state_rows",
     "suppress",
+    "suppressed_since",
     "upsert_batch",
     "upsert_members",
 ]

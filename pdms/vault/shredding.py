@@ -5,6 +5,8 @@ the key → rows and indexes → commit → purge of the file's bytes. After the
 after the last, the sealed bytes are in neither database file nor log. Facts, consents and releases are the caller's.
 """
 
+from datetime import UTC, datetime
+
 from pdms.audit.catalogue import EventKind
 from pdms.db import checkpoint_and_vacuum
 from pdms.errors import Conflict
@@ -47,6 +49,14 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
     _set_status(uow, member_id, MemberStatus.ERASED)
     uow.record(EventKind.SUPPRESSION_ADDED, member=member_id, numbers={"entries": len(digests)})
     return len(digests)
+
+
+def suppressed_since(uow: UnitOfWork, *, system: str, external_id: str) -> datetime | None:
+    """Return since when an external id is known as an erased member's, to the microsecond; None: it is not."""
+    digest = Indexes(uow.keys, uow.policy).suppressions(EXTERNAL, [external_id], system=system)[0]
+    connection = uow.session.connection()
+    since = connection.exec_driver_sql("SELECT since FROM suppression WHERE digest = ?", (digest,)).scalar()
+    return datetime.fromisoformat(since).replace(tzinfo=UTC) if since is not None else None
 
 
 def destroy_key(uow: UnitOfWork, member_id: MemberId) -> None:
