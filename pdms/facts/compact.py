@@ -34,7 +34,9 @@ class CompactResult:
 def compact(home: Home, table: FactTable) -> CompactResult:
     """Merge every part of `table` into its buckets."""
     merged = rows = buckets = 0
-    with store.locked(home, exclusive=True):
+    # one connection for all buckets: opening one costs more than merging a small bucket
+    with store.locked(home, exclusive=True), duckdb.connect(":memory:") as connection:
+        connection.execute("SET threads = 1")
         store.remove_strays(home)
         folder = store.Folder.of(home, table)
         for slice_ in _slices(folder.parts()):
@@ -44,7 +46,7 @@ def compact(home: Home, table: FactTable) -> CompactResult:
             for bucket in range(store.BUCKETS):
                 start, stop = int(borders[bucket]), int(borders[bucket + 1])
                 if start < stop:
-                    _merge(folder.base(bucket), table, arrived.slice(start, stop - start))
+                    _merge(connection, folder.base(bucket), table, arrived.slice(start, stop - start))
                     buckets += 1
             for path in slice_:
                 store.remove_file(path)
@@ -67,20 +69,18 @@ def _slices(parts: list[Path]) -> Iterator[list[Path]]:
         yield held
 
 
-def _merge(base: Path, table: FactTable, arrived: pa.Table) -> None:
+def _merge(connection: duckdb.DuckDBPyConnection, base: Path, table: FactTable, arrived: pa.Table) -> None:
     keys = store.listed(KEYS[table])
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET threads = 1")
-        connection.register("arrived", arrived)
-        latest = f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {VERSION} DESC) = 1"
-        if base.exists():
-            connection.register("base", store.read_file(base, table))
-            rows = connection.sql(
-                f"SELECT * FROM base ANTI JOIN arrived USING ({keys}) UNION ALL BY NAME (SELECT * FROM (SELECT * FROM "
-                f"base SEMI JOIN arrived USING ({keys}) UNION ALL BY NAME SELECT * FROM arrived) {latest}) "
-                f"ORDER BY {keys}"
-            ).to_arrow_table()
-        else:
-            rows = connection.sql(f"SELECT * FROM arrived {latest} ORDER BY {keys}").to_arrow_table()
+    connection.register("arrived", arrived)
+    latest = f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {VERSION} DESC) = 1"
+    if base.exists():
+        connection.register("base", store.read_file(base, table))
+        rows = connection.sql(
+            f"SELECT * FROM base ANTI JOIN arrived USING ({keys}) UNION ALL BY NAME (SELECT * FROM (SELECT * FROM "
+            f"base SEMI JOIN arrived USING ({keys}) UNION ALL BY NAME SELECT * FROM arrived) {latest}) "
+            f"ORDER BY {keys}"
+        ).to_arrow_table()
+    else:
+        rows = connection.sql(f"SELECT * FROM arrived {latest} ORDER BY {keys}").to_arrow_table()
     schema = stored_schema(table)
     store.write_file(base, rows.select(schema.names).cast(schema))

@@ -28,6 +28,7 @@ _ISO_FORMS: Final = frozenset({"%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:
 _TELLING: Final = re.compile(r"\d{5}|@")
 _INSTANTS: Final = frozenset({"registered_at", "placed_at", "completed_at", "at"})
 _LONG_TEXT: Final = 1 << 20
+_SAMPLE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,9 @@ class Binding:
 def _read(column: Sequence[str], one: Bound, wrong: dict[int, tuple[str, str]]) -> list[Any]:
     read = one.read
     try:
+        if _repeats(column):
+            known = {value: read(value) for value in set(column)}
+            return [known[value] for value in column]
         return [read(value) for value in column]
     except Broken:
         found: list[Any] = []
@@ -124,6 +128,12 @@ def _read(column: Sequence[str], one: Bound, wrong: dict[int, tuple[str, str]]) 
                 wrong.setdefault(at, (one.column, broken.rule))
                 found.append("" if one.target.startswith(FIELD) else None)
         return found
+
+
+def _repeats(column: Sequence[str]) -> bool:
+    """Tell whether reading each distinct value once is worth its dictionary; judged by the first thousand."""
+    first = column[:_SAMPLE]
+    return len(set(first)) * 2 < len(first)
 
 
 def _missing(kind: str, target: str) -> str:
