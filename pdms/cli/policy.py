@@ -81,8 +81,13 @@ def diff(
     face.sequence()
     after = load(folder)
     found = compare(face.app.policy, after)
-    told = {"added": found.added, "removed": found.removed, "new_notices": found.new_notices}
-    told |= {"members_to_ask_again": face.run(service.affected, after=after), "changed": found.changed}
+    told: dict[str, object] = {
+        "added": found.added,
+        "removed": found.removed,
+        "new_notices": found.new_notices,
+        "members_to_ask_again": face.run(service.affected, after=after),
+        "changed": found.changed,
+    }
     show(told, as_json=face.json, title="difference")
 
 

@@ -8,7 +8,7 @@ from pdms.cli.face import Face
 from pdms.cli.member import MemberText, ask
 from pdms.cli.progress import stages
 from pdms.cli.render import show
-from pdms.taxonomy import RequestType
+from pdms.taxonomy import Language, RequestType
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
 RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
@@ -71,6 +71,42 @@ def verify(
     face: Face = context.obj
     found = face.run(service.verify, request_id=request_id, field=field, value=ask(f"their {field}"))
     show(found, as_json=face.json)
+
+
+@app.command("code")
+def code(
+    context: typer.Context,
+    request_id: RequestId,
+    language: Annotated[Language, typer.Option(help="zh-CN or en.")] = Language.ZH,
+) -> None:
+    """Send a one-time code to the e-mail address on file, through `PDMS_SMTP_URL`; nobody else sees it.
+
+    The requester reads it out: `pdms request enter-code REQUEST_ID`.
+    """
+    from pdms.dispatch.channels import open_channel
+    from pdms.rights import service
+    from pdms.taxonomy import Channel
+
+    face: Face = context.obj
+    settings = face.settings
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+    expires = service.send_code(
+        face.units,
+        request_id=request_id,
+        channel=open_channel(Channel.EMAIL, smtp_url=url),
+        public_url=settings.public_url,
+        language=language,
+    )
+    show({"sent": "to the address on file", "expires_at": expires}, as_json=face.json)
+
+
+@app.command("enter-code")
+def enter_code(context: typer.Context, request_id: RequestId) -> None:
+    """Check the code that the requester reads out; it is asked for."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.enter_code, request_id=request_id, code=ask("code")), as_json=face.json)
 
 
 @app.command("plan")

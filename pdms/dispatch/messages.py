@@ -140,6 +140,26 @@ def build_email(template: Template, *, sender: Sender, contact: Contact, opt_out
     return Outgoing(channel=Channel.EMAIL, sender=sender.address, recipient=contact.address, content=message)
 
 
+def build_notice(
+    *, sender: Sender, contact: Contact, language: Language, subject: str, body: str, now: datetime
+) -> Outgoing:
+    """Return one e-mail in a matter of the member's own: no advertisement, so no mark and no opt-out.
+
+    :param subject: fixed text of the caller, without any value. :raises InvalidInput: the contact is no address.
+    """
+    if not valid_address(contact.address):
+        raise InvalidInput("contact: not an address that can be written to")
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = Address(one_line(sender.name[language]), addr_spec=sender.address)
+    message["To"] = Address(addr_spec=contact.address)
+    message["Subject"] = _header_line(subject)
+    message["Date"] = now.astimezone(SHANGHAI)
+    message["Message-ID"] = f"<{secrets.token_hex(16)}@{sender.domain}>"
+    message["Content-Language"] = str(language)
+    message.set_content(body, charset="utf-8", cte="base64")
+    return Outgoing(channel=Channel.EMAIL, sender=sender.address, recipient=contact.address, content=message)
+
+
 def build_text(
     template: Template, *, channel: Channel, sender: Sender, contact: Contact, opt_out: str, now: datetime
 ) -> Outgoing:

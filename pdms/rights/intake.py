@@ -5,16 +5,16 @@ the contact on file, and nothing further is asked (NDR-23); every move is an eve
 article (PIPL-50). It executes nothing: that is `execute`.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NoReturn
 
 from sqlmodel import col, func, select
 
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
-from pdms.crypto import BlindIndex, same_bytes, seal_blob
+from pdms.crypto import seal_blob
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
 from pdms.policy.reasons import reason
@@ -25,9 +25,7 @@ from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Sco
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
-CODE_LABEL = "one-time-codes"
 DETAIL_LABEL = "request-details"
-CODE_MINUTES = 10
 CODE_TRIES = 5
 SETTLES = timedelta(days=30)
 """So long after its correction a field proves nobody: whoever got it changed would pass every later check with it."""
@@ -84,18 +82,6 @@ class RequestView:
     refusal_code: str | None
     refusal_article: str | None
     receipt: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class OneTimeCode:
-    """A fresh code on its way to the contact on file; it goes to nobody else."""
-
-    member_id: MemberId
-    text: str
-    expires_at: datetime
-
-    def __repr__(self) -> str:
-        return "OneTimeCode(…)"
 
 
 def submit(
@@ -170,42 +156,15 @@ def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> Reque
     proving = sorted(f.name for f in uow.policy.fields.values() if f.index)
     if field not in proving:
         raise InvalidInput(f"field: identity is checked by {', '.join(proving)}")
-    _count_try(uow, row)
+    count_try(uow, row)
     try:
         claimed = normalise_value(uow.policy, field=field, value=value, now=uow.now)
     except InvalidInput:  # what cannot be a telephone number is not this member's
         claimed = ""
     fits = bool(claimed) and vault.matches(uow, MemberId(row.member_id), field=field, value=claimed)
-    if not fits or _corrected_lately(uow, row, field):
-        _failed_try(uow, row)
+    if not fits or corrected_lately(uow, row, field):
+        failed_try(uow, row)
     accept_identity(uow, row, IdentityMethod.HELD_DATA)
-    return view(uow, row)
-
-
-def start_code(uow: UnitOfWork, *, request_id: str) -> OneTimeCode:
-    """Make a one-time code for the contact on file; the caller hands it to the channel and to nobody else."""
-    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
-    row = load(uow, request_id)
-    if row.state != RequestState.IDENTITY_CHECK:
-        raise Conflict("state: the request is not waiting for an identity check")
-    text = f"{secrets.randbelow(10**8):08d}"
-    row.code_digest = _code_digest(uow, row, text)
-    row.code_expires_at = uow.now + timedelta(minutes=CODE_MINUTES)
-    uow.session.add(row)
-    return OneTimeCode(MemberId(row.member_id), text, row.code_expires_at)
-
-
-def enter_code(uow: UnitOfWork, *, request_id: str, code: str) -> RequestView:
-    """Check a one-time code. :raises Denied: wrong, expired, or too many tries; all look the same."""
-    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
-    row = load(uow, request_id)
-    _count_try(uow, row)
-    expected = row.code_digest or b"\0" * 32
-    alive = row.code_expires_at is not None and uow.now < row.code_expires_at
-    if not (same_bytes(_code_digest(uow, row, code), expected) and alive):
-        _failed_try(uow, row)
-    row.code_digest = None
-    accept_identity(uow, row, IdentityMethod.ONE_TIME_CODE)
     return view(uow, row)
 
 
@@ -371,11 +330,8 @@ def _sealed(uow: UnitOfWork, request_id: str, value: str) -> bytes:
     return seal_blob(uow.keys.system_key(DETAIL_LABEL), value.encode(), context=f"request:{request_id}".encode())
 
 
-def _code_digest(uow: UnitOfWork, row: SubjectRequestRow, text: str) -> bytes:
-    return BlindIndex(uow.keys.system_key(CODE_LABEL)).digest(f"{row.request_id}:{text}".encode())
-
-
-def _count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
+def count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
+    """Count one try at the identity check, for good. :raises Conflict: none is awaited, or there were too many."""
     if row.state != RequestState.IDENTITY_CHECK:
         raise Conflict("state: the request is not waiting for an identity check")
     row.code_tries += 1
@@ -390,7 +346,8 @@ def _count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
         raise Conflict("request: too many failed identity checks, it has lapsed")
 
 
-def _corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bool:
+def corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bool:
+    """Whether `field` was corrected so lately that it proves nobody's identity yet."""
     query = select(SubjectRequestRow.request_id).where(
         col(SubjectRequestRow.member_id) == row.member_id,
         col(SubjectRequestRow.type) == RequestType.CORRECTION.value,
@@ -401,7 +358,8 @@ def _corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bo
     return uow.session.exec(query).first() is not None
 
 
-def _failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
+def failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> NoReturn:
+    """Refuse and log a try that did not fit; what was tried is not told from what is held."""
     uow.refuse(
         Denied("identity was not confirmed", reasons=(reason("NOT_VERIFIED", detail="what was given does not fit"),)),
         kind=EventKind.LOGIN_FAILED,

@@ -10,6 +10,7 @@ from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.ingest.normalise import normalise_value
 from pdms.rights import intake
+from pdms.rights.codes import enter_code, send_code
 from pdms.rights.erase import ErasurePlan, begun_for, plan
 from pdms.rights.execute import Executed, execute
 from pdms.rights.held import HeldMonth, open_held
@@ -19,11 +20,9 @@ from pdms.rights.intake import (
     RefusalCode,
     RequestView,
     cancel,
-    enter_code,
     list_requests,
     refuse,
     show,
-    start_code,
     submit,
     verify,
 )
@@ -65,8 +64,8 @@ __all__ = [
     "restrict",
     "resume_erasure",
     "reveal",
+    "send_code",
     "show",
-    "start_code",
     "submit",
     "sweep",
     "verify",

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 from common.world import World, populated
 from pdms.bootstrap.app import ANONYMOUS
 from pdms.consent import service as consent
+from pdms.dispatch.channels import Handover, RecordingChannel
 from pdms.errors import Conflict, Denied, IntegrityBroken, InvalidInput, NotFound
 from pdms.facts import service as facts
 from pdms.publish import service as publish
@@ -77,17 +79,46 @@ def test_execution_before_the_identity_check_is_a_conflict(shop) -> None:
     world.run("support", rights.cancel, request_id=request.request_id)
 
 
-def test_a_one_time_code_is_good_once_for_ten_minutes(shop) -> None:
+def code_sent(world: World, request_id: str) -> str:
+    """Have a code sent and read it out of the message, as the member would."""
+    channel = RecordingChannel()
+    rights.send_code(
+        world.app.units(world.actor("support")),
+        request_id=request_id,
+        channel=channel,
+        public_url="http://shop.example",
+    )
+    (message,) = channel.messages
+    found = re.search(r"[0-9]{8}", message.content.get_content())
+    assert found is not None
+    assert found[0] not in repr(message)
+    return found[0]
+
+
+def test_NDR_23_a_one_time_code_goes_to_the_contact_on_file_and_is_good_for_ten_minutes(shop, canary) -> None:
     world, _ = shop
     request = submit(world, world.id_of("H00005"), RequestType.ACCESS)
-    code = world.run("support", rights.start_code, request_id=request.request_id)
-    assert code.text not in repr(code)
+    late = code_sent(world, request.request_id)
     world.pass_time(minutes=11)
     with pytest.raises(Denied):
-        world.run("support", rights.enter_code, request_id=request.request_id, code=code.text)
-    fresh = world.run("support", rights.start_code, request_id=request.request_id)
-    done = world.run("support", rights.enter_code, request_id=request.request_id, code=fresh.text)
-    assert done.state is RequestState.ASSESSING
+        world.run("support", rights.enter_code, request_id=request.request_id, code=late)
+    code = code_sent(world, request.request_id)
+    assert canary.search(world.app.home.root, [code]) == [], "only a digest of it is stored"
+    done = world.run("support", rights.enter_code, request_id=request.request_id, code=code)
+    assert (done.state, done.identity_method) == (RequestState.ASSESSING, "ONE_TIME_CODE")
+    world.run("support", rights.cancel, request_id=request.request_id)
+
+
+def test_a_code_is_sent_to_the_members_own_address_only(shop) -> None:
+    world, members = shop
+    request = submit(world, world.id_of("H00023"), RequestType.ACCESS)
+    channel = RecordingChannel()
+    units = world.app.units(world.actor("support"))
+    rights.send_code(units, request_id=request.request_id, channel=channel, public_url="http://shop.example")
+    assert channel.messages[0].recipient == members[23]["邮箱"]
+    refusing = RecordingChannel(answer=Handover.REFUSED)
+    with pytest.raises(Conflict):
+        rights.send_code(units, request_id=request.request_id, channel=refusing, public_url="http://shop.example")
     world.run("support", rights.cancel, request_id=request.request_id)
 
 
