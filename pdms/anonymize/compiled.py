@@ -1,4 +1,9 @@
-"""Compilation of the hot loops, kept where a read-only installation allows it."""
+"""Compilation of the hot loops, kept where a read-only installation allows it.
+
+Numba renews what it kept when the file of a loop changes, not when a loop that it calls does: after editing
+`sensitive.py` or `lattice.py` in a working tree, clear `__pycache__`. An installation replaces all files at once, and
+`release` judges every result once more in plain numpy.
+"""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

@@ -59,13 +59,9 @@ def search(
     slots = 16
     while slots < 2 * len(codes):
         slots *= 2
-    spare = (
-        np.empty((arrays.packed.shape[0], slots), np.int64),
-        np.zeros(slots, np.int64),
-        np.empty(slots, np.int64),
-        np.empty((slots, histograms.shape[1]), np.int64),
-        np.empty(len(codes), np.int64),
-    )
+    # one line of memory a slot: stamp, group number, path words, histogram
+    width = 2 + arrays.packed.shape[0] + histograms.shape[1]
+    spare = (np.zeros((slots, width), np.int64), np.empty(len(codes), np.int64))
     best, best_loss, stamp = -1, float(attributes * rows) + 1, 0
     group_of = np.full(len(codes), -1, dtype=np.int64)
     while True:
@@ -74,7 +70,9 @@ def search(
             break
         node = int(candidates[int(LOOK_AT * len(candidates))])
         stamp += 1
-        out, extra = _visit(*_inputs(codes, histograms, whole, rules, arrays, levels[node]), *spare, stamp, group_of)
+        out, extra = _visit(
+            *_inputs(codes, histograms, whole, rules, arrays, levels[node]), *spare, stamp, allowed, group_of
+        )
         open_nodes[node] = False
         if out > allowed:
             if monotone:
@@ -83,7 +81,7 @@ def search(
             best, best_loss = node, bound[node] + extra
     if best < 0:
         return None
-    _visit(*_inputs(codes, histograms, whole, rules, arrays, levels[best]), *spare, stamp + 1, group_of)
+    _visit(*_inputs(codes, histograms, whole, rules, arrays, levels[best]), *spare, stamp + 1, allowed, group_of)
     return levels[best].astype(np.int64), group_of
 
 
@@ -109,17 +107,16 @@ def _visit_plain(
     mask: Ints,
     loss: NDArray[np.float64],
     offset: Ints,
-    keys: Ints,
-    stamps: Ints,
-    number: Ints,
-    held: Ints,
+    cells: Ints,
     slot: Ints,
     stamp: int,
+    allowed: int,
     group_of: Ints,
 ) -> tuple[int, float]:
-    """Group the tuples at a node; return the members left out and what leaving them out adds to the loss."""
+    """Group the tuples at a node; return the members left out (where too many, some of them) and what that adds."""
     tuples, attributes, columns = codes.shape[0], codes.shape[1], histograms.shape[1]
-    words, slots = packed.shape[0], stamps.shape[0]
+    words, slots = packed.shape[0], cells.shape[0]
+    histogram = 2 + words
     shift, power = 64, slots
     while power > 1:
         power //= 2
@@ -130,36 +127,38 @@ def _visit_plain(
             key = (key ^ (key >> 29)) * 0x2127599BF4325C37 + (packed[w, i] & mask[w])
         at = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(shift))
         # exact here: a class joined by a collision would not bear one label in full-domain recoding
-        while stamps[at] == stamp:
+        while cells[at, 0] == stamp:
             same = True
             for w in range(words):
-                same = same and keys[w, at] == packed[w, i] & mask[w]
+                same = same and cells[at, 2 + w] == packed[w, i] & mask[w]
             if same:
                 break
             at = (at + 1) & (slots - 1)
-        if stamps[at] != stamp:
-            stamps[at], number[at] = stamp, -2
+        if cells[at, 0] != stamp:
+            cells[at, 0], cells[at, 1] = stamp, -2
             for w in range(words):
-                keys[w, at] = packed[w, i] & mask[w]
+                cells[at, 2 + w] = packed[w, i] & mask[w]
             for s in range(columns):
-                held[at, s] = 0
+                cells[at, histogram + s] = 0
         for s in range(columns):
-            held[at, s] += histograms[i, s]
+            cells[at, histogram + s] += histograms[i, s]
         slot[i] = at
     out, extra, groups = 0, 0.0, 0
     for i in range(tuples):
         at = slot[i]
-        if number[at] == -2:
-            number[at] = -1
-            if holds(held[at], whole, rules):
-                number[at] = groups
+        if cells[at, 1] == -2:
+            cells[at, 1] = -1
+            if holds(cells[at, histogram:], whole, rules):
+                cells[at, 1] = groups
                 groups += 1
-        group_of[i] = number[at]
-        if number[at] == -1:
+        group_of[i] = cells[at, 1]
+        if cells[at, 1] == -1:
             members = 0
             for s in range(columns - 1):
                 members += histograms[i, s]
             out += members
+            if out > allowed:
+                break
             kept = 0.0
             for a in range(attributes):
                 kept += loss[offset[a] + codes[i, a]]
