@@ -36,8 +36,8 @@ from pdms.settings import Home
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
-BATCH_ROWS: Final = 10_000
-MERGE_AT: Final = 40
+BATCH_ROWS: Final = 20_000
+MERGE_AT: Final = 32
 """Unmerged parts of a fact table after which a load merges them."""
 SHOWN: Final = 1000
 """Rejections that a report lists; the rest is read page by page."""
