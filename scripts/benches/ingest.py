@@ -2,9 +2,10 @@
 
 Both run in one process, alternating, on databases opened alike; figures are CPU time (user and system) for a member.
 The peer inserts rows that are parsed already, each cell encrypted, and keeps no index; it is measured as its
-documentation uses it, by mapped objects and a session, and by Core's executemany, its fastest way. pdms reads, cleans, seals
-the same cells, indexes, derives attributes, records that the notice was shown, audits and commits. The first case has
-eight fields, the member number among them, and three blind indexes; the second adds ID number and login, both indexed.
+documentation uses it, by mapped objects and a session, and by Core's executemany, its fastest way. pdms reads, cleans,
+seals the same cells, indexes, derives attributes, records that the notice was shown, audits and commits. The first case
+has eight fields, the member number among them, and three blind indexes; the second adds ID number and login, both
+indexed.
 Memory is the growth of the process's peak between a file and one ten times as long.
 """
 
