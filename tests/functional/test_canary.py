@@ -20,10 +20,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from fastapi.routing import APIRoute
 
+from common.bytes_of import bytes_of_member
 from common.shell import Shell, program
 from common.world import NOW, ROOT_VARIABLE, World, consents_of, orders_of, people, resident_id
 from pdms.api.app import create_app
@@ -33,7 +33,7 @@ from pdms.clock import FixedClock
 from pdms.ingest import service as ingest
 from pdms.rights import service as rights
 from pdms.settings import Settings
-from pdms.taxonomy import MemberId, RequestType
+from pdms.taxonomy import RequestType
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -464,35 +464,10 @@ def answers_to_marketing_and_compliance_tell_nothing(stage):
     stage.nothing_of(SAID)
 
 
-def of_member(stage: Stage, number: str) -> list[bytes]:
-    """Every byte string that stands for a member in the stores: sealed values, digests, pseudonym, wrapped key."""
-    member_id: MemberId = stage.world.id_of(number)
-    with sqlite3.connect(f"file:{stage.root / 'vault.db'}?mode=ro", uri=True) as vault:
-        row_no, pseudonym = vault.execute(
-            "SELECT row_no, pseudonym FROM member WHERE member_id = ?", (member_id,)
-        ).fetchone()
-        sealed, digests, source = vault.execute(
-            "SELECT sealed, digests, source_digest FROM sealed_member WHERE row_no = ?", (row_no,)
-        ).fetchone()
-        external = vault.execute("SELECT digest FROM external_index WHERE row_no = ?", (row_no,)).fetchall()
-        blind = vault.execute("SELECT digest FROM blind_index WHERE row_no = ?", (row_no,)).fetchall()
-    vault.close()
-    with sqlite3.connect(f"file:{stage.root / 'keys.db'}?mode=ro", uri=True) as keys:
-        (wrapped,) = keys.execute("SELECT wrapped FROM member_key WHERE member_id = ?", (member_id,)).fetchone()
-    keys.close()
-    values = list(msgspec.msgpack.decode(sealed).values())
-    assert len(values) >= 9
-    assert len(blind) == 4
-    assert len(external) == 1
-    assert pseudonym != member_id
-    assert all(row[0] in digests for row in external + blind)
-    return [pseudonym, source, wrapped, *values, *(row[0] for row in external + blind)]
-
-
 def erasure_leaves_no_byte(stage, number):
     with (stage.world.folder / "shop-orders.csv").open(encoding="utf-8", newline="") as file:
         orders = [row["订单号"].encode() for row in csv.DictReader(file) if row["会员编号"] == number]
-    bytes_of = of_member(stage, number) + orders
+    bytes_of = bytes_of_member(stage.world, number) + orders
     assert orders
     there = {hit.needle for hit in stage.searches.search(stage.root, bytes_of)}
     assert there == set(range(len(bytes_of))), "the search must find every one of them before"
