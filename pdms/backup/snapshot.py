@@ -36,6 +36,8 @@ def files(home: Home, engines: Engines) -> Generator[tuple[str, Path], None, Non
     :raises FileNotFoundError: the spill was wiped meanwhile. :raises Conflict: a database could not be copied.
     """
     folder = _own_folder(home)
+    mark = folder / "mark"
+    mark.touch(mode=0o600)
     try:
         _link_releases(home, folder)
         for name, engine in (("vault.db", engines.main), ("anon.db", engines.anon), ("held.db", engines.held)):
@@ -46,6 +48,7 @@ def files(home: Home, engines: Engines) -> Generator[tuple[str, Path], None, Non
         _link_releases(home, folder)
         yield from _linked(folder, "releases")
         yield from _database("keys.db", engines.keys, folder)
+        mark.unlink()  # gone already, if an erasure wiped the spill between two files: the copies may not fit together
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
