@@ -4,7 +4,7 @@ import json
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from pdms.api.caller import AdminOrCompliance, Caller, Compliance, SupportOrCompliance
@@ -15,7 +15,7 @@ from pdms.api.pages import Key, Page, page_from
 from pdms.errors import NotFound
 from pdms.rights import service as rights
 from pdms.rights.service import ErasurePlan, RefusalCode, RequestView, Swept
-from pdms.taxonomy import RequestType
+from pdms.taxonomy import Channel, Language, RequestType
 
 routes = router("requests")
 HERE = "/v1/requests/{request_id}"
@@ -35,6 +35,24 @@ class Claim(Body):
 
     field: Name = Field(examples=["phone"])
     value: Value = Field(examples=["+8613800138000"])
+
+
+class CodeWanted(Body):
+    """In which language the message is written."""
+
+    language: Language = Language.ZH
+
+
+class CodeSaid(Body):
+    """The code as the requester reads it out."""
+
+    code: str = Field(pattern="^[0-9]{8}$", examples=["12345678"])
+
+
+class CodeSent(BaseModel):
+    """A code is on its way to the address on file."""
+
+    expires_at: datetime
 
 
 class Ground(Body):
@@ -132,6 +150,25 @@ def verify(caller: SupportOrCompliance, request_id: RequestPath, body: Claim) ->
     """Compares what the requester says with what is held; nothing further may be asked of them. Five failures let the
     request lapse."""
     return caller.made(HERE).run(rights.verify, request_id=request_id, field=body.field, value=body.value)
+
+
+@routes.post("/{request_id}/codes", summary="Send a one-time code", response_model=CodeSent)
+def send_code(request: Request, caller: SupportOrCompliance, request_id: RequestPath, body: CodeWanted) -> Any:
+    """Sends a code to the e-mail address on file, and to nobody else; it is good for ten minutes."""
+    expires = caller.long(
+        rights.send_code,
+        request_id=request_id,
+        channel=request.app.state.open_channel(Channel.EMAIL),
+        public_url=caller.app.settings.public_url,
+        language=body.language,
+    )
+    return {"expires_at": expires}
+
+
+@routes.post("/{request_id}/code-verification", summary="Check a one-time code", response_model=edge(RequestView))
+def enter_code(caller: SupportOrCompliance, request_id: RequestPath, body: CodeSaid) -> Any:
+    """Checks the code that the requester reads out; wrong tries count as those of any identity check."""
+    return caller.made(HERE).run(rights.enter_code, request_id=request_id, code=body.code)
 
 
 @routes.post("/{request_id}/cancellation", summary="Cancel a request", response_model=edge(RequestView))

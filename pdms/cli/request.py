@@ -7,7 +7,7 @@ import typer
 from pdms.cli.face import Face
 from pdms.cli.member import MemberText, ask
 from pdms.cli.progress import stages
-from pdms.cli.render import show
+from pdms.cli.render import json_line, show
 from pdms.taxonomy import Language, RequestType
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
@@ -165,3 +165,25 @@ def held(context: typer.Context) -> None:
 
     face: Face = context.obj
     show(face.run(service.held_overview), as_json=face.json, title="held by statute")
+
+
+@app.command("find-held")
+def find_held(context: typer.Context, order: Annotated[str, typer.Argument(help="Order number.")]) -> None:
+    """Find what is held of one order, by its number (scope: compliance); opens nothing."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    show(face.run(service.find_held, order=order), as_json=face.json, title="held of this order")
+
+
+@app.command("open-held")
+def open_held(
+    context: typer.Context,
+    held_id: Annotated[str, typer.Argument(help="Id of a held record, held-…")],
+    ticket: Annotated[str, typer.Option(help="The case for which it is opened, e.g. CASE-1234.")],
+) -> None:
+    """Open one held record for a regulator, a tax office or a court (scope: compliance); the log names the case."""
+    from pdms.rights import service
+
+    face: Face = context.obj
+    print(json_line(face.run(service.open_held, held_id=held_id, ticket=ticket)))

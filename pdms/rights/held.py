@@ -21,6 +21,7 @@ from pdms.taxonomy import Scope, new_id
 from pdms.unit_of_work import UnitOfWork
 
 BATCH_LABEL = "held-batches"
+ORDER_LABEL = "index:held-order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class HeldMonth:
     month: str
     article: str
     records: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """One held record, unopened."""
+
+    held_id: str
+    month: str
+    article: str
 
 
 def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Mapping[str, str]) -> int:
@@ -58,6 +68,7 @@ def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Map
                 batch=batch,
                 month=month,
                 article=item.article,
+                order_digest=_order_digest(uow, item.order_id),
                 wrapped_key=seal_blob(uow.keys.held_month_key(month), bytes(key), context=f"key:{held_id}".encode()),
                 sealed=seal_blob(key, body.encode(), context=f"body:{held_id}".encode()),
             )
@@ -88,6 +99,13 @@ def months(uow: UnitOfWork) -> tuple[HeldMonth, ...]:
     return tuple(HeldMonth(month, article, count) for month, article, count in uow.held.exec(query))
 
 
+def find_held(uow: UnitOfWork, *, order: str) -> tuple[HeldRecord, ...]:
+    """Return what is held of one order, by the number that an authority or the subject names; opens nothing."""
+    uow.require(Scope.COMPLIANCE)
+    query = select(HeldRecordRow).where(col(HeldRecordRow.order_digest) == _order_digest(uow, order))
+    return tuple(HeldRecord(row.held_id, row.month, row.article) for row in uow.held.exec(query))
+
+
 def open_held(uow: UnitOfWork, *, held_id: str, ticket: str) -> dict[str, Any]:
     """Open one held record for a regulator, a tax office or a court. :raises NotFound: none, or its month is over."""
     uow.require(Scope.COMPLIANCE)
@@ -110,6 +128,10 @@ def expire(uow: UnitOfWork, *, today: date) -> int:
     if over:
         uow.record(EventKind.HOLD_EXPIRED, numbers={"orders": len(over)})
     return len(over)
+
+
+def _order_digest(uow: UnitOfWork, order: str) -> bytes:
+    return BlindIndex(uow.keys.system_key(ORDER_LABEL)).digest(order.encode()[:256])
 
 
 def _batch(uow: UnitOfWork, request_id: str) -> str:

@@ -13,7 +13,7 @@ from pdms.rights import intake
 from pdms.rights.codes import enter_code, send_code
 from pdms.rights.erase import ErasurePlan, begun_for, plan
 from pdms.rights.execute import Executed, execute
-from pdms.rights.held import HeldMonth, open_held
+from pdms.rights.held import HeldMonth, HeldRecord, find_held, open_held
 from pdms.rights.held import overview as held_overview
 from pdms.rights.intake import (
     IdentityMethod,
@@ -39,6 +39,7 @@ __all__ = [
     "ErasurePlan",
     "Executed",
     "HeldMonth",
+    "HeldRecord",
     "IdentityMethod",
     "OpenedPackage",
     "PackageLink",
@@ -50,6 +51,7 @@ __all__ = [
     "enter_code",
     "erase_member",
     "execute",
+    "find_held",
     "find_members",
     "held_overview",
     "lift",

@@ -86,6 +86,8 @@ class HeldRecordRow(HeldTable, table=True):
     held_id: str = Field(primary_key=True)
     batch: str = Field(index=True)
     """Keyed digest of the erasure that makes it, so that a repeated step replaces its own rows; then ""."""
+    order_digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    """Keyed digest of the order number: a case names the order, never the member."""
     month: str = Field(index=True)
     """YYYY-MM of expiry; the month's key wraps the record's key, and dies with the month."""
     article: str

@@ -319,7 +319,10 @@ def test_the_held_record_opens_for_an_officer_with_a_ticket_and_leads_to_nobody(
     for secret in (member, pseudonym, member.hex().encode(), b"H00020", members[20]["手机号"].encode()):
         assert secret not in raw
     body = world.run("compliance", rights.open_held, held_id=rows[-1][0], ticket="CASE-1")
-    assert body["rows"]["orders"]
+    (order,) = body["rows"]["orders"]
+    found = world.run("compliance", rights.find_held, order=order["order_id"])
+    assert rows[-1][0] in {record.held_id for record in found}
+    assert world.run("compliance", rights.find_held, order="no such order") == ()
     with pytest.raises(Denied):
         world.run("support", rights.open_held, held_id=rows[-1][0], ticket="CASE-1")
 
