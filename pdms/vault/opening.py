@@ -17,7 +17,7 @@ from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, Operation, Pseudonym, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.masks import mask
-from pdms.vault.reading import only_self, pseudonym_of, stored_member
+from pdms.vault.reading import living_member, only_self, pseudonym_of
 from pdms.vault.rows import sqlite_instant, turning_columns
 from pdms.vault.sealing import EXTERNAL, FieldCodes, Indexes, dek_of, open_member
 from pdms.vault.writing import write_member
@@ -47,7 +47,7 @@ def masked(uow: UnitOfWork, member_id: MemberId) -> dict[str, str]:
     """
     only_self(uow, member_id)
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.ADMIN, Scope.MEMBER)
-    stored = stored_member(uow, member_id)
+    stored = living_member(uow, member_id)
     opened = FieldCodes(uow.policy).named(open_member(dek_of(uow.keys, member_id), stored.sealed))
     fields = uow.policy.fields
     shown = {name: mask(fields[name].mask, opened[name]) for name in fields if opened.get(name)}
@@ -61,7 +61,7 @@ def matches(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     Indexed fields are compared by digest and not opened.
     """
     only_self(uow, member_id)
-    stored = stored_member(uow, member_id)
+    stored = living_member(uow, member_id)
     indexes = Indexes(uow.keys, uow.policy)
     definition = uow.policy.fields.get(field)
     if definition is not None and definition.index is not None:
@@ -90,7 +90,7 @@ def reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId, fields: Sequ
     if permit.operation is Operation.REVEAL and uow.actor.kind is ActorKind.OPERATOR:
         _count_reveal(uow, permit, member_id)
     codes = FieldCodes(uow.policy)
-    stored = stored_member(uow, member_id)
+    stored = living_member(uow, member_id)
     wanted = [codes.code(name) for name in fields]
     opened = codes.named(open_member(dek_of(uow.keys, member_id), stored.sealed, codes=wanted))
     if permit.operation is not Operation.SEND:  # a message has its own intent event
@@ -138,7 +138,7 @@ def correct(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     only_self(uow, member_id)
     if field not in uow.policy.fields:
         raise InvalidInput(f"field {field}: the policy knows none of that name", code="UNKNOWN_FIELD")
-    stored = stored_member(uow, member_id)
+    stored = living_member(uow, member_id)
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     dek = dek_of(uow.keys, member_id)
     held = codes.named(open_member(dek, stored.sealed))

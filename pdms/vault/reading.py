@@ -142,6 +142,15 @@ def stored_member(uow: UnitOfWork, member_id: MemberId) -> StoredMember:
     return stored[int(row_no)]  # type: ignore[arg-type]
 
 
+def living_member(uow: UnitOfWork, member_id: MemberId) -> StoredMember:
+    """Return the sealed row of a member whose erasure has not begun. :raises NotFound: no such member."""
+    found = stored_member(uow, member_id)
+    run = uow.session.connection().exec_driver_sql
+    if run("SELECT status FROM member WHERE row_no = ?", (found.row_no,)).scalar_one() == MemberStatus.ERASED:
+        raise NotFound("member: no such member")
+    return found
+
+
 def only_self(uow: UnitOfWork, member_id: MemberId) -> None:
     """Refuse a member who asks about another one."""
     if uow.actor.kind is ActorKind.MEMBER and uow.actor.member_id != member_id:
