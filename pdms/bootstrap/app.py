@@ -1,6 +1,7 @@
 """The assembled application: one home, opened. Faces get their units of work here and nowhere else."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -147,8 +148,9 @@ class App:
     def sequence(self) -> Checkpoint | None:
         """Put committed events into the Merkle log and sign its head; None where nothing was new."""
         if not self._ledger_checked:  # a run before may have been killed between its commit and its line
-            self.extend_ledger()
             self._ledger_checked = True
+            with suppress(IntegrityBroken):  # the next right that is used says so, and the sweep; the log goes on
+                self.extend_ledger()
         with begin(self.main) as session:
             signer = LogSigner(self.origin, self.keys.signer("log"))
             return audit.sequence(session, signer=signer, now=self.clock.now())

@@ -500,6 +500,15 @@ def test_a_spoilt_ledger_lets_no_right_be_acknowledged(own: Shop) -> None:
     with pytest.raises(IntegrityBroken) as error:
         own.world.run("support", rights.withdraw, member_id=own.world.id_of("H00021"), purpose="segment")
     assert error.value.code == "LEDGER_BROKEN"
+    with opened(own.world, own.world.app.home.root) as app:  # what uses no right goes on
+        app.sequence()
+        with pytest.raises(IntegrityBroken):
+            rights.sweep(app.units(Actor.system()))
+    path.unlink()  # as the operations guide says: it is made anew, from the log
+    own.world.run("support", rights.withdraw, member_id=own.world.id_of("H00022"), purpose="segment")
+    key = own.world.app.keys.system_key(ledger.LABEL)
+    there = {one.member_id for one in ledger.read(path, key=key) if one.what is ledger.What.WITHDRAWAL}
+    assert there == {own.world.id_of("H00021"), own.world.id_of("H00022")}
 
 
 def test_the_ledger_holds_ids_and_names_of_the_policy_only(own: Shop, canary: Any) -> None:
