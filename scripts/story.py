@@ -8,8 +8,13 @@ import io
 import json
 import os
 import shutil
+import socket
 import sys
+import threading
 import time
+import urllib.error
+import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -226,7 +231,10 @@ def _member(story: Story, folder: Path, exports: demo_data.Exports) -> str:
     story.run("support", "member", "show", one)
     request = story.json("support", "request", "submit", one, "--type", "access")["request_id"]
     story.run("support", "request", "verify", request, "--field", "phone", typed=phone)
-    story.run("support", "request", "execute", request)
+    executed = story.json("support", "request", "execute", request)
+    story.console.print(Text(f"\n[support] $ pdms request execute {request}", style="bold cyan"))
+    story.console.print(f"done; one-time link: {executed['link'][:42]}…, until {executed['link_expires_at'][:10]}")
+    _open_link(story, executed["link"])
     story.run("support", "member", "correct", one, "address", typed=f"{phone}\n北京市朝阳区示例路8号2栋1203室")
     story.run("support", "consent", "withdraw", one, "--purpose", "market_email")
     story.say("Now another member asks for deletion:")
@@ -238,10 +246,43 @@ def _member(story: Story, folder: Path, exports: demo_data.Exports) -> str:
     story.run("support", "member", "show", f"shop:{other}", expect=5)
     story.run("ingest", "ingest", "shop-members", str(_touched(exports.members)))
     story.run("compliance", "request", "held")
-    story.say("The next release is without both; the one before is withdrawn.")
+    story.say("The next release has one eligible member less; the one before is withdrawn.")
     story.run("compliance", "view", "build", "member_value")
     story.run("marketing", "release", "list", "--view", "member_value")
     return other
+
+
+def _open_link(story: Story, link: str) -> None:
+    """Open the one-time link as its member would, over HTTP, from the API itself; then a second time."""
+    import uvicorn
+
+    from pdms.api.app import create_app
+    from pdms.bootstrap.app import App
+    from pdms.settings import Settings
+
+    with App.open(Settings(), clock=story.clock) as app, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(create_app(app), log_level="critical", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{link[link.index('/v1/') :]}", method="POST")
+        with urllib.request.urlopen(request) as answer, zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
+            held = json.loads(archive.read("data.json"))
+            names = ", ".join(f"{i.filename} ({i.file_size:,} bytes)" for i in archive.infolist())
+        story.console.print(Text("\n[the member] opens the link", style="bold cyan"))
+        story.console.print(
+            f"{names}: {len(held['identity'])} fields, {sum(map(len, held['facts'].values())):,} rows of facts, "
+            f"{len(held['consents'])} consent records, {len(held['purposes'])} purposes, {len(held['events'])} uses."
+        )
+        try:
+            urllib.request.urlopen(request)
+        except urllib.error.HTTPError as error:
+            story.console.print(f"The same link again: {error.code}, it has served.")
+        server.should_exit = True
+        thread.join()
 
 
 def _touched(path: Path) -> Path:

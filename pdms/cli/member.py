@@ -84,6 +84,7 @@ def correct(
     Two values are asked for: what the requester says their CHECK field is, and the new value.
     """
     from pdms.cli.members import parse_member
+    from pdms.cli.request import brief
     from pdms.rights import service
 
     face: Face = context.obj
@@ -94,7 +95,7 @@ def correct(
     )
     face.run(service.verify, request_id=request.request_id, field=check, value=said)
     done = service.execute(face.units, request_id=request.request_id)
-    show(done.request, as_json=face.json, title="corrected")
+    show(done.request if face.json else brief(done.request), as_json=face.json, title="corrected")
 
 
 @app.command("erase")

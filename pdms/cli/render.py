@@ -41,6 +41,8 @@ def _fields(value: Mapping[str, Any], *, title: str) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, content in value.items():
+        if content is None:  # JSON says so; a person need not read it
+            continue
         table.add_row(Text(name.replace("_", " ")), Text(cell(content)))
     return table
 

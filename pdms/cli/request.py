@@ -1,14 +1,19 @@
 """`pdms request`: subject requests, from intake to receipt."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pdms.bootstrap.plain import plain
 from pdms.cli.face import Face
 from pdms.cli.member import MemberText, ask
 from pdms.cli.progress import stages
 from pdms.cli.render import json_line, show
 from pdms.taxonomy import Language, RequestType
+
+if TYPE_CHECKING:
+    from pdms.rights.service import RequestView
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
 RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
@@ -56,7 +61,7 @@ def show_(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
-    show(face.run(service.show, request_id=request_id), as_json=face.json)
+    _show(face, face.run(service.show, request_id=request_id))
 
 
 @app.command("verify")
@@ -69,8 +74,7 @@ def verify(
     from pdms.rights import service
 
     face: Face = context.obj
-    found = face.run(service.verify, request_id=request_id, field=field, value=ask(f"their {field}"))
-    show(found, as_json=face.json)
+    _show(face, face.run(service.verify, request_id=request_id, field=field, value=ask(f"their {field}")))
 
 
 @app.command("code")
@@ -126,13 +130,22 @@ def execute(context: typer.Context, request_id: RequestId) -> None:
     face: Face = context.obj
     with stages("execute", quiet=face.json) as progress:
         done = service.execute(face.units, request_id=request_id, progress=progress)
-    told: dict[str, object] = {"request": done.request}
+    told: dict[str, object] = {"request": done.request} if face.json else dict(plain(brief(done.request)))
     if done.link is not None:
         told["link"] = f"{face.settings.public_url.rstrip('/')}/v1/packages/{done.link.secret}"
         told["link_expires_at"] = done.link.expires_at
-    if done.receipt is not None:
-        told["receipt"] = done.receipt
     show(told, as_json=face.json, title="executed")
+
+
+def _show(face: Face, request: "RequestView") -> None:
+    show(request if face.json else brief(request), as_json=face.json)
+
+
+def brief(request: "RequestView") -> "RequestView":
+    """Return a request as a person reads it: its signed receipt named, not spelt out."""
+    if request.receipt is None:
+        return request
+    return replace(request, receipt="signed, with its proof; --json shows it")
 
 
 @app.command("refuse")
