@@ -1,5 +1,6 @@
 """`pdms consent`: record, withdraw, history."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -101,4 +102,5 @@ def history(
     instant = as_of.replace(tzinfo=SHANGHAI).astimezone(UTC) if as_of else None
     found = face.run(service.history, face.run(parse_member, member), as_of=instant)
     columns = (*COLUMNS, "title", "text") if texts else COLUMNS
-    show(found, as_json=face.json, title="consent history", columns=columns)
+    shown = found if face.json else [replace(item, notice_version=item.notice_version[:12]) for item in found]
+    show(shown, as_json=face.json, title="consent history", columns=columns)
