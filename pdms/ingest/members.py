@@ -107,9 +107,7 @@ def attribute_table(uow: UnitOfWork, pseudonyms: Sequence[Pseudonym], rows: Sequ
     import pyarrow as pa
 
     count = len(rows)
-    columns = list(
-        zip(*[(r.age_band, r.gender, r.prefecture, r.city_tier, r.registered_on) for r in rows], strict=True)
-    )
+    columns = list(zip(*rows, strict=True))
     texts = [pa.array(column, pa.string()) for column in columns[:4]]
     return pa.table(
         [

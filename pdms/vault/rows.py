@@ -18,8 +18,14 @@ from pdms.vault.sealing import SealedMember, split_digests
 CHUNK: Final = 1000
 """Values bound in one statement: one prepared statement serves all full chunks."""
 
-INSERT_MEMBER: Final = "INSERT INTO member VALUES (?,?,?,?,?,?,?,?,?,?)"
-INSERT_SEALED: Final = "INSERT INTO sealed_member VALUES (?,?,?,?,?,?,?)"
+INSERT_MEMBER: Final = (
+    "INSERT INTO member (row_no, member_id, pseudonym, system, status, region, turns_14, turns_18, created_at,"
+    " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_SEALED: Final = (
+    "INSERT INTO sealed_member (row_no, key_version, write_seq, sealed, digests, source_digest, corrections)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 INSERT_EXTERNAL: Final = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
 INSERT_INDEX: Final = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
 DELETE_INDEX: Final = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"
