@@ -1,5 +1,6 @@
 """`home.yaml`: what `init` decided and nothing secret."""
 
+import os
 from pathlib import Path
 
 import yaml
@@ -32,8 +33,32 @@ def read_config(home: Home) -> HomeConfig:
         raise IntegrityBroken(f"{home.config} is not as init wrote it") from None
 
 
+def draft_origin(home: Home) -> str | None:
+    """Return the log's name that an `init` which was cut off had chosen; what it signed bears it."""
+    try:
+        return HomeConfig.model_validate(yaml.safe_load(_draft(home).read_text("utf-8"))).origin
+    except (FileNotFoundError, ValidationError, yaml.YAMLError):
+        return None
+
+
+def draft_config(home: Home, config: HomeConfig) -> None:
+    """Write what will be `home.yaml`, durably, before anything is signed under its name."""
+    with _draft(home).open("w", encoding="utf-8") as file:
+        yaml.safe_dump(config.model_dump(mode="json"), file, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def publish_config(home: Home) -> None:
+    """Make the draft `home.yaml`, at once: from here on the folder is a home."""
+    _draft(home).replace(home.config)
+
+
 def write_config(home: Home, config: HomeConfig) -> None:
     """Write `home.yaml` at once or not at all."""
-    draft = home.config.with_suffix(".yaml.tmp")
-    draft.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=True), "utf-8")
-    draft.replace(home.config)
+    draft_config(home, config)
+    publish_config(home)
+
+
+def _draft(home: Home) -> Path:
+    return home.config.with_name(".home.yaml.draft")

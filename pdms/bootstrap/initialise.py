@@ -6,6 +6,7 @@ nothing.
 """
 
 import fcntl
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from pdms.access.service import IssuedKey
 from pdms.all_tables import create_all
 from pdms.audit.catalogue import EventKind
 from pdms.bootstrap.app import App
-from pdms.bootstrap.config import HomeConfig, read_config, write_config
+from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publish_config, read_config
 from pdms.clock import Clock
 from pdms.crypto import create_root, new_passphrase, open_root
 from pdms.db import open_engine
@@ -25,7 +26,7 @@ from pdms.errors import InvalidInput
 from pdms.keystore import KeyStore
 from pdms.policy.loader import load
 from pdms.settings import Home, Settings
-from pdms.unit_of_work import Actor
+from pdms.unit_of_work import Actor, UnitOfWork
 
 ADMIN_LABEL = "first-admin"
 ADMIN_ROLE = "admin"
@@ -80,23 +81,30 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     create_all(main=engines[0], held=engines[1], anon=engines[2])
     for engine in engines:
         engine.dispose()
-    config = HomeConfig(origin=f"pdms-{secrets.token_hex(4)}/audit", policies=policies, passphrase_file=passphrase_file)
+    origin = draft_origin(home) or f"pdms-{secrets.token_hex(4)}/audit"
+    config = HomeConfig(origin=origin, policies=policies, passphrase_file=passphrase_file)
+    draft_config(home, config)
     app = App.assemble(home, config, settings, clock=clock)
     try:
         with app.unit(Actor.system()) as uow:
-            uow.record(EventKind.INIT)
-            uow.record(EventKind.KEY_EPOCH_CREATED, numbers={"epoch": 1})
-            existing = [o for o in access.list_operators(uow) if o.label == ADMIN_LABEL]
-            if existing:  # an earlier run was killed before anyone saw its key
-                key = access.issue_key(uow, operator_id=existing[0].operator_id)
-            else:
-                key = access.create_operator(uow, label=ADMIN_LABEL, role=ADMIN_ROLE)
+            key = _first_key(uow)
         app.activate_policy()
         app.sequence()
     finally:
         app.close()
-    write_config(home, config)
+    publish_config(home)
     return Initialised(home.root, True, policies, uri, passphrase_file, key)
+
+
+def _first_key(uow: UnitOfWork) -> IssuedKey:
+    for operator in access.list_operators(uow):
+        if operator.label == ADMIN_LABEL:  # an earlier run was killed before anyone saw its key
+            for unseen in operator.keys:
+                access.revoke_key(uow, key_id=unseen.key_id)
+            return access.issue_key(uow, operator_id=operator.operator_id)
+    uow.record(EventKind.INIT)
+    uow.record(EventKind.KEY_EPOCH_CREATED, numbers={"epoch": 1})
+    return access.create_operator(uow, label=ADMIN_LABEL, role=ADMIN_ROLE)
 
 
 def _policies_folder(settings: Settings) -> Path:
@@ -124,13 +132,24 @@ def _root(home: Home, settings: Settings) -> tuple[str, bytes | None, Path | Non
         passphrase, passphrase_file = settings.passphrase.get_secret_value().encode(), None
     else:
         passphrase_file = path.with_name("passphrase")
-        if not passphrase_file.exists():
-            passphrase_file.touch(mode=0o600)
-            passphrase_file.write_text(new_passphrase(), "ascii")
+        if not passphrase_file.exists() or not passphrase_file.stat().st_size:
+            _write_passphrase(passphrase_file)
         passphrase = passphrase_file.read_bytes().strip()
     if not path.exists():
         create_root(uri, passphrase=passphrase)
     return uri, passphrase, passphrase_file
+
+
+def _write_passphrase(path: Path) -> None:
+    """Write a fresh passphrase, whole and durably or not at all: a root sealed under half of one opens no more."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    with draft.open("w", encoding="ascii") as file:
+        file.write(new_passphrase())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pdms.cli.face import Face
+from pdms.cli.files import read_small, readable
 from pdms.cli.render import show
 from pdms.clock import SHANGHAI
 
@@ -94,8 +95,9 @@ def verify(
         from pdms.audit.note import NoteKey
         from pdms.audit.verify_export import verify_file
 
-        earlier = parse_signed_checkpoint(checkpoint.read_bytes()) if checkpoint else None
-        report = verify_file(file, key=NoteKey.from_vkey(key) if key else None, earlier=earlier)
+        earlier = parse_signed_checkpoint(read_small(checkpoint)) if checkpoint else None
+        with readable():
+            report = verify_file(file, key=NoteKey.from_vkey(key) if key else None, earlier=earlier)
         ok = report.ok
         _verdict(face, report, title=f"log in {file.name}")
     else:

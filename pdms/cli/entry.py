@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 from typer.exceptions import TyperException
@@ -29,11 +29,23 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
 
 def run(argv: Sequence[str], *, clock: Clock) -> int:
     """Run without ending the process."""
+    face = Face(clock=clock)
+    code = _guarded(face, lambda: _run(face, argv))
+    ended = _guarded(face, face.close)  # sequences the log: what breaks there has its exit code too
+    return code or ended
+
+
+def _run(face: Face, argv: Sequence[str]) -> int:
     from pdms.cli.app import app
 
-    face = Face(clock=clock)
+    ended = app(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
+    return ended if isinstance(ended, int) else face.exit_code
+
+
+def _guarded(face: Face, work: Callable[[], int | None]) -> int:
+    """Do `work`; return its exit code, or that of the error that it ended with."""
     try:
-        ended = app(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
+        return work() or 0
     except typer.Abort:
         print("pdms: interrupted", file=sys.stderr)
         return 130
@@ -52,10 +64,6 @@ def run(argv: Sequence[str], *, clock: Clock) -> int:
         place = traceback.extract_tb(error.__traceback__)[-1]
         print(f"pdms: internal error: {type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
         return 1
-    else:
-        return ended if isinstance(ended, int) else face.exit_code
-    finally:
-        face.close()
 
 
 def _told(error: PdmsError, *, json: bool) -> int:

@@ -1,5 +1,7 @@
 """Files that commands read and write."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -32,12 +34,26 @@ def write_new(path: Path, content: bytes) -> None:
 def read_text(path: Path) -> str:
     """Read a small document. :raises InvalidInput: it is missing, too large, or not UTF-8."""
     try:
-        if path.stat().st_size > LARGEST_DOCUMENT:
-            raise InvalidInput("file: larger than 1 MiB")
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        raise InvalidInput("file: not found") from None
+        return read_small(path).decode()
     except UnicodeDecodeError:
         raise InvalidInput("file: not UTF-8") from None
+
+
+def read_small(path: Path) -> bytes:
+    """Read a small file. :raises InvalidInput: it is missing, too large, or cannot be read."""
+    with readable(), path.open("rb") as file:
+        content = file.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise InvalidInput("file: larger than 1 MiB")
+    return content
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of a file that cannot be read as of any wrong input."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InvalidInput("file: not found") from None
     except OSError as error:
         raise InvalidInput(f"file: cannot be read ({error.strerror})") from None

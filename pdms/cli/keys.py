@@ -5,12 +5,12 @@ import typer
 from pdms.cli.face import Face
 from pdms.cli.render import show
 
-app = typer.Typer(no_args_is_help=True, help="Keys (scope: admin).")
+app = typer.Typer(no_args_is_help=True, help="Keys (scope: admin, compliance).")
 
 
 @app.command("show")
 def show_(context: typer.Context) -> None:
-    """Show the epochs, where their root lies, and how many members have a key; never a key."""
+    """Show where the root key lies, how many members have a key, and the erasure horizon; never a key."""
     from pdms.reports import keys
 
     face: Face = context.obj

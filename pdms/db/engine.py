@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from pdms.errors import Conflict
@@ -55,7 +56,12 @@ def open_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         mode = connection.get_execution_options().get("pdms_begin", "IMMEDIATE")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        try:
+            connection.exec_driver_sql(f"BEGIN {mode}")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                raise
+            raise Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY") from None
 
     return engine
 

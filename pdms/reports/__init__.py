@@ -1,1 +1,1 @@
-"""What the compliance officer reads: consent coverage, decisions, evidence from the log, processing records."""
+"""What the compliance officer reads: consent coverage, decisions, evidence from the log."""

@@ -1,4 +1,4 @@
-"""The officer's access to the log: list, decisions, verify, prove, export. Each use is itself an event.
+"""The officer's access to the log: list, decisions, verify, prove, export. Verify and export are themselves events.
 
 Guarantee: nothing here changes what was recorded. The verdict that counts is the one made on an export, elsewhere, by
 `pdms.audit.verify_export`, which needs neither this database nor trust in whoever runs it.
@@ -19,6 +19,9 @@ from pdms.errors import Conflict, InvalidInput
 from pdms.rights import ledger
 from pdms.taxonomy import MemberId, Scope
 from pdms.unit_of_work import UnitOfWork
+
+LARGEST_CHECKPOINT = 1 << 16
+"""Bytes; the parser refuses far smaller ones, so that none is cut to a valid one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,12 @@ def head(uow: UnitOfWork) -> LogHead:
 
 
 def verify(uow: UnitOfWork, *, earlier: Path | None = None) -> audit.VerifyReport:
-    """Recompute the whole log. With an `earlier` checkpoint kept outside, a rewritten history is found too."""
+    """Recompute the whole log. With an `earlier` checkpoint kept outside, a rewritten history is found too.
+
+    :raises InvalidInput: the checkpoint's file cannot be read.
+    """
     uow.require(Scope.COMPLIANCE)
-    known = parse_signed_checkpoint(earlier.read_bytes()) if earlier is not None else None
+    known = parse_signed_checkpoint(_small(earlier)) if earlier is not None else None
     report = audit.verify(uow.session, key=_key(uow), earlier=known)
     uow.record(EventKind.AUDIT_VERIFIED, numbers={"leaves": report.size, "problems": len(report.problems)})
     return report
@@ -131,13 +137,24 @@ def prove(uow: UnitOfWork, *, event_id: str) -> dict[str, Any]:
 
 
 def export(uow: UnitOfWork, *, path: Path) -> audit.ExportResult:
-    """Write the whole log to one file. :raises InvalidInput: the file exists already."""
+    """Write the whole log to one file. :raises InvalidInput: the file exists already, or cannot be written."""
     uow.require(Scope.COMPLIANCE)
     if path.exists():
         raise InvalidInput("path: the file exists already")
-    result = audit.export(uow.session, path, key=_key(uow))
+    try:
+        result = audit.export(uow.session, path, key=_key(uow))
+    except OSError as error:
+        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
     uow.record(EventKind.AUDIT_EXPORTED, numbers={"leaves": result.leaves})
     return result
+
+
+def _small(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_CHECKPOINT + 1)
+    except OSError as error:
+        raise InvalidInput(f"checkpoint: cannot be read ({error.strerror})") from None
 
 
 def _key(uow: UnitOfWork) -> NoteKey:

@@ -123,7 +123,12 @@ class AnonUnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._commit()
+            try:
+                self._commit()
+            except BaseException:  # no lock may outlive the unit, nor a half of it be committed by the next
+                self._end(commit=False)
+                self._events.clear()
+                raise
         else:
             self._end(commit=False)
             self._events.clear()
