@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from pdms.rights import execute as execution
 from pdms.rights import service as rights
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind
+from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
 
 
@@ -342,3 +344,22 @@ def test_a_list_asked_for_with_a_negative_limit_is_refused(shop) -> None:
     world, _ = shop
     with pytest.raises(InvalidInput):
         world.run("support", rights.list_requests, limit=-1)
+
+
+def test_an_expired_months_key_and_records_are_in_no_file_and_no_log(shop) -> None:
+    world, members = shop
+    rights.execute(units(world), request_id=assessed(world, members, 22, RequestType.DELETION))
+    connection, keys = sqlite3.connect(world.app.home.held_db), sqlite3.connect(world.app.home.keys_db)
+    month, sealed = connection.execute("SELECT month, sealed FROM held_record ORDER BY month LIMIT 1").fetchone()
+    (wrapped,) = keys.execute("SELECT wrapped FROM held_month_key WHERE month = ?", (month,)).fetchone()
+    connection.close()
+    keys.close()
+    before = world.clock.instant
+    world.clock.instant = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC) + timedelta(days=40)
+    try:
+        assert rights.sweep(world.app.units(Actor.system())).held_expired >= 1
+    finally:
+        world.clock.instant = before
+    raw = b"".join(p.read_bytes() for name in ("held.db*", "keys.db*") for p in world.app.home.root.glob(name))
+    assert sealed[:64] not in raw
+    assert wrapped not in raw
