@@ -1,0 +1,96 @@
+"""Death at a chosen effect: SIGKILL before the n-th statement, file or rename of a process, without touching its code.
+
+Python's own audit events tell of every file opened for writing, renamed or removed; the trace of each SQLite connection
+tells of every statement, those inside a VACUUM too. Reading does not count.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.event import listen
+
+FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink")
+READS = ("SELECT", "BEGIN", "EXPLAIN")
+
+
+def count_effects(at: int, tell: Path | None = None) -> Callable[[], int]:
+    """Count the effects of this process from now on, and die before the `at`-th (0: never).
+
+    :param tell: where the last effects are written, one a line, to see afterwards what it died before.
+    """
+    seen = 0
+
+    def strike(what: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == at:
+            if tell is not None:
+                handle = os.open(tell, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                os.write(handle, what.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def statement(sql: str) -> None:
+        if not sql.lstrip().upper().startswith(READS):
+            strike(sql[:200])
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            writing = any(c in (mode or "") for c in "wax+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR)
+            if writing and not str(path).startswith(("/dev/", "/proc/")) and path != str(tell):
+                strike(f"open {path}")
+        elif event in FILES:
+            strike(f"{event} {arguments[0]}")
+
+    sys.addaudithook(hook)
+    listen(Engine, "connect", lambda connection, _: connection.set_trace_callback(statement))
+    return lambda: seen
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run `work` in a forked child; return the signal that ended it, or 0. :raises RuntimeError: it failed."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise RuntimeError("a run failed")
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def effects_of(work: Callable[[], None], note: Path) -> int:
+    """Run `work` in a child to its end; return how many effects it had."""
+
+    def counted() -> None:
+        effects = count_effects(0)
+        work()
+        note.write_text(str(effects()))
+
+    assert in_child(counted) == 0
+    return int(note.read_text())
+
+
+def killed_at(work: Callable[[], None], at: int, tell: Path) -> bool:
+    """Run `work` in a child that dies before its `at`-th effect; return whether it did."""
+
+    def doomed() -> None:
+        count_effects(at, tell)
+        work()
+
+    ended = in_child(doomed)
+    assert ended in (0, signal.SIGKILL)
+    return ended == signal.SIGKILL
