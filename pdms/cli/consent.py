@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pdms.cli.asking import MemberText
 from pdms.cli.face import Face
-from pdms.cli.member import MemberText
 from pdms.cli.render import json_line, show
 from pdms.clock import SHANGHAI
 from pdms.taxonomy import ConsentState, ConsentType, Language

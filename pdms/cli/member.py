@@ -1,32 +1,19 @@
 """`pdms member`: look up, see masked, reveal with a reason, correct, erase."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
 from pdms.cli.render import show
-from pdms.errors import InvalidInput, NotFound
+from pdms.errors import NotFound
 from pdms.taxonomy import RequestType
 
 app = typer.Typer(no_args_is_help=True, help="Members: sealed, masked by default (scope: support, compliance).")
-MemberText = Annotated[str, typer.Argument(help="Member id (32 hex digits) or SYSTEM:NUMBER, e.g. shop:H00042.")]
-LONGEST_TYPED = 10_000
-"""Characters of one typed line; no field holds more."""
-
-
-def ask(what: str) -> str:
-    """Read a value from the terminal or from a pipe, so that it stands in no shell history or process list."""
-    if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True))
-    try:
-        return sys.stdin.readline(LONGEST_TYPED).rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{what}: not UTF-8") from None
 
 
 @app.command("find")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pdms.bootstrap.plain import plain
+from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
-from pdms.cli.member import MemberText, ask
 from pdms.cli.progress import stages
 from pdms.cli.render import json_line, show
 from pdms.taxonomy import Language, RequestType
@@ -92,6 +92,7 @@ def code(
     from pdms.taxonomy import Channel
 
     face: Face = context.obj
+    face.run(service.show, request_id=request_id)  # who may not see the request learns nothing of the mail server
     settings = face.settings
     url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
     expires = service.send_code(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from common.world import World
+from common.world import POLICIES, World
 from pdms.audit.catalogue import EventKind
 from pdms.cli.app import app
 from pdms.cli.entry import run
@@ -67,6 +67,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "notice list": ([], set(ROLES)),
     "notice show": (["0" * 64], set(ROLES)),
     "policy activate": ([], OFFICE),
+    "policy diff": ([str(POLICIES)], OFFICE),
     "policy explain": (["segment"], set(ROLES)),
     "policy test": ([], set(ROLES)),
     "release export": ([RELEASE, "OUT"], SALES),
@@ -76,9 +77,13 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "release withdraw": ([RELEASE], OFFICE),
     "report consent": ([], OFFICER),
     "request cancel": ([REQUEST], CARE),
+    "request code": ([REQUEST], CARE),
+    "request enter-code": ([REQUEST], CARE),
     "request execute": ([REQUEST], CARE),
+    "request find-held": (["B0000001"], OFFICER),
     "request held": ([], OFFICER),
     "request list": ([], CARE),
+    "request open-held": (["held-" + "0" * 32, "--ticket", "CASE-1"], OFFICER),
     "request plan": ([REQUEST], CARE),
     "request refuse": ([REQUEST, "--code", "EXCESSIVE"], OFFICER),
     "request show": ([REQUEST], CARE),
