@@ -25,8 +25,10 @@ def read_config(home: Home) -> HomeConfig:
     """Read `home.yaml`. :raises NotFound: this folder is no home. :raises IntegrityBroken: it does not parse."""
     try:
         text = home.config.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"no pdms home at {home.root}; make one with: pdms init --home {home.root}") from None
+    except UnicodeDecodeError:
+        raise IntegrityBroken(f"{home.config} is not as init wrote it") from None
     try:
         return HomeConfig.model_validate(yaml.safe_load(text))
     except (ValidationError, yaml.YAMLError):

@@ -50,7 +50,10 @@ def initialise(settings: Settings, *, clock: Clock) -> Initialised:
     :raises InvalidInput: the policies do not load, or the folder holds something else.
     """
     home = Home(settings.home.resolve())
-    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"home: the folder cannot be made ({error.strerror})") from None
     with _alone(home):
         if home.config.exists():
             config = read_config(home)

@@ -9,10 +9,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from pdms.db.damage import told_by
 from pdms.errors import Conflict
 
 SqliteEngine = Engine
@@ -49,19 +49,27 @@ def open_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
+        try:
+            for pragma in PRAGMAS:
+                cursor.execute(pragma)
+        except sqlite3.Error as error:
+            told = told_by(error)
+            if told is None:
+                raise
+            raise told from None
+        finally:
+            cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         mode = connection.get_execution_options().get("pdms_begin", "IMMEDIATE")
-        try:
-            connection.exec_driver_sql(f"BEGIN {mode}")
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
-                raise
-            raise Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY") from None
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    @event.listens_for(engine, "handle_error")
+    def _translate(context: ExceptionContext) -> None:
+        told = told_by(context.original_exception)
+        if told is not None:
+            raise told from None
 
     return engine
 

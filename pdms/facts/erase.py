@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pdms.facts import store
 from pdms.facts.names import FactTable
@@ -80,7 +79,7 @@ def _rewrite(path: Path, table: FactTable, keep: Callable[[pa.Table], pa.Array])
 
 def _may_hold(path: Path, gone: list[Pseudonym]) -> bool:
     """Tell from the footer whether a file, sorted by pseudonym, can hold one of `gone`."""
-    metadata = pq.read_metadata(path)
+    metadata = store.footer_of(path)
     column = metadata.schema.names.index(PSEUDONYM)
     for group in range(metadata.num_row_groups):
         statistics = metadata.row_group(group).column(column).statistics

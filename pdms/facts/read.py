@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from pdms.errors import IntegrityBroken
 from pdms.facts import store
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import KEYS, PSEUDONYM, SCHEMAS, VERSION, stored_schema
@@ -37,6 +38,7 @@ class FactsReader:
 @contextmanager
 def open_reader(home: Home, *, memory_limit: str, threads: int) -> Iterator[FactsReader]:
     """Open facts for reading; the lock is held, shared, until the block ends."""
+    import duckdb
     import ibis
 
     with store.locked(home, exclusive=False):
@@ -56,6 +58,9 @@ def open_reader(home: Home, *, memory_limit: str, threads: int) -> Iterator[Fact
                 else:
                     connection.con.register(str(table), SCHEMAS[table].empty_table())
             yield FactsReader(connection=connection)
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
+            # Not its message: a reader of files repeats what it found in them.
+            raise IntegrityBroken("facts: a file is not readable as such", code="FACTS_FILE") from None
         finally:
             connection.disconnect()
             shutil.rmtree(spill, ignore_errors=True)
@@ -70,7 +75,7 @@ def of_subject(home: Home, pseudonym: Pseudonym) -> dict[FactTable, list[dict[st
             latest: dict[tuple[object, ...], dict[str, object]] = {}
             paths = [path for path in [folder.base(store.bucket_of(pseudonym)), *folder.parts()] if path.exists()]
             for path in paths:
-                with path.open("rb") as file:
+                with store.readable(table), path.open("rb") as file:
                     rows = pq.read_table(
                         file, columns=stored_schema(table).names, filters=[(PSEUDONYM, "=", pseudonym)]
                     )

@@ -128,17 +128,23 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def readable(table: FactTable) -> Iterator[None]:
+    """Read files of `table` within. :raises IntegrityBroken: one is not a readable file of this table."""
+    try:
+        yield
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise IntegrityBroken(f"facts: a file of {table} is not readable as such", code="FACTS_FILE") from error
+
+
 def read_file(path: Path, table: FactTable) -> pa.Table:
     """Read a data file whole.
 
     :raises IntegrityBroken: it is not a readable file of this table.
     """
-    try:
-        # a file opened by us, not a path: a path would have `bucket=NN` read as a column of its own
-        with path.open("rb") as file:
-            return pq.read_table(file).select(stored_schema(table).names).cast(stored_schema(table))
-    except (pa.ArrowException, KeyError, ValueError) as error:
-        raise IntegrityBroken(f"facts: a file of {table} is not readable as such", code="FACTS_FILE") from error
+    # a file opened by us, not a path: a path would have `bucket=NN` read as a column of its own
+    with readable(table), path.open("rb") as file:
+        return pq.read_table(file).select(stored_schema(table).names).cast(stored_schema(table))
 
 
 def remove_strays(home: Home) -> int:
@@ -228,14 +234,22 @@ def _last_of_each_key(table: FactTable, rows: pa.Table) -> pa.Table:
     return rows if len(last) == rows.num_rows else rows.take(last.sort())
 
 
+def footer_of(path: Path) -> pq.FileMetaData:
+    """Return the footer of a data file. :raises IntegrityBroken: it has none that can be read."""
+    try:
+        return pq.read_metadata(path)
+    except pa.ArrowException as error:
+        raise IntegrityBroken("facts: a file is not readable as such", code="FACTS_FILE") from error
+
+
 def rows_of(path: Path) -> int:
     """Return the number of rows of a data file, from its footer."""
-    return int(pq.read_metadata(path).num_rows)
+    return int(footer_of(path).num_rows)
 
 
 def version_of(path: Path) -> int:
     """Return the version of a part (all rows of a part share it), from its footer."""
-    metadata = pq.read_metadata(path)
+    metadata = footer_of(path)
     column = metadata.schema.names.index(VERSION)
     return int(metadata.row_group(0).column(column).statistics.max)
 

@@ -25,7 +25,8 @@ KEY_MEMBER: Final = "key.member"
 FIELD: Final = "field."
 IGNORE: Final = "ignore"
 _ISO_FORMS: Final = frozenset({"%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"})
-_TELLING: Final = re.compile(r"\d{5}|@")
+TELLING: Final = re.compile(r"\d{5}|@")
+"""What no column is called, but a member's value may hold: such a "name" is not repeated."""
 _INSTANTS: Final = frozenset({"registered_at", "placed_at", "completed_at", "at"})
 _LONG_TEXT: Final = 1 << 20
 _SAMPLE: Final = 1000
@@ -155,7 +156,7 @@ def bind(policy: Policy, source: Source, columns: Sequence[str], *, now: datetim
             code="WRONG_SOURCE",
         )
     if unknown:
-        names = ", ".join(f"column {at}" if _TELLING.search(name) else name for at, name in unknown)
+        names = ", ".join(f"column {at}" if TELLING.search(name) else name for at, name in unknown)
         raise InvalidInput(
             f"file: source {source.name} does not classify {names}; the file is refused whole", code="UNKNOWN_COLUMN"
         )
