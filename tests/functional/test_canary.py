@@ -373,9 +373,9 @@ def failing_stores_tell_nothing(stage):
     """A database error in the middle: its message names statements, never their parameters."""
     copy = stage.world.folder / "broken-home"
     shutil.copytree(stage.root, copy)
-    for table in ("blind_index", "sealed_member", "consent_record"):
+    for table, column in (("blind_index", "digest"), ("sealed_member", "sealed"), ("member", "region")):
         with sqlite3.connect(copy / "vault.db") as database:
-            database.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
+            database.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO gone")
         database.close()
         settings = Settings(home=copy, policies=stage.world.app.settings.policies)
         fresh = [dict(CANARIES[0], 会员编号=f"NEW{table}")]
