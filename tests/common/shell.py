@@ -8,15 +8,25 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.world import World
+from common.world import NOW, World
 from pdms.cli.entry import run
 from pdms.clock import FixedClock
 
 WIDTH = "2000"
 """Columns of the terminal: a folded value would escape a search."""
+
+
+PROGRAM = """
+import sys
+from datetime import datetime
+from pdms.cli import main
+from pdms.clock import FixedClock
+sys.exit(main(sys.argv[2:], clock=FixedClock(datetime.fromisoformat(sys.argv[1]))))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +78,17 @@ class Shell:
 
 
 def program(
-    home: Path, token: str | None, *words: str, typed: str = "", environment: Mapping[str, str] | None = None
+    home: Path,
+    token: str | None,
+    *words: str,
+    typed: str = "",
+    environment: Mapping[str, str] | None = None,
+    at: datetime = NOW,
 ) -> Answer:
-    """Run a command line as a program of its own, on the machine's clock."""
+    """Run a command line as a program of its own, at a stated instant."""
     settings = {k: v for k, v in os.environ.items() if not k.startswith("PDMS_") or k == "PDMS_TEST_ROOT"}
     settings |= {"COLUMNS": WIDTH, **({"PDMS_TOKEN": token} if token else {}), **(environment or {})}
-    command = [sys.executable, "-c", "from pdms.cli import main; main()", "--home", str(home), *words]
+    command = [sys.executable, "-c", PROGRAM, at.isoformat(), "--home", str(home), *words]
     done = subprocess.run(command, input=typed.encode(), capture_output=True, check=False, env=settings, timeout=300)
     return Answer(words, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
