@@ -27,7 +27,7 @@ class Server:
     def __init__(self):
         self.taken = []
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's names
+    async def handle_RCPT(self, server, session, envelope, address, options):
         local = address.partition("@")[0]
         if local == "gone":
             return "550 no such mailbox"
@@ -36,7 +36,7 @@ class Server:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):
         local = envelope.rcpt_tos[0].partition("@")[0]
         if local == "spam":
             return "554 refused"
@@ -52,7 +52,7 @@ class Server:
 class DropsBeforeData(SMTP):
     """Hangs up when it hears MAIL."""
 
-    async def smtp_MAIL(self, arg):  # noqa: N802
+    async def smtp_MAIL(self, arg):
         self.transport.abort()
 
 

@@ -26,7 +26,7 @@ class Mailbox:
         self.enough = threading.Event()
         self.limit = 10**9
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server, session, envelope):
         self.taken.append((envelope.rcpt_tos[0].partition("@")[0], envelope.content))
         if len(self.taken) >= self.limit:
             self.enough.set()
