@@ -131,6 +131,7 @@ def mark_stale_for(uow: UnitOfWork, *, purpose: str | None) -> tuple[str, ...]:
     Called in the unit that withdraws a consent or erases a member. The mark stands on the identified side too, which
     commits first: what a crash between the two commits leaves unmarked, `close_open_intents` marks.
     """
+    uow.lock_anon_first()
     concerned = update(Publication).where(
         col(Publication.state).in_([PublicationState.INTENT, PublicationState.PUBLISHED]),
         col(Publication.overtaken).is_(False),

@@ -45,6 +45,7 @@ def withdraw(
     :raises NotFound: no such member. :raises InvalidInput: the purpose does not rest on consent; the text explains.
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
+    uow.lock_anon_first()
     guard_member(uow, member_id)
     found = uow.policy.purposes.get(purpose)
     if found is None:
@@ -54,7 +55,6 @@ def withdraw(
             f"purpose: it rests on {found.basis} ({found.article}), not on consent; restrict it or ask for deletion",
             code="NOT_CONSENT_BASED",
         )
-    uow.lock_anon_first()
     receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
     stale = publish.mark_stale_for(uow, purpose=purpose)
     queued = queue_orphans(uow, member_id)
@@ -88,8 +88,8 @@ def restrict(
     :param request: id of the request that asks for it. :raises NotFound: no such member.
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
-    guard_member(uow, member_id)
     uow.lock_anon_first()
+    guard_member(uow, member_id)
     consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel, request=request)
     for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
         publish.mark_stale_for(uow, purpose=name)

@@ -176,6 +176,13 @@ class UnitOfWork(AnonUnitOfWork):
             self._held = open_session(self.held_engine, read_only=self.read_only)
         return self._held
 
+    @property
+    def anon(self) -> Session:
+        """Session on the anonymised side's database, begun on first use; begun before the identified one."""
+        if self._anon is None and self._main is not None and not self.read_only and self._main.in_transaction():
+            raise AssertionError("a unit takes the anonymised database first: lock_anon_first")
+        return super().anon
+
     def lock_anon_first(self) -> None:
         """Begin on the anonymised database before the identified one.
 
