@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.world import NOW, World
+from common.world import NOW, ROOT_VARIABLE, World
 from pdms.cli.entry import run
 from pdms.clock import FixedClock
 
@@ -20,6 +20,8 @@ WIDTH = "2000"
 """Columns of the terminal: a folded value would escape a search."""
 
 
+KEPT = (ROOT_VARIABLE, "PDMS_SMTP_URL")
+"""Settings that a test may have made for its command lines."""
 PROGRAM = """
 import sys
 from datetime import datetime
@@ -58,23 +60,37 @@ class Shell:
 
     def __call__(self, role: str | None, *words: str, typed: str = "", expect: int | None = 0) -> Answer:
         """Run a command line in this process. :param typed: what stands on stdin. :param expect: its exit code."""
-        out, err = io.StringIO(), io.StringIO()
         token = self.world.tokens[role] if role else None
-        arguments = ["--home", str(self.world.app.home.root), *words]
-        with contextlib.ExitStack() as around:
-            around.enter_context(_environment(PDMS_TOKEN=token, COLUMNS=WIDTH))
-            around.enter_context(_stdin(typed))
-            around.enter_context(contextlib.redirect_stdout(out))
-            around.enter_context(contextlib.redirect_stderr(err))
-            code = run(arguments, clock=FixedClock(self.world.clock.instant))
-        answer = Answer(words, code, out.getvalue(), err.getvalue())
+        answer = command_line(self.world.app.home.root, token, *words, typed=typed, at=self.world.clock.instant)
         self.transcript.append(answer)
-        assert expect is None or code == expect, (words, code, answer.text)
+        assert expect is None or answer.code == expect, (words, answer.code, answer.text)
         return answer
 
     def json(self, role: str | None, *words: str, typed: str = "") -> Any:
         """Run a command line for its JSON."""
         return self(role, "--json", *words, typed=typed).json
+
+
+def command_line(
+    home: Path,
+    token: str | None,
+    *words: str,
+    typed: str = "",
+    environment: Mapping[str, str] | None = None,
+    at: datetime = NOW,
+) -> Answer:
+    """Run a command line in this process, at a stated instant."""
+    out, err = io.StringIO(), io.StringIO()
+    settings: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PDMS_")}
+    settings |= {name: os.environ[name] for name in KEPT if name in os.environ}
+    settings |= {"PDMS_TOKEN": token, "COLUMNS": WIDTH, **(environment or {})}
+    with contextlib.ExitStack() as around:
+        around.enter_context(_environment(**settings))
+        around.enter_context(_stdin(typed))
+        around.enter_context(contextlib.redirect_stdout(out))
+        around.enter_context(contextlib.redirect_stderr(err))
+        code = run(["--home", str(home), *words], clock=FixedClock(at))
+    return Answer(words, code, out.getvalue(), err.getvalue())
 
 
 def program(
@@ -86,7 +102,7 @@ def program(
     at: datetime = NOW,
 ) -> Answer:
     """Run a command line as a program of its own, at a stated instant."""
-    settings = {k: v for k, v in os.environ.items() if not k.startswith("PDMS_") or k == "PDMS_TEST_ROOT"}
+    settings = {k: v for k, v in os.environ.items() if not k.startswith("PDMS_") or k == ROOT_VARIABLE}
     settings |= {"COLUMNS": WIDTH, **({"PDMS_TOKEN": token} if token else {}), **(environment or {})}
     command = [sys.executable, "-c", PROGRAM, at.isoformat(), "--home", str(home), *words]
     done = subprocess.run(command, input=typed.encode(), capture_output=True, check=False, env=settings, timeout=300)
