@@ -187,7 +187,7 @@ def _document(
             "key": _iso(done["key"][0]),
             "file_bytes": _iso(done["purge"][0]),
             "backups": "no erasure horizon is claimed: backups made before hold the member, sealed, until they are "
-            "destroyed; restoring one by pdms erases the member again, from the rights ledger",
+            "destroyed; the rights ledger erases the member again on a restore",
         },
         "counts": {name: dict(counts) for name, (_, counts) in done.items() if counts},
         "stays": [

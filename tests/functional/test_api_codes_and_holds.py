@@ -17,6 +17,7 @@ def test_a_code_sent_to_the_contact_on_file_proves_identity(shop, language: str)
         "the code goes nowhere else"
     )
     (message,) = shop.recorder.messages[before:]
+    del shop.recorder.messages[before:]  # others count what the shop sent
     code = re.search(r"[0-9]{8}", message.content.get_content())
     assert code is not None
     wrong = shop.post("support", f"{path}/code-verification", {"code": "00000000"})
