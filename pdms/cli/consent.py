@@ -102,5 +102,5 @@ def history(
     instant = as_of.replace(tzinfo=SHANGHAI).astimezone(UTC) if as_of else None
     found = face.run(service.history, face.run(parse_member, member), as_of=instant)
     columns = (*COLUMNS, "title", "text") if texts else COLUMNS
-    shown = found if face.json else [replace(item, notice_version=item.notice_version[:12]) for item in found]
+    shown = found if face.json else [replace(item, notice_version=item.notice_version[:8]) for item in found]
     show(shown, as_json=face.json, title="consent history", columns=columns)
