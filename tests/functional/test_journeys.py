@@ -202,7 +202,7 @@ def test_who_withdraws_while_it_is_being_sent_gets_nothing_after_the_acknowledge
             withdraws(shell, address[one], "market_email")
             withdrawn.append((len(mailbox.messages), one))
 
-    mailbox.at[20] = half_of_the_rest_withdraw
+    mailbox.at[7] = half_of_the_rest_withdraw
     send(shell, url)
     assert len(withdrawn) >= 20
     for when, one in withdrawn:
