@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ def count_effects(at: int, tell: Path | None = None) -> Callable[[], int]:
     sys.addaudithook(hook)
     listen(Engine, "connect", lambda connection, _: connection.set_trace_callback(statement))
     return lambda: seen
+
+
+def preload() -> None:
+    """Import what commands import late, so that each forked child need not; importing starts no thread of theirs."""
+    for name in ("pdms.cli.app", "rich.table", "pyarrow.parquet", "pyarrow.compute", "duckdb", "ibis", "pandas"):
+        import_module(name)
 
 
 def in_child(work: Callable[[], None]) -> int:

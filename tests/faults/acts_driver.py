@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from common.deadly import effects_of, in_child, killed_at
+from common.deadly import effects_of, in_child, killed_at, preload
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
@@ -189,6 +189,7 @@ ACTS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
 def main() -> None:
     folder, act, step, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     os.environ.setdefault(ROOT_VARIABLE, new_root_text())
+    preload()
     assert in_child(lambda: prepare(folder)) == 0
     known = json.loads((folder / "known.json").read_text("utf-8"))
     work, home, place = ACTS[act], folder / "home", folder / "run"

@@ -16,7 +16,7 @@ from typing import Any
 
 from canary import search
 from common.bytes_of import bytes_of_member
-from common.deadly import effects_of, in_child, killed_at
+from common.deadly import effects_of, in_child, killed_at, preload
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
@@ -167,6 +167,7 @@ def state(home: Path, known: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     folder, step, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     os.environ.setdefault(ROOT_VARIABLE, new_root_text())
+    preload()
     assert in_child(lambda: prepare(folder)) == 0
     known = json.loads((folder / "known.json").read_text("utf-8"))
     home, run_home = folder / "home", folder / "run"

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from common.deadly import effects_of, in_child, killed_at
+from common.deadly import effects_of, in_child, killed_at, preload
 from common.world import NOW, POLICIES, TRAINED
 from pdms.access import service as access
 from pdms.bootstrap.app import App
@@ -70,6 +70,7 @@ def main() -> None:
     folder, step, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     for name in [name for name in os.environ if name.startswith("PDMS_")]:
         del os.environ[name]
+    preload()
     place = folder / "run"
 
     def fresh() -> Path:
