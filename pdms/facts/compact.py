@@ -5,13 +5,13 @@ files, since a merge takes the latest version of each key and parts leave in the
 Memory stays bounded: parts are merged a slice at a time, a bucket at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pdms.facts import store
 from pdms.facts.names import FactTable
@@ -33,9 +33,7 @@ class CompactResult:
 def compact(home: Home, table: FactTable) -> CompactResult:
     """Merge every part of `table` into its buckets."""
     merged = rows = buckets = 0
-    # one connection for all buckets: opening one costs more than merging a small bucket
-    with store.locked(home, exclusive=True), duckdb.connect(":memory:") as connection:
-        connection.execute("SET threads = 1")
+    with store.locked(home, exclusive=True):
         store.remove_strays(home)
         folder = store.Folder.of(home, table)
         for slice_ in _slices(folder.parts()):
@@ -47,7 +45,7 @@ def compact(home: Home, table: FactTable) -> CompactResult:
             for bucket in range(store.BUCKETS):
                 places = order[int(borders[bucket]) : int(borders[bucket + 1])]
                 if len(places):
-                    _merge(connection, folder.base(bucket), table, arrived.take(pa.array(places)))
+                    _merge(folder.base(bucket), table, arrived.take(pa.array(places)))
                     buckets += 1
             for path in slice_:
                 store.remove_file(path)
@@ -70,18 +68,21 @@ def _slices(parts: list[Path]) -> Iterator[list[Path]]:
         yield held
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, base: Path, table: FactTable, arrived: pa.Table) -> None:
-    keys = store.listed(KEYS[table])
-    connection.register("arrived", arrived)
-    latest = f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {VERSION} DESC) = 1"
+def _merge(base: Path, table: FactTable, arrived: pa.Table) -> None:
+    schema, keys = stored_schema(table), KEYS[table]
+    rows = arrived.select(schema.names).cast(schema)
     if base.exists():
-        connection.register("base", store.read_file(base, table))
-        rows = connection.sql(
-            f"SELECT * FROM base ANTI JOIN arrived USING ({keys}) UNION ALL BY NAME (SELECT * FROM (SELECT * FROM "
-            f"base SEMI JOIN arrived USING ({keys}) UNION ALL BY NAME SELECT * FROM arrived) {latest}) "
-            f"ORDER BY {keys}"
-        ).to_arrow_table()
-    else:
-        rows = connection.sql(f"SELECT * FROM arrived {latest} ORDER BY {keys}").to_arrow_table()
-    schema = stored_schema(table)
-    store.write_file(base, rows.select(schema.names).cast(schema))
+        rows = pa.concat_tables([store.read_file(base, table).select(schema.names).cast(schema), rows])
+    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in (*keys, VERSION)])
+    rows = rows.take(order).combine_chunks()
+    store.write_file(base, rows.filter(_last_of_its_key(rows, keys)))
+
+
+def _last_of_its_key(rows: pa.Table, keys: Sequence[str]) -> pa.Array:
+    """Tell for rows in the order of keys and version which are the latest of theirs: the next has another key."""
+    here, following = rows.slice(0, rows.num_rows - 1), rows.slice(1)
+    other = [pc.not_equal(here[name], following[name]).combine_chunks() for name in keys]
+    last = other[0]
+    for one in other[1:]:
+        last = pc.or_(last, one)
+    return pa.concat_arrays([last, pa.array([True])])
