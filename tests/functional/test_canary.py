@@ -5,6 +5,7 @@ answered, and every error with its causes. Left out is only what must show a mem
 """
 
 import csv
+import gzip
 import io
 import json
 import logging
@@ -20,6 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.routing import APIRoute
 
@@ -223,8 +226,17 @@ def files_go_in(stage):
     consents.append(dict(consents[-1], 证据编号=CANARIES[0]["邮箱"], 目的="个性化推荐"))
     consents.append(dict(consents[-1], 证据编号="EV-1", 目的=CANARIES[0]["姓名"]))
     consents.append(dict(consents[-1], 目的="个性化推荐", 采集渠道=CANARIES[0]["收货地址"]))
+    packed, table = world.folder / "members.csv.gz", world.folder / "members.parquet"
+    with gzip.open(packed, "wt", encoding="gb18030", newline="") as out:
+        writer = csv.DictWriter(out, list(CANARIES[2]))
+        writer.writeheader()
+        writer.writerow(CANARIES[2])
+    pq.write_table(pa.Table.from_pylist([CANARIES[3]]), table)
+    for path in (packed, table):
+        shell("ingest", "scan", str(path))
+        assert shell.json("ingest", "ingest", "shop-members", str(path))["created"] == 1
     for source, rows in (
-        ("shop-members", members),
+        ("shop-members", members[:-2]),
         ("shop-orders", orders),
         ("shop-order-lines", lines),
         ("shop-interactions", chats),
@@ -460,6 +472,13 @@ def answers_to_marketing_and_compliance_tell_nothing(stage):
                     if "{" in route.path and "GET" in route.methods:
                         answer = http.get(re.sub(r"\{(\w+)\}", value, route.path), headers=headers, params={"q": value})
                         stage.shown.append((f"{role} GET {route.path} (a value as id)", answer.content))
+        lines = [",".join(CANARIES[0]), *(",".join(c.values()) for c in CANARIES[:2])]
+        lines.append(lines[-1].replace(CANARIES[1]["会员编号"], "OTHER").replace("@", "@@"))
+        headers = {"Authorization": f"Bearer {world.tokens['ingest']}", "Content-Type": "text/csv"}
+        for content in ("\n".join(lines), "\n".join(lines[1:]), "\n".join(lines)[:-40]):
+            answer = http.post("/v1/members/imports?source=shop-members", headers=headers, content=content.encode())
+            assert answer.status_code < 500
+            stage.shown.append(("ingest POST a file", answer.content))
     assert asked > 150
     stage.nothing_of(SAID)
 
