@@ -24,7 +24,7 @@ PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=30000",
-    "PRAGMA cache_size=-32768",
+    "PRAGMA cache_size=-24576",
     "PRAGMA wal_autocheckpoint=20000",
     "PRAGMA trusted_schema=OFF",
 )

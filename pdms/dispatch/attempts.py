@@ -96,6 +96,17 @@ def intend(uow: UnitOfWork, *, campaign: str, run_id: str, channel: Channel, mem
     uow.session.flush()
 
 
+def hand(uow: UnitOfWork, *, run_id: str, member_id: MemberId | None) -> None:
+    """Note whose message a run hands over at this moment; None: nobody's any more."""
+    uow.session.exec(update(SendRunRow).where(col(SendRunRow.run_id) == run_id).values(handing=member_id))
+
+
+def handed_now(uow: UnitOfWork, *, member_id: MemberId) -> bool:
+    """Whether some run is handing over a message to the member."""
+    query = select(SendRunRow.run_id).where(SendRunRow.handing == member_id).limit(1)
+    return uow.session.exec(query).first() is not None
+
+
 def settle(uow: UnitOfWork, *, campaign: str, outcomes: Mapping[MemberId, str]) -> list[MemberId]:
     """Enter outcomes of open intents; return the members whose attempt was still open."""
     closed = []
@@ -114,11 +125,9 @@ def settle(uow: UnitOfWork, *, campaign: str, outcomes: Mapping[MemberId, str]) 
     return closed
 
 
-def open_intents(uow: UnitOfWork, *, limit: int, member_id: MemberId | None = None) -> list[Open]:
-    """Return at most `limit` intents without outcome, of one member or of all."""
+def open_intents(uow: UnitOfWork, *, limit: int) -> list[Open]:
+    """Return at most `limit` intents without outcome."""
     query = select(SendAttemptRow).where(col(SendAttemptRow.outcome).is_(None)).limit(limit)
-    if member_id is not None:
-        query = query.where(SendAttemptRow.member_id == member_id)
     return [
         Open(row.campaign, MemberId(row.member_id), row.run_id, Channel(row.channel), row.intent_at)
         for row in uow.session.exec(query)
@@ -195,4 +204,5 @@ def forget(uow: UnitOfWork, *, member_id: MemberId) -> int:
     gone += uow.session.exec(select(func.count()).where(col(OptOutLinkRow.member_id) == member_id)).one()
     uow.session.exec(delete(SendAttemptRow).where(col(SendAttemptRow.member_id) == member_id))
     uow.session.exec(delete(OptOutLinkRow).where(col(OptOutLinkRow.member_id) == member_id))
+    uow.session.exec(update(SendRunRow).where(col(SendRunRow.handing) == member_id).values(handing=None))
     return gone

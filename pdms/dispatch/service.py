@@ -13,7 +13,7 @@ Before a message is handed over, in this order:
  8. the member was not contacted over this channel as often as the cap allows;
  9. a Permit opens the contact, and an address is held;
 10. intent and opt-out link are committed, with their events;
-11. right before the handing over the gate decides once more, and the campaign is not cancelled.
+11. right before the handing over, which is noted first, the gate decides once more, and the campaign is not cancelled.
 
 Guarantees: nobody gets a campaign twice, whatever is killed when; a consent withdrawn before step 11 stops the message;
 marketing learns rounded counts only. What a channel took is out of reach. Services never commit; each step above that
@@ -190,8 +190,11 @@ def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
 
 
 def in_flight(uow: UnitOfWork, *, member_id: MemberId) -> bool:
-    """Whether a message to the member may be under way; a withdrawal is acknowledged when none is (`rights`)."""
-    return bool(attempts.open_intents(uow, limit=1, member_id=member_id))
+    """Whether a message to the member may be under way; a withdrawal is acknowledged when none is (`rights`).
+
+    Of a batch only the message that is being handed over counts: every other one is decided on again before it leaves.
+    """
+    return attempts.handed_now(uow, member_id=member_id)
 
 
 def forget(uow: UnitOfWork, *, member_id: MemberId) -> int:
@@ -225,7 +228,7 @@ def _run(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel
         outcomes: dict[MemberId, steps.Settled] = {}
         try:
             for one in ready:
-                outcomes[one.member] = steps.hand_over(units, plan, sender, channel, one)  # 11
+                outcomes[one.member] = steps.hand_over(units, plan, run_id, sender, channel, one)  # 11
         finally:
             steps.settle(units, plan, run_id, outcomes, batch=number)
         if number % COMPACT_EVERY == COMPACT_EVERY - 1:

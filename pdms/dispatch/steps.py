@@ -93,9 +93,14 @@ def prepare(units: UnitFactory, plan: Plan, run_id: str, found: Audience, member
     return ready  # 10: the unit above has committed
 
 
-def hand_over(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, one: Ready) -> Settled:
+def hand_over(
+    units: UnitFactory, plan: Plan, run_id: str, sender: Sender, channel: MessageChannel, one: Ready
+) -> Settled:
     """Ask once more, then hand over one message."""
     with units() as uow:
+        # Committed before the question: a withdrawal at the same moment is seen here, or sees this.
+        attempts.hand(uow, run_id=run_id, member_id=one.member)
+        uow.commit_intent()
         codes = decided(uow, plan, one.member)
         now = uow.now
     if codes or cancelled(units, plan):
@@ -117,6 +122,7 @@ def settle(units: UnitFactory, plan: Plan, run_id: str, outcomes: Mapping[Member
         return
     definition = plan.definition
     with units() as uow:
+        attempts.hand(uow, run_id=run_id, member_id=None)
         closed = attempts.settle(uow, campaign=definition.name, outcomes={m: o for m, (o, _) in outcomes.items()})
         audience.record_contacts(
             uow,
@@ -148,6 +154,7 @@ def close_open(units: UnitFactory) -> int:
         with units() as uow:
             found = attempts.open_intents(uow, limit=CLOSE_BATCH)
             for one in found:
+                attempts.hand(uow, run_id=one.run_id, member_id=None)
                 attempts.settle(uow, campaign=one.campaign, outcomes={one.member_id: Handover.UNKNOWN.value})
                 attempts.count(uow, run_id=one.run_id, members={Tally.UNKNOWN.value: 1})
                 audience.record_contacts(

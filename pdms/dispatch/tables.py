@@ -24,6 +24,8 @@ class SendRunRow(MainTable, table=True):
     actor: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    handing: bytes | None = Field(default=None, sa_column=Column(LargeBinary(16), nullable=True, index=True))
+    """The member whose message is being handed over at this moment: one at a time."""
 
 
 class SendCountRow(MainTable, table=True):
@@ -37,7 +39,7 @@ class SendCountRow(MainTable, table=True):
 
 
 class SendAttemptRow(MainTable, table=True):
-    """One message to one member for one campaign. `outcome` NULL: intent committed, nothing known since."""
+    """One message to one member for one campaign. `outcome` NULL: intent committed, nothing noted since."""
 
     __tablename__ = "send_attempt"
 

@@ -1,12 +1,13 @@
 """Compaction: parts merged into the one base file of each bucket.
 
 Guarantees: readers see the same rows before, after and between; killed anywhere and run again it ends in the same
-files, since a merge takes the latest version of each key and parts leave in the order of their versions, oldest first.
-Memory stays bounded: parts are merged a slice at a time, a bucket at a time.
+files, since a merge takes the latest version of each key and parts leave after the last bucket is merged, oldest first.
+Memory stays bounded: the parts are read a run of buckets at a time, and each bucket is written once.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from pdms.facts.names import FactTable
 from pdms.facts.schemas import KEYS, VERSION, stored_schema
 from pdms.settings import Home
 
-SLICE_ROWS = 500_000
+RUN_ROWS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,40 +33,37 @@ class CompactResult:
 
 def compact(home: Home, table: FactTable) -> CompactResult:
     """Merge every part of `table` into its buckets."""
-    merged = rows = buckets = 0
+    buckets = 0
     with store.locked(home, exclusive=True):
         store.remove_strays(home)
         folder = store.Folder.of(home, table)
-        for slice_ in _slices(folder.parts()):
-            arrived = pa.concat_tables([store.read_file(path, table) for path in slice_])
-            # Only the order is sorted, and each bucket's rows are taken by it: no second copy of the slice.
-            bucket_of = store.first_bytes(arrived) >> 2
-            order = np.argsort(bucket_of, kind="stable")
-            borders = np.searchsorted(bucket_of[order], np.arange(store.BUCKETS + 1), side="left")
-            for bucket in range(store.BUCKETS):
-                places = order[int(borders[bucket]) : int(borders[bucket + 1])]
-                if len(places):
-                    _merge(folder.base(bucket), table, arrived.take(pa.array(places)))
-                    buckets += 1
-            for path in slice_:
-                store.remove_file(path)
-            merged += len(slice_)
-            rows += arrived.num_rows
-    return CompactResult(parts=merged, rows=rows, buckets=buckets)
+        parts = sorted(folder.parts(), key=store.version_of)
+        rows = sum(map(store.rows_of, parts))
+        for run in _runs(rows):
+            for bucket, arrived in _arrived(parts, table, run):
+                _merge(folder.base(bucket), table, arrived)
+                buckets += 1
+        for path in parts:
+            store.remove_file(path)
+    return CompactResult(parts=len(parts), rows=rows, buckets=buckets)
 
 
-def _slices(parts: list[Path]) -> Iterator[list[Path]]:
-    """Cut the parts, oldest version first, into lists of about `SLICE_ROWS` rows."""
-    held: list[Path] = []
-    size = 0
-    for path in sorted(parts, key=store.version_of):
-        held.append(path)
-        size += store.rows_of(path)
-        if size >= SLICE_ROWS:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
+def _runs(rows: int) -> list[range]:
+    """Cut the buckets into runs of about `RUN_ROWS` rows each: pseudonyms are random, so that buckets are alike."""
+    number = min(store.BUCKETS, -(-rows // RUN_ROWS))
+    edges = [store.BUCKETS * one // number for one in range(number + 1)] if number else []
+    return [range(first, last) for first, last in pairwise(edges)]
+
+
+def _arrived(parts: Sequence[Path], table: FactTable, run: range) -> Iterator[tuple[int, pa.Table]]:
+    """Read the rows of a run of buckets from all parts; yield them bucket by bucket."""
+    rows = pa.concat_tables([store.read_buckets(path, table, run) for path in parts])
+    bucket_of = store.first_bytes(rows) >> 2
+    order = np.argsort(bucket_of, kind="stable")
+    borders = np.searchsorted(bucket_of[order], np.arange(run.start, run.stop + 1), side="left")
+    for bucket, (first, last) in zip(run, pairwise(map(int, borders)), strict=True):
+        if first < last:
+            yield bucket, rows.take(pa.array(order[first:last]))
 
 
 def _merge(base: Path, table: FactTable, arrived: pa.Table) -> None:

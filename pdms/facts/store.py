@@ -30,6 +30,8 @@ from pdms.taxonomy import ID_BYTES
 
 BUCKETS = 64
 ROW_GROUP = 1 << 16
+PART_GROUPS = 16
+"""Row groups of a part: a compaction reads only those that hold the buckets it is at."""
 LOCK_SECONDS = 60.0
 LOAD_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -96,14 +98,14 @@ def locked(home: Home, *, exclusive: bool) -> Iterator[None]:
         os.close(handle)
 
 
-def write_file(path: Path, rows: pa.Table) -> None:
+def write_file(path: Path, rows: pa.Table, *, row_group: int = ROW_GROUP) -> None:
     """Put `rows` at `path`, durably and at once; the file that was there is gone afterwards."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            pq.write_table(rows, file, compression="snappy", row_group_size=ROW_GROUP)
+            pq.write_table(rows, file, compression="snappy", row_group_size=row_group)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -147,6 +149,31 @@ def read_file(path: Path, table: FactTable) -> pa.Table:
         return pq.read_table(file).select(stored_schema(table).names).cast(stored_schema(table))
 
 
+def read_buckets(path: Path, table: FactTable, buckets: range) -> pa.Table:
+    """Read from a part, sorted by pseudonym, at least the rows of a run of buckets; other rows may come along.
+
+    :raises IntegrityBroken: it is not a readable file of this table.
+    """
+    metadata = footer_of(path)
+    column = metadata.schema.names.index(PSEUDONYM)
+    groups = [
+        group
+        for group in range(metadata.num_row_groups)
+        if _may_meet(metadata.row_group(group).column(column).statistics, buckets)
+    ]
+    schema = stored_schema(table)
+    if not groups:
+        return schema.empty_table()
+    with readable(table), path.open("rb") as file:
+        return pq.ParquetFile(file).read_row_groups(groups, columns=schema.names).select(schema.names).cast(schema)
+
+
+def _may_meet(pseudonyms: pq.Statistics | None, buckets: range) -> bool:
+    if pseudonyms is None or not pseudonyms.has_min_max:
+        return True
+    return bucket_of(pseudonyms.min) < buckets.stop and bucket_of(pseudonyms.max) >= buckets.start
+
+
 def remove_strays(home: Home) -> int:
     """Remove temporary files that a killed writer left. Call with the exclusive lock held."""
     strays = list(home.facts.rglob(".*.tmp"))
@@ -183,7 +210,8 @@ def append_part(home: Home, table: FactTable, rows: pa.Table, *, load_id: str, b
             stored_schema(table).field(VERSION), pa.array(np.full(part.num_rows, version, dtype=np.int64))
         )
         if part.num_rows:
-            write_file(Folder.of(home, table).incoming / f"{load_id}-{batch:08d}.parquet", part)
+            path = Folder.of(home, table).incoming / f"{load_id}-{batch:08d}.parquet"
+            write_file(path, part, row_group=max(1, -(-part.num_rows // PART_GROUPS)))
     return version
 
 

@@ -56,6 +56,7 @@ def check(root: Path) -> str:
     world = world_of.World(Home(root), FixedClock(world_of.NOW))
     try:
         with world.unit() as uow:
+            uow.lock_anon_first()
             states = {row.release_id: row.state for row in uow.session.exec(select(Publication))}
             releases = {one.release_id: one for one in views.list_releases(uow)}
             live = [one for one in releases.values() if one.state is ReleaseState.LIVE]

@@ -122,9 +122,9 @@ def consents(shell: Shell, number: str, purpose: str, state: ConsentState) -> No
     )  # fmt: skip
 
 
-def withdraws(shell: Shell, number: str, purpose: str) -> None:
+def withdraws(shell: Shell, number: str, purpose: str) -> rights.Withdrawal:
     shell.world.pass_time(seconds=1)
-    shell.world.run("support", rights.withdraw, member_id=shell.world.id_of(number), purpose=purpose)
+    return shell.world.run("support", rights.withdraw, member_id=shell.world.id_of(number), purpose=purpose)
 
 
 # --- what reaches whom --------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_who_withdraws_while_it_is_being_sent_gets_nothing_after_the_acknowledge
     def half_of_the_rest_withdraw() -> None:
         rest = [one for one in address if one not in mailbox.recipients]
         for one in rest[::2]:
-            withdraws(shell, address[one], "market_email")
+            assert not withdraws(shell, address[one], "market_email").in_flight
             withdrawn.append((len(mailbox.messages), one))
 
     mailbox.at[7] = half_of_the_rest_withdraw

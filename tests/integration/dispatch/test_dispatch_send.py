@@ -121,6 +121,21 @@ def test_withdrawing_after_the_intent_stops_the_message_that_was_not_handed_over
     assert Counter(e.outcome for e in denied) == {"done": 1, "denied": 19}
 
 
+def test_only_the_message_that_is_being_handed_over_is_in_flight(shop):
+    told = []
+
+    def ask(outgoing):
+        with shop.app.unit(Actor.system()) as uow:
+            flying = {name for name in PLAIN if dispatch.in_flight(uow, member_id=shop.members[name])}
+        told.append((flying, {outgoing.recipient.partition("@")[0]}))
+
+    shop.send(Interfering(ask))
+    assert told
+    assert all(flying == handed for flying, handed in told)
+    with shop.app.unit(Actor.system()) as uow:
+        assert not any(dispatch.in_flight(uow, member_id=one) for one in shop.members.values())
+
+
 def test_sending_again_reaches_nobody_twice(shop):
     _, first = shop.send()
     report, second = shop.send()

@@ -118,10 +118,10 @@ def test_merging_twice_writes_no_file_the_second_time(uow):
     assert service.compact(uow.home) == type(first)(parts=0, rows=0, buckets=0)
 
 
-def test_merging_by_slices_gives_the_same_rows(uow, monkeypatch):
+def test_merging_a_run_of_buckets_at_a_time_gives_the_same_rows(uow, monkeypatch):
     from pdms.facts import compact
 
-    monkeypatch.setattr(compact, "SLICE_ROWS", 10)
+    monkeypatch.setattr(compact, "RUN_ROWS", 10)
     for batch in range(5):
         rows = [(n, f"{n % 3}", 3, f"{batch}.00") for n in range(batch, batch + 20)]
         service.append(uow, FactTable.ORDERS, orders(rows), load_id="one", batch=batch)
