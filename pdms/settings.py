@@ -20,8 +20,12 @@ class Settings(BaseSettings):
         default=None, description="Folder of policy documents; default: the one `init` named."
     )
     token: SecretStr | None = Field(default=None, description="API key of the operator who acts on the command line.")
-    passphrase: SecretStr | None = Field(default=None, description="Passphrase of a `file:` root key.")
-    root_key: str | None = Field(default=None, description="URI of the root key that `init` creates (file:, env:).")
+    passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of a `file:` root key, or PIN of a token."
+    )
+    root_key: str | None = Field(
+        default=None, description="URI of the root key that `init` creates (file:, env:, pkcs11:)."
+    )
     smtp_url: SecretStr | None = Field(
         default=None, description="SMTP server for messages, e.g. smtp://host:25 or smtps://name:word@host:465."
     )

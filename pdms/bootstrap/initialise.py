@@ -22,7 +22,7 @@ from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publis
 from pdms.clock import Clock
 from pdms.crypto import create_root, new_passphrase, open_root
 from pdms.db import open_engine
-from pdms.errors import InvalidInput
+from pdms.errors import Conflict, InvalidInput
 from pdms.keystore import KeyStore
 from pdms.policy.loader import load
 from pdms.settings import Home, Settings
@@ -127,8 +127,13 @@ def _root(home: Home, settings: Settings) -> tuple[str, bytes | None, Path | Non
     folder = home.root.with_name(home.root.name + ".root")
     uri = settings.root_key or f"file:{folder / 'epoch-1.json'}"
     if not uri.startswith("file:"):
-        create_root(uri)
-        return uri, None, None
+        words = settings.passphrase.get_secret_value().encode() if settings.passphrase is not None else None
+        try:
+            create_root(uri, passphrase=words)
+        except Conflict as error:  # made by a run that was cut off
+            if error.code != "ROOT_EXISTS":
+                raise
+        return uri, words, None
     path = Path(uri.removeprefix("file:"))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.passphrase is not None:

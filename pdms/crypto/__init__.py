@@ -15,7 +15,15 @@ from pdms.crypto.root_key import (
     RootKey,
     RootProvider,
 )
-from pdms.crypto.roots import create_root, destroy_root, new_passphrase, new_root_text, open_root
+from pdms.crypto.roots import (
+    create_root,
+    destroy_root,
+    has_horizon,
+    new_passphrase,
+    new_root_text,
+    open_root,
+    provider_of,
+)
 from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
@@ -47,6 +55,7 @@ __all__ = [
     "create_root",
     "derive",
     "destroy_root",
+    "has_horizon",
     "new_key",
     "new_passphrase",
     "new_root_text",
@@ -55,6 +64,7 @@ __all__ = [
     "open_field",
     "open_fields",
     "open_root",
+    "provider_of",
     "read_note",
     "same_bytes",
     "seal_blob",

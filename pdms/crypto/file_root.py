@@ -30,6 +30,8 @@ _LABEL: Final = "root-file"
 class FileRoots:
     """Roots in files: `file:/absolute/path`."""
 
+    horizon = True
+
     def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:
         """Make a root; its folder is made with mode 0700 where absent.
 
@@ -70,7 +72,7 @@ class FileRoots:
         :raises IntegrityBroken: `ROOT_FILE_BROKEN`.
         """
         path = _path(uri)
-        cost, salt, sealed = _parse(_read_private(path))
+        cost, salt, sealed = _parse(read_private(path))
         key = _stretch(_require(passphrase), salt=salt, cost=cost)
         try:
             secret = KeyWrapper(key, label=_LABEL).unwrap(sealed, context=_context(cost, salt))
@@ -158,7 +160,11 @@ def _parse(raw: bytes) -> tuple[Argon2Cost, bytes, bytes]:
     return cost, salt, sealed
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """Return a small secret file that only its owner may read.
+
+    :raises KeyUnavailable: `ROOT_MISSING`, `ROOT_FILE_PERMISSIONS`, `ROOT_UNREADABLE`.
+    """
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):

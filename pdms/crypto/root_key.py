@@ -56,7 +56,12 @@ class RootKey(Protocol):
 
 
 class RootProvider(Protocol):
-    """Makes, opens and destroys roots of one URI scheme."""
+    """Makes, opens and destroys roots of one URI scheme; `pdms.crypto.conformance` says what that takes."""
+
+    @property
+    def horizon(self) -> bool:
+        """Whether destroying one of its roots can be known to destroy it everywhere; what has none says False."""
+        ...
 
     def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:
         """Make a new root at `uri`. :raises Conflict: `ROOT_EXISTS`."""

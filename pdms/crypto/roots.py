@@ -1,8 +1,8 @@
 """Epoch roots: the keys that lie outside every database and every backup, addressed by URI.
 
-Schemes: `file:` (a random root sealed under a passphrase, `file_root.py`) and `env:` (64 hex digits in a variable);
-others come by the entry-point group `pdms.roots`. A root wraps a handful of keys (one per epoch), never a member's: a
-token in an HSM may take its time.
+Schemes: `file:` (a random root sealed under a passphrase, `file_root.py`), `env:` (64 hex digits in a variable) and
+`pkcs11:` (a key inside a token, `token_root.py`); others come by the entry-point group `pdms.roots`. A root wraps a
+handful of keys (one per epoch), never a member's: a token in an HSM may take its time.
 
 Guarantee: there is no default secret, and a weak one is refused. It does not protect a root from who can read the
 process's memory or environment.
@@ -22,6 +22,8 @@ _LEAST_DISTINCT_BYTES: Final = 12  # 32 random bytes hold fewer with a chance be
 
 class EnvironmentRoots:
     """`env:NAME`: the root is in an environment variable. pdms neither makes nor destroys it, and it may be copied."""
+
+    horizon = False
 
     def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:  # noqa: ARG002
         """Check that the variable holds a fit root; an environment cannot be written for the caller."""
@@ -66,12 +68,18 @@ def provider_of(uri: str) -> RootProvider:
         return FileRoots()
     if scheme == "env":
         return EnvironmentRoots()
+    if scheme == "pkcs11":
+        from pdms.crypto.token_root import TokenRoots
+
+        return TokenRoots()
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINT_GROUP, name=scheme):
         provider: RootProvider = point.load()()
         return provider
-    raise InvalidInput("root key: the URI's scheme is not file:, env: or an installed one", code="UNKNOWN_ROOT_SCHEME")
+    raise InvalidInput(
+        "root key: the URI's scheme is not file:, env:, pkcs11: or an installed one", code="UNKNOWN_ROOT_SCHEME"
+    )
 
 
 def create_root(uri: str, *, passphrase: bytes | None = None, cost: Argon2Cost = ARGON2_RFC9106_SECOND) -> RootKey:
@@ -87,6 +95,14 @@ def open_root(uri: str, *, passphrase: bytes | None = None) -> RootKey:
 def destroy_root(uri: str) -> None:
     """Destroy the root at `uri`: every key under it is lost for good."""
     provider_of(uri).destroy(uri)
+
+
+def has_horizon(uri: str) -> bool:
+    """Tell whether destroying the root at `uri` can be known to destroy it everywhere; it is not opened.
+
+    :raises InvalidInput: `UNKNOWN_ROOT_SCHEME`.
+    """
+    return bool(getattr(provider_of(uri), "horizon", False))
 
 
 def new_root_text() -> str:
