@@ -1,14 +1,17 @@
 """Top-level commands: init, ingest, scan, serve, sweep."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
 from pdms.cli.render import show
-from pdms.errors import EXIT_REJECTED_ROWS
+from pdms.errors import EXIT_REJECTED_ROWS, InvalidInput
+
+if TYPE_CHECKING:  # the stores load with the command, not with the help
+    from pdms.ingest.service import IngestReport
 
 SHOWN_REJECTIONS = 20
 
@@ -44,24 +47,41 @@ def init(context: typer.Context) -> None:
 def ingest(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A source of the policies, e.g. shop-members.")],
-    file: Annotated[Path, typer.Argument(help="CSV (UTF-8 or GB18030, .gz too), Parquet or JSON Lines.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV (UTF-8 or GB18030, .gz too), Parquet or JSON Lines.", show_default=False)
+    ] = None,
+    from_url: Annotated[
+        str | None,
+        typer.Option(help="Take a table over: sqlite:///PATH or postgresql://ACCOUNT@HOST/NAME, read only."),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="With --from-url: the table, NAME or SCHEMA.NAME.")] = None,
     strict: Annotated[bool, typer.Option(help=f"Exit {EXIT_REJECTED_ROWS} when rows were rejected.")] = False,
     rejected_rows: Annotated[
         Path | None, typer.Option(help="Write the rejected rows whole, with values, to this file outside the home.")
     ] = None,
 ) -> None:
-    """Take a file in: every good row is kept, every bad one reported by row number, field and rule.
+    """Take a file or a table in: every good row is kept, every bad one reported by row number, field and rule.
 
     The same file twice adds nothing; a changed row updates; killed and run again it goes on where it was. A file with a
-    column that the source does not classify is refused whole.
+    column that the source does not classify is refused whole. A table is read in the order of its key, in short
+    read-only transactions, while others use it; run again, it takes only what changed. The database's password stands
+    in `PDMS_SOURCE_PASSWORD`: on a command line every process of the machine could read it.
 
     Example: `pdms ingest shop-members members.csv --rejected-rows /secure/rejected.csv`
-    """
-    from pdms.ingest import service
 
+    Example: `pdms ingest shop-members --from-url postgresql://reader@old-shop/shop --table members`
+    """
     face: Face = context.obj
-    with bar(f"ingest {source}", quiet=face.json) as progress:
-        report = service.ingest(face.units, source=source, path=file, progress=progress, rejected_rows=rejected_rows)
+    if from_url is None:
+        if file is None or table is not None:
+            raise InvalidInput("ingest: name a file, or a database by --from-url and its --table")
+        report = _from_file(face, source, file, rejected_rows)
+        title = f"ingested {file.name}"
+    else:
+        if file is not None or table is None or rejected_rows is not None:
+            raise InvalidInput("ingest: --from-url goes with --table, and with neither a file nor --rejected-rows")
+        report = _from_table(face, source, from_url, table)
+        title = "ingested the table"
     told: dict[str, object] = {"source": report.source, "read": report.read, "accepted": report.accepted}
     if report.kind == "members" or face.json:
         told |= {"created": report.created, "updated": report.updated, "unchanged": report.unchanged}
@@ -69,12 +89,34 @@ def ingest(
     if face.json:
         show({**told, "rejections": report.rejections}, as_json=True)
     else:
-        show(told, as_json=False, title=f"ingested {file.name}" + (" (resumed)" if report.resumed else ""))
+        show(told, as_json=False, title=title + (" (resumed)" if report.resumed else ""))
         if report.rejections:
             title = f"rejected rows, the first {min(SHOWN_REJECTIONS, len(report.rejections))}"
             show(report.rejections[:SHOWN_REJECTIONS], as_json=False, title=title)
     if strict and report.rejected:
         face.exit_code = EXIT_REJECTED_ROWS
+
+
+def _from_file(face: Face, source: str, file: Path, rejected_rows: Path | None) -> "IngestReport":
+    from pdms.ingest import service
+
+    with bar(f"ingest {source}", quiet=face.json) as progress:
+        return service.ingest(face.units, source=source, path=file, progress=progress, rejected_rows=rejected_rows)
+
+
+def _from_table(face: Face, source: str, address: str, table: str) -> "IngestReport":
+    from pdms.ingest import service
+
+    word = face.settings.source_password
+    with bar(f"ingest {source}", quiet=face.json) as progress:
+        return service.ingest_table(
+            face.units,
+            source=source,
+            address=address,
+            table=table,
+            password=word.get_secret_value() if word else None,
+            progress=progress,
+        )
 
 
 def scan(

@@ -1,10 +1,10 @@
-"""Loading one file, batch by batch.
+"""Loading one file or one existing table, batch by batch.
 
-Guarantees: everything that would refuse the file whole is found before anything is stored. Each batch is one unit: its
-members or consents, its progress, its rejected rows and its events commit together; facts go before, under the name of
-load and batch, so that a batch that is run again replaces what a killed run left. A load that was killed goes on where
-it stood when the same file comes again; a finished one runs anew and finds nothing to change. No file name and no value
-is kept or logged.
+Guarantees: everything that would refuse the source whole is found before anything is stored. Each batch is one unit:
+its members or consents, its progress, its rejected rows and its events commit together; facts go before, under the name
+of load and batch, so that a batch that is run again replaces what a killed run left. A load that was killed goes on
+where it stood when the same source comes again; a finished one runs anew and finds nothing to change. No file name, no
+value and no address of a database is kept or logged.
 """
 
 import gc
@@ -16,21 +16,23 @@ from typing import Final
 
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome as EventOutcome
-from pdms.crypto import BlindIndex, derive
+from pdms.crypto import BlindIndex, Unprintable, derive, open_blob, seal_blob
+from pdms.db.outside import open_outside
 from pdms.errors import InvalidInput, NotFound
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.ingest import progress as records
 from pdms.ingest.commerce import Events, Interactions, Orders
 from pdms.ingest.consents import Consents
-from pdms.ingest.inspect import Inspection, inspect
+from pdms.ingest.inspect import inspect
 from pdms.ingest.kind import Kind
 from pdms.ingest.mapping import Batch, Binding, bind
 from pdms.ingest.members import Members
 from pdms.ingest.order_lines import OrderLines
 from pdms.ingest.progress import Load
-from pdms.ingest.readers import Rejected, batches
+from pdms.ingest.readers import RawBatch, Rejected, batches
 from pdms.ingest.report import check_outside, write_rejected
+from pdms.ingest.table_reader import TableReader, describe
 from pdms.policy.definitions import Source
 from pdms.settings import Home
 from pdms.taxonomy import Scope
@@ -95,26 +97,99 @@ def ingest(
         raise InvalidInput("batch_rows: at least 1")
     with units() as uow:
         uow.require(Scope.INGEST)
-        definition = uow.policy.sources.get(source)
-        if definition is None:
-            raise NotFound(f"source {source}: the policy has none of that name")
+        definition = source_of(uow, source)
         if rejected_rows is not None:
             check_outside(rejected_rows, uow.home)
-        home = uow.home
         found = inspect(path)
         binding = bind(uow.policy, definition, found.columns, now=uow.now)
-        load = records.begin_load(
-            uow, definition, content=_content_id(uow, found, source), rows=found.rows, size=batch_rows
-        )
-        if not load.resumed:
-            uow.record(EventKind.INGEST_STARTED, refs=_refs(load), numbers={"rows": found.rows})
-    done = _store_all(units, path, found, binding, load, progress)
-    _merge_parts(home, done.tables)
-    report = _report(units, load)
+        load = _begin(uow, definition, content=found.digest, rows=found.rows, size=batch_rows)
+    reading = batches(path, found, batch_rows=load.batch_rows)
+    report = _run(units, reading, binding, load, rows=found.rows, progress=progress)
     if rejected_rows is not None:
         with units() as uow:
             write_rejected(rejected_rows, path, found, rows=_all_rejected(uow, load.load_id))
     return report
+
+
+def ingest_table(
+    units: UnitFactory,
+    *,
+    source: str,
+    address: str,
+    table: str,
+    password: str | None = None,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Take over a table of an existing database. Run again, it takes only what changed meanwhile.
+
+    :param address: SQLAlchemy URL. :param table: `NAME` or `SCHEMA.NAME`; it needs a key.
+    :param password: used where the URL has none.
+    :raises NotFound: no such source, file or table. :raises InvalidInput: the table is refused whole, nothing was
+        stored; or the database failed on the way, and the next run goes on. :raises Conflict: another run loads it.
+    """
+    if batch_rows < 1:
+        raise InvalidInput("batch_rows: at least 1")
+    with units() as uow:
+        uow.require(Scope.INGEST)
+        definition = source_of(uow, source)
+        described = describe(open_outside(address, password=password), table)
+        binding = bind(uow.policy, definition, described.columns, now=uow.now, what="table")
+        reader = TableReader(described, [one.column for one in binding.bound if one.column])
+        rows = reader.count()
+        load = _begin(uow, definition, content=described.content, rows=rows, size=batch_rows)
+        places = Places(uow.keys.system_key("row-digest"), load.load_id)
+    stored = places.opened(load.position) if load.position is not None else None
+    reading = reader.batches(size=load.batch_rows, first=load.next_batch, read=load.read, stored=stored)
+    return _run(units, reading, binding, load, rows=rows, progress=progress, places=places)
+
+
+def source_of(uow: UnitOfWork, name: str) -> Source:
+    """Return a source definition. :raises NotFound: the policy has none of that name."""
+    definition = uow.policy.sources.get(name)
+    if definition is None:
+        raise NotFound(f"source {name}: the policy has none of that name")
+    return definition
+
+
+class Places(Unprintable):
+    """Seals where a table's reading stands: the key of a row may be a person's own number."""
+
+    def __init__(self, key: bytes, load_id: str) -> None:
+        self._key, self._context = derive(key, "ingest:position"), load_id.encode()
+
+    def sealed(self, position: bytes) -> bytes:
+        """Return a position as it is stored."""
+        return seal_blob(self._key, position, context=self._context)
+
+    def opened(self, stored: bytes) -> bytes:
+        """Return a stored position. :raises IntegrityBroken: it was altered, or belongs to another load."""
+        return open_blob(self._key, stored, context=self._context)
+
+
+def _begin(uow: UnitOfWork, source: Source, *, content: bytes, rows: int, size: int) -> Load:
+    load = records.begin_load(uow, source, content=_content_id(uow, content, source.name), rows=rows, size=size)
+    if not load.resumed:
+        uow.record(EventKind.INGEST_STARTED, refs=_refs(load), numbers={"rows": rows})
+    return load
+
+
+def _run(
+    units: UnitFactory,
+    reading: Iterator[RawBatch],
+    binding: Binding,
+    load: Load,
+    *,
+    rows: int,
+    progress: Progress | None,
+    places: Places | None = None,
+) -> IngestReport:
+    kind = KINDS[binding.source.kind](binding.source, load.load_id)
+    _store_all(units, reading, binding, load, kind, rows=rows, progress=progress, places=places)
+    with units() as uow:
+        home = uow.home
+    _merge_parts(home, kind.tables)
+    return _report(units, load)
 
 
 def _merge_parts(home: Home, tables: Sequence[FactTable]) -> None:
@@ -124,36 +199,46 @@ def _merge_parts(home: Home, tables: Sequence[FactTable]) -> None:
         facts.compact(home, tables=full)
 
 
-def _content_id(uow: UnitOfWork, found: Inspection, source: str) -> str:
+def _content_id(uow: UnitOfWork, content: bytes, source: str) -> str:
     """Return the keyed digest of content, source and policy, 32 hex digits."""
     index = BlindIndex(derive(uow.keys.system_key("row-digest"), "ingest:load-id"))
-    return index.digest(found.digest + source.encode() + b"\0" + uow.policy.digest.encode())[:16].hex()
+    return index.digest(content + source.encode() + b"\0" + uow.policy.digest.encode())[:16].hex()
 
 
 def _store_all(
-    units: UnitFactory, path: Path, found: Inspection, binding: Binding, load: Load, progress: Progress | None
-) -> Kind:
-    kind = KINDS[binding.source.kind](binding.source, load.load_id)
-    count, read = 0, 0
-    reading = batches(path, found, batch_rows=load.batch_rows)
+    units: UnitFactory,
+    reading: Iterator[RawBatch],
+    binding: Binding,
+    load: Load,
+    kind: Kind,
+    *,
+    rows: int,
+    progress: Progress | None,
+    places: Places | None,
+) -> None:
+    # A file is read again from its beginning, a table only looked through (batches numbered −1).
+    count = load.next_batch if places is not None else 0
+    read = load.read if places is not None else 0
     while True:
         with _collector_resting():
             raw = next(reading, None)
             if raw is None:
                 break
-            _store(units, kind, binding.apply(raw), load)
+            position = places.sealed(raw.position) if places is not None else None
+            _store(units, kind, binding.apply(raw), load, position)
+        if raw.number < 0:
+            continue
         count, read = raw.number + 1, read + raw.read
         if progress is not None:
-            progress(read, found.rows)
+            progress(read, rows)
     with units() as uow:
         records.check_turn(uow, load.load_id, number=count)
         kind.finish(uow, count)
         totals = records.finish_load(uow, load.load_id)
         uow.record(EventKind.INGEST_FINISHED, refs=_refs(load), numbers=totals)
-    return kind
 
 
-def _store(units: UnitFactory, kind: Kind, batch: Batch, load: Load) -> None:
+def _store(units: UnitFactory, kind: Kind, batch: Batch, load: Load, position: bytes | None) -> None:
     """Store one batch in a unit of its own, or pass what an earlier run stored."""
     with units() as uow:
         write = batch.number >= load.next_batch
@@ -161,7 +246,7 @@ def _store(units: UnitFactory, kind: Kind, batch: Batch, load: Load) -> None:
             records.check_turn(uow, load.load_id, number=batch.number)
         stored = kind.store(uow, batch, write=write)
         if write:
-            records.add_batch(uow, load.load_id, number=batch.number, read=batch.read, stored=stored)
+            records.add_batch(uow, load.load_id, number=batch.number, read=batch.read, stored=stored, position=position)
             uow.record(
                 EventKind.INGEST_BATCH,
                 outcome=EventOutcome.PARTIAL if stored.rejected else EventOutcome.DONE,

@@ -143,22 +143,24 @@ def _missing(kind: str, target: str) -> str:
     return "MISSING_KEY" if target.startswith("key.") else "MISSING_VALUE"
 
 
-def bind(policy: Policy, source: Source, columns: Sequence[str], *, now: datetime) -> Binding:
-    """Bind a source to the columns of a file.
+def bind(policy: Policy, source: Source, columns: Sequence[str], *, now: datetime, what: str = "file") -> Binding:
+    """Bind a source to the columns of a file or table.
 
+    :param what: how messages name it.
     :raises InvalidInput: UNKNOWN_COLUMN, MISSING_COLUMN (the column is named) or WRONG_SOURCE (no column is known).
     """
     known = {column.column: column for column in source.columns}
     unknown = [(position, name) for position, name in enumerate(columns, 1) if name not in known]
     if len(unknown) == len(columns):
         raise InvalidInput(
-            f"file: none of its columns is one of source {source.name}; another source, or no header",
+            f"{what}: none of its columns is one of source {source.name}; another source, or no header",
             code="WRONG_SOURCE",
         )
     if unknown:
         names = ", ".join(f"column {at}" if TELLING.search(name) else name for at, name in unknown)
         raise InvalidInput(
-            f"file: source {source.name} does not classify {names}; the file is refused whole", code="UNKNOWN_COLUMN"
+            f"{what}: source {source.name} does not classify {names}; the {what} is refused whole",
+            code="UNKNOWN_COLUMN",
         )
     required = TARGETS[source.kind][0]
     present = set(columns)
@@ -170,7 +172,7 @@ def bind(policy: Policy, source: Source, columns: Sequence[str], *, now: datetim
         if column.column not in present:
             if must and column.target not in source.defaults:
                 raise InvalidInput(
-                    f"file: the column {column.column} of source {source.name} is missing", code="MISSING_COLUMN"
+                    f"{what}: the column {column.column} of source {source.name} is missing", code="MISSING_COLUMN"
                 )
             continue
         read = _reader(policy, source, column, now=now)

@@ -25,6 +25,9 @@ class Load:
     batch_rows: int
     next_batch: int
     resumed: bool
+    read: int = 0
+    position: bytes | None = None
+    """Sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def begin_load(uow: UnitOfWork, source: Source, *, content: str, rows: int, size
     runs = uow.session.exec(select(LoadTable).where(col(LoadTable.load_id).startswith(f"{content}-"))).all()
     for run in runs:
         if run.finished_at is None:
-            return Load(run.load_id, run.source, run.batch_rows, run.next_batch, resumed=True)
+            return Load(run.load_id, run.source, run.batch_rows, run.next_batch, True, run.read, run.position)
     row = LoadTable(
         load_id=f"{content}-{len(runs) + 1}",
         source=source.name,
@@ -83,10 +86,13 @@ def check_turn(uow: UnitOfWork, load_id: str, *, number: int) -> None:
         raise Conflict("load: another run over the same file goes on at this moment", code="LOAD_RUNNING")
 
 
-def add_batch(uow: UnitOfWork, load_id: str, *, number: int, read: int, stored: Stored) -> None:
-    """Record a batch in the unit that stores it."""
+def add_batch(
+    uow: UnitOfWork, load_id: str, *, number: int, read: int, stored: Stored, position: bytes | None = None
+) -> None:
+    """Record a batch in the unit that stores it. :param position: where a table's reading goes on, sealed."""
     row = _row(uow, load_id)
     row.next_batch = number + 1
+    row.position = position
     row.read += read
     row.created += stored.created
     row.updated += stored.updated

@@ -44,6 +44,8 @@ class RawBatch:
     columns: Mapping[str, Sequence[str]]
     rejected: Sequence[Rejected]
     read: int
+    position: bytes = b""
+    """Where a table's reading goes on after this batch; may be a person's number. Empty for files."""
 
 
 def batches(path: Path, found: Inspection, *, batch_rows: int) -> Iterator[RawBatch]:

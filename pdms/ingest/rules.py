@@ -9,6 +9,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "COLUMN_COUNT": "the record has more or fewer cells than the header",
         "JSON_SYNTAX": "the line is not one whole JSON object",
         "NESTED_VALUE": "a cell holds a list or a record",
+        "ENCODING": "a cell of the table holds bytes that are not UTF-8 text",
         "FIELD_TOO_LONG": "a cell is longer than one mebibyte",
         "DUPLICATE_KEY": "an earlier record of the file has the same key",
         "LINES_NOT_TOGETHER": "the order was complete before this line came; keep the lines of an order together",

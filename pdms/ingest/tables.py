@@ -9,7 +9,7 @@ from pdms.db.bases import MainTable
 
 
 class LoadTable(MainTable, table=True):
-    """One run over one file. A load that is not finished is continued by the next run over the same file."""
+    """One run over one file or table. A load that is not finished is continued by the next run over the same one."""
 
     __tablename__ = "ingest_load"
 
@@ -20,9 +20,11 @@ class LoadTable(MainTable, table=True):
     batch_rows: int
     """Batches are cut the same way when a load is continued."""
     rows: int
-    """Rows of the file."""
+    """Rows of the file; of a table, when the run began."""
     next_batch: int
     """Batches committed so far."""
+    position: bytes | None = None
+    """For a table as source: the key of the last row stored, sealed, since it may be a person's number."""
     read: int = 0
     created: int = 0
     updated: int = 0

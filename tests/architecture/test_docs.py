@@ -70,7 +70,9 @@ def test_nothing_secret_has_a_default(monkeypatch):
     for name in Settings.model_fields:
         monkeypatch.delenv(f"PDMS_{name.upper()}", raising=False)
     settings = Settings()
-    assert [settings.token, settings.passphrase, settings.root_key, settings.smtp_url] == [None] * 4
+    assert [settings.token, settings.passphrase, settings.root_key, settings.smtp_url, settings.source_password] == [
+        None
+    ] * 5
 
 
 def test_exit_codes_are_documented():

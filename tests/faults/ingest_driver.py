@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,10 @@ from pdms.vault.sealing import FieldCodes, open_member
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 OPERATOR = Actor("op-" + "1" * 32, ActorKind.OPERATOR, frozenset({Scope.INGEST}))
-LOADS = (("shop-members", "members.csv", 7), ("shop-order-lines", "lines.csv", 9))
+LOADS = {
+    "files": (("shop-members", "members.csv", 7), ("shop-order-lines", "lines.csv", 9)),
+    "table": (("shop-members", "members.db", 5),),
+}
 
 
 def write_files(folder: Path) -> None:
@@ -40,6 +45,11 @@ def write_files(folder: Path) -> None:
     members[5] = members[5].replace("1380000", "nonsense")
     members.append("m3,王三,13800000003,1990-03-04,女,,2024-05-01")
     (folder / "members.csv").write_text("\n".join(members) + "\n", "utf-8")
+    header, *rows = [line.split(",") for line in members]
+    with closing(sqlite3.connect(folder / "members.db")) as old:
+        old.execute(f"CREATE TABLE members ({', '.join(header)}, 备注 INTEGER PRIMARY KEY)")
+        old.executemany(f"INSERT INTO members VALUES ({'?, ' * len(header)}NULL)", rows)
+        old.commit()
     lines = ["会员编号,订单号,行号,下单时间,商品编码,商品名称,类目,数量,单价,金额"]
     lines += [f"m{n % 22},o{n // 2},{n % 2},2024-06-01 10:00:00,p{n},货,grocery,1,{n},{n}" for n in range(30)]
     (folder / "lines.csv").write_text("\n".join(lines) + "\n", "utf-8")
@@ -49,14 +59,20 @@ def open_app(root: Path) -> App:
     return App.open(Settings(home=root, policies=POLICIES), clock=FixedClock(NOW))
 
 
-def load_all(root: Path, folder: Path) -> None:
+def load_all(root: Path, folder: Path, loads: str) -> None:
     with open_app(root) as app:
         with app.unit(OPERATOR) as uow:
             done = {one.source for one in ingest.loads(uow) if one.finished_at}
-        for source, name, size in LOADS:
+        for source, name, size in LOADS[loads]:
             if source in done:
                 continue
-            ingest.ingest(app.units(OPERATOR), source=source, path=folder / name, batch_rows=size)
+            if name.endswith(".db"):
+                address = f"sqlite:///{folder / name}"
+                ingest.ingest_table(
+                    app.units(OPERATOR), source=source, address=address, table="members", batch_rows=size
+                )
+            else:
+                ingest.ingest(app.units(OPERATOR), source=source, path=folder / name, batch_rows=size)
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -146,7 +162,7 @@ def state(root: Path) -> dict[str, Any]:
 def main() -> None:
     """Print one JSON line for each crash point, the undisturbed run first."""
     folder = Path(sys.argv[1])
-    step, start = int(sys.argv[2]), int(sys.argv[3])
+    step, start, loads = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     write_files(folder)
     template = folder / "template"
     in_child(lambda: void(initialise(Settings(home=template, policies=POLICIES), clock=FixedClock(NOW))))
@@ -162,7 +178,7 @@ def main() -> None:
         return root
 
     root = fresh("undisturbed")
-    in_child(lambda: load_all(root, folder))
+    in_child(lambda: load_all(root, folder, loads))
     tell("undisturbed", root)
     at, ended = start, 0
     while True:
@@ -170,12 +186,12 @@ def main() -> None:
 
         def attempt(root: Path = root, at: int = at) -> None:
             deadly(at)
-            load_all(root, folder)
+            load_all(root, folder, loads)
 
         ended = in_child(attempt)
         if not ended:
             break  # the run has no such point
-        in_child(lambda root=root: load_all(root, folder))
+        in_child(lambda root=root: load_all(root, folder, loads))
         tell(f"killed-{at}", root)
         shutil.rmtree(root)
         at += step
