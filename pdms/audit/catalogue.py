@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     """Every kind of event."""
 
     INIT = "init"
+    HOME_UPGRADED = "home.upgraded"
     OPERATOR_CREATED = "operator.created"
     OPERATOR_DISABLED = "operator.disabled"
     OPERATOR_TRAINED = "operator.trained"
@@ -133,6 +134,7 @@ def _proof(meaning: str) -> Entry:
 
 CATALOGUE: dict[EventKind, Entry] = {
     EventKind.INIT: _log("A home was made; the log begins."),
+    EventKind.HOME_UPGRADED: _log("The databases were brought to the schema of this version; numbers: revisions."),
     EventKind.OPERATOR_CREATED: _rec("An operator was registered."),
     EventKind.OPERATOR_DISABLED: _rec("An operator lost all access."),
     EventKind.OPERATOR_TRAINED: _rec("An operator's training was recorded with its end (PIPL-51-4)."),

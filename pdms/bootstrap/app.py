@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from sqlalchemy import Engine
 
 from pdms.access import service as access
+from pdms.all_tables import Part, schema
 from pdms.audit import service as audit
 from pdms.audit.checkpoint import Checkpoint
 from pdms.audit.events import Event
@@ -28,6 +29,30 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ANONYMOUS = Actor(id="anonymous", kind=ActorKind.SYSTEM)
+
+
+def open_parts(home: Home) -> dict[Part, Engine]:
+    """Return an engine on each part of a home; databases that are missing are made, empty."""
+    paths = {Part.KEYS: home.keys_db, Part.VAULT: home.vault_db, Part.HELD: home.held_db, Part.ANON: home.anon_db}
+    return {part: open_engine(path) for part, path in paths.items()}
+
+
+def _key_store(engine: Engine, config: HomeConfig, settings: Settings, *, clock: Clock) -> tuple[str, KeyStore]:
+    epochs = live_epochs(engine)
+    if not epochs:
+        raise KeyUnavailable("the key store of this home holds no live epoch")
+    passphrase: bytes | None = None
+    if settings.passphrase is not None:
+        passphrase = settings.passphrase.get_secret_value().encode()
+    elif config.passphrase_file is not None and config.passphrase_file.exists():
+        passphrase = config.passphrase_file.read_bytes().strip()
+    uri = epochs[-1].root_uri
+    keys = KeyStore(engine, root=open_root(uri, passphrase=passphrase), clock=clock)
+    try:
+        keys.signer("log")  # a root that is not this home's is found now, not in the middle of some work
+    except IntegrityBroken:
+        raise KeyUnavailable("the root key is not the one of this home", code="WRONG_ROOT") from None
+    return uri, keys
 
 
 @dataclass
@@ -51,7 +76,7 @@ class App:
         """Open the home that `settings` names.
 
         :raises NotFound: there is none. :raises KeyUnavailable: its root key cannot be reached.
-        :raises InvalidInput: its policies do not load.
+        :raises InvalidInput: its policies do not load. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
         """
         home = Home(settings.home.resolve())
         return cls.assemble(home, read_config(home), settings, clock=clock)
@@ -60,21 +85,15 @@ class App:
     def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:
         """Put the parts together from a configuration."""
         policy = load(settings.policies or config.policies)
-        keys_engine = open_engine(home.keys_db)
-        epochs = live_epochs(keys_engine)
-        if not epochs:
-            raise KeyUnavailable("the key store of this home holds no live epoch")
-        passphrase: bytes | None = None
-        if settings.passphrase is not None:
-            passphrase = settings.passphrase.get_secret_value().encode()
-        elif config.passphrase_file is not None and config.passphrase_file.exists():
-            passphrase = config.passphrase_file.read_bytes().strip()
-        uri = epochs[-1].root_uri
-        keys = KeyStore(keys_engine, root=open_root(uri, passphrase=passphrase), clock=clock)
+        engines = open_parts(home)
         try:
-            keys.signer("log")  # a root that is not this home's is found now, not in the middle of some work
-        except IntegrityBroken:
-            raise KeyUnavailable("the root key is not the one of this home", code="WRONG_ROOT") from None
+            for part, engine in engines.items():
+                schema.require_current(part, engine)
+            uri, keys = _key_store(engines[Part.KEYS], config, settings, clock=clock)
+        except BaseException:
+            for engine in engines.values():
+                engine.dispose()
+            raise
         return cls(
             home=home,
             settings=settings,
@@ -83,9 +102,9 @@ class App:
             origin=config.origin,
             root_uri=uri,
             keys=keys,
-            main=open_engine(home.vault_db),
-            held=open_engine(home.held_db),
-            anon=open_engine(home.anon_db),
+            main=engines[Part.VAULT],
+            held=engines[Part.HELD],
+            anon=engines[Part.ANON],
         )
 
     def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:

@@ -24,6 +24,7 @@ from pdms.backup.archive import Manifest, broken
 from pdms.backup.service import Backup
 from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig, read_config, write_config
+from pdms.bootstrap.upgrade import upgrade_parts
 from pdms.clock import Clock
 from pdms.crypto import RootKey, open_root, read_note
 from pdms.db import begin
@@ -99,6 +100,7 @@ def restore(
         source = ledger_path or Path(manifest.ledger)
         if not source.is_file():
             raise Conflict("rights ledger: not found; name it with --ledger", code="LEDGER_MISSING")
+        upgrade_parts(home)  # a backup may be older than the schema of today
         with App.assemble(home, config, settings, clock=clock) as app:
             done = _replay(app, manifest, source, earlier, progress)
             differs = app.policy.digest != manifest.policy

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pdms.access import service as access
 from pdms.access.service import IssuedKey
-from pdms.all_tables import create_all
+from pdms.all_tables import Part, schema
 from pdms.audit.catalogue import EventKind
-from pdms.bootstrap.app import App
+from pdms.bootstrap.app import App, open_parts
 from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publish_config, read_config
+from pdms.bootstrap.upgrade import Upgraded, upgrade_home
 from pdms.clock import Clock
 from pdms.crypto import create_root, new_passphrase, open_root
-from pdms.db import open_engine
 from pdms.errors import Conflict, InvalidInput
 from pdms.keystore import KeyStore
 from pdms.policy.loader import load
@@ -42,14 +42,20 @@ class Initialised:
     root_uri: str
     passphrase_file: Path | None
     first_key: IssuedKey | None
+    upgraded: Upgraded | None = None
+    """What became of the schema of a home that was there already, where that was asked for."""
 
 
-def initialise(settings: Settings, *, clock: Clock) -> Initialised:
+def initialise(settings: Settings, *, clock: Clock, upgrade: bool = False) -> Initialised:
     """Make the home that `settings` names, or finish one that was begun.
 
+    :param upgrade: bring the databases of a home that an earlier version made to the schema of this one.
+    :raises NotFound: there is no home to upgrade. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
     :raises InvalidInput: the policies do not load, or the folder holds something else.
     """
     home = Home(settings.home.resolve())
+    if upgrade:
+        read_config(home)  # else a mistyped path would become a new home
     try:
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -57,9 +63,12 @@ def initialise(settings: Settings, *, clock: Clock) -> Initialised:
     with _alone(home):
         if home.config.exists():
             config = read_config(home)
+            upgraded = upgrade_home(home, config, settings, clock=clock) if upgrade else None
             app = App.open(settings, clock=clock)
             try:
-                return Initialised(home.root, False, config.policies, app.root_uri, config.passphrase_file, None)
+                return Initialised(
+                    home.root, False, config.policies, app.root_uri, config.passphrase_file, None, upgraded
+                )
             finally:
                 app.close()
         known = {"vault.db", "keys.db", "held.db", "anon.db"}
@@ -77,12 +86,11 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     for folder in (home.facts, home.releases, home.packages, home.spill):
         folder.mkdir(mode=0o700, exist_ok=True)
     uri, passphrase, passphrase_file = _root(home, settings)
-    keys_engine = open_engine(home.keys_db)
-    KeyStore(keys_engine, root=open_root(uri, passphrase=passphrase), clock=clock).initialise()
-    keys_engine.dispose()
-    engines = [open_engine(path) for path in (home.vault_db, home.held_db, home.anon_db)]
-    create_all(main=engines[0], held=engines[1], anon=engines[2])
-    for engine in engines:
+    engines = open_parts(home)
+    for part, engine in engines.items():
+        schema.create(part, engine)
+    KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock).initialise()
+    for engine in engines.values():
         engine.dispose()
     origin = draft_origin(home) or f"pdms-{secrets.token_hex(4)}/audit"
     config = HomeConfig(origin=origin, policies=policies, passphrase_file=passphrase_file)

@@ -13,24 +13,35 @@ from pdms.errors import EXIT_REJECTED_ROWS, InvalidInput
 if TYPE_CHECKING:  # the stores load with the command, not with the help
     from pdms.ingest.service import IngestReport
 
+if TYPE_CHECKING:
+    from pdms.bootstrap.initialise import Initialised
+
 SHOWN_REJECTIONS = 20
 
 
-def init(context: typer.Context) -> None:
+def init(
+    context: typer.Context,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Bring the databases of an older home to the schema of this version.")
+    ] = False,
+) -> None:
     """Make a home: databases, key store, root key, and the first administrator, whose API key is printed once.
 
     Asking twice changes nothing. The root key lies beside the home (`PDMS_ROOT_KEY` names another place, such as
     `file:/secure/epoch-1.json` or `env:NAME`); `PDMS_PASSPHRASE` protects it, else a passphrase file is made beside it.
 
-    Example: `pdms --home /srv/pdms init`
+    With `--upgrade`, the databases of a home made by an earlier version, which every command refuses, are moved on.
+    First make a backup with the earlier version, and stop its processes. Killed, ask again.
+
+    Examples: `pdms --home /srv/pdms init`, `pdms --home /srv/pdms init --upgrade`
     """
     from pdms.bootstrap.initialise import initialise
 
     face: Face = context.obj
-    done = initialise(face.settings, clock=face.clock)
+    done = initialise(face.settings, clock=face.clock, upgrade=upgrade)
     told: dict[str, object] = {
         "home": done.home,
-        "state": "made" if done.created else "was there already, nothing changed",
+        "state": _state(done),
         "policies": done.policies,
         "root_key": done.root_uri,
         "passphrase_file": done.passphrase_file,
@@ -41,7 +52,16 @@ def init(context: typer.Context) -> None:
         told["note"] = (
             "This key is shown once. Keep the root key and its passphrase apart from the home and its backups."
         )
+    if done.upgraded is not None:
+        told["schema"] = {step.part.value: {"before": step.before, "after": step.after} for step in done.upgraded.steps}
     show(told, as_json=face.json, title="pdms home")
+
+
+def _state(done: "Initialised") -> str:
+    if done.created:
+        return "made"
+    changed = done.upgraded is not None and done.upgraded.changed
+    return "was there already, upgraded" if changed else "was there already, nothing changed"
 
 
 def ingest(

@@ -1,0 +1,1 @@
+"""Revisions of each part, oldest first; made by `scripts/revision.py`, never altered once on a released branch."""
