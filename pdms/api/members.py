@@ -15,7 +15,7 @@ from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
 from pdms.consent.service import Delivery, HistoryItem
 from pdms.rights import service as rights
-from pdms.taxonomy import MemberId, MemberStatus, Scope
+from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
 
@@ -58,7 +58,12 @@ class Reveal(Body):
 
     fields: list[Name] = Field(min_length=1, max_length=16, examples=[["phone"]])
     purpose: Name = Field(examples=["service"])
-    reason: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,63}$")] = Field(examples=["CALL_BACK"])
+    reason: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,63}$")] = Field(
+        description="A code that the policy lists under `reveal`.", examples=["CALL_BACK"]
+    )
+    ticket: Annotated[str, StringConstraints(pattern="^[A-Z]{2,10}-[0-9]{1,6}$")] | None = Field(
+        default=None, examples=["CS-1024"]
+    )
 
 
 class Revealed(BaseModel):
@@ -71,8 +76,7 @@ def find(uow: UnitOfWork, *, wanted: ByField | ByNumber) -> tuple[MemberId, ...]
     """Find members; by number the shop's own key may ask too, to open a session for whom it has logged in."""
     if isinstance(wanted, ByField):
         return rights.find_members(uow, field=wanted.field, value=wanted.value)
-    uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
-    found = vault.find_external(uow, system=wanted.system, external_id=wanted.number)
+    found = rights.find_by_number(uow, system=wanted.system, number=wanted.number)
     return (found,) if found is not None else ()
 
 
@@ -104,6 +108,7 @@ def reveal(caller: SupportOrCompliance, member_id: MemberPath, body: Reveal) -> 
         fields=tuple(body.fields),
         purpose=body.purpose,
         reason=body.reason,
+        ticket=body.ticket,
     )
     return Revealed(fields=opened)
 

@@ -39,6 +39,9 @@ class EventKind(StrEnum):
     DENIAL = "denial"
     REVEAL = "reveal"
     REVEAL_HONEY = "reveal.honey"
+    MEMBER_LOOKED_UP = "member.looked_up"
+    MEMBER_VIEWED = "member.viewed"
+    HONEY_CHANGED = "honey.changed"
 
     SCAN_DONE = "scan.done"
     INGEST_STARTED = "ingest.started"
@@ -145,7 +148,10 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.PERMIT: _rec("The gate permitted a use, of one member or of a set."),
     EventKind.DENIAL: _rec("A use or an operation was refused; the reasons are codes."),
     EventKind.REVEAL: _rec("Plaintext of a member left the vault towards a caller."),
-    EventKind.REVEAL_HONEY: _rec("A honey member was opened: an alarm."),
+    EventKind.REVEAL_HONEY: _rec("A honey member was looked up, viewed or opened: an alarm."),
+    EventKind.MEMBER_LOOKED_UP: _rec("An operator looked members up; by which fields, and how many were found."),
+    EventKind.MEMBER_VIEWED: _rec("A member was shown under masks."),
+    EventKind.HONEY_CHANGED: _rec("Members were made honey members, or ordinary ones again (count and keyed digest)."),
     EventKind.SCAN_DONE: _rec("A file was scanned for personal data; counts by class of column."),
     EventKind.INGEST_STARTED: _rec("Loading of a file began."),
     EventKind.INGEST_BATCH: _rec("A batch of a file was stored; accepted and rejected rows are counted."),

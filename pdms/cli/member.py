@@ -49,7 +49,8 @@ def reveal(
     member: MemberText,
     field: Annotated[list[str], typer.Option(help="A field to open; may be repeated.")],
     purpose: Annotated[str, typer.Option(help="For which purpose of the policy, e.g. service.")],
-    reason: Annotated[str, typer.Option(help="Reason code, e.g. CALL_BACK.")],
+    reason: Annotated[str, typer.Option(help="Reason code that the policy lists under reveal, e.g. CALL_BACK.")],
+    ticket: Annotated[str | None, typer.Option(help="Ticket number, e.g. CS-1024.")] = None,
 ) -> None:
     """Open fields of one member: permitted by the gate, logged before it is shown, limited per hour.
 
@@ -60,7 +61,9 @@ def reveal(
 
     face: Face = context.obj
     member_id = face.run(parse_member, member)
-    opened = face.run(service.reveal, member_id=member_id, fields=tuple(field), purpose=purpose, reason=reason)
+    opened = face.run(
+        service.reveal, member_id=member_id, fields=tuple(field), purpose=purpose, reason=reason, ticket=ticket
+    )
     show(opened, as_json=face.json, title="revealed; the log names you")
 
 
@@ -133,6 +136,29 @@ def token(context: typer.Context, member: MemberText) -> None:
     face: Face = context.obj
     issued = face.run(service.member_token, member_id=face.run(parse_member, member))
     show({"member_token": issued.text, "expires_at": issued.expires_at}, as_json=face.json)
+
+
+@app.command("honey")
+def honey(
+    context: typer.Context,
+    member: Annotated[
+        list[str] | None, typer.Argument(help="Members to mark: ids or SYSTEM:NUMBER; without any: list the decoys.")
+    ] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Make them ordinary members again.")] = False,
+) -> None:
+    """Mark members as honey members, or list them: whoever looks one up or opens it raises an alarm in the log.
+
+    They count in no release, segment, send or report (scope: compliance, admin). Load their rows among the shop's
+    others, then mark them. Example: `pdms member honey shop:H00042`
+    """
+    from pdms.rights import service
+
+    face: Face = context.obj
+    if member:
+        changed = face.run(service.change_decoys, members=member, drop=drop)
+        show({"changed": changed}, as_json=face.json)
+    else:
+        show([m.hex() for m in face.run(service.list_decoys)], as_json=face.json, title="honey members")
 
 
 def _receipt(face: Face, receipt: str) -> None:

@@ -1,9 +1,9 @@
 """How a member is named on the command line: by member id, or by the shop's own number as `system:number`."""
 
 from pdms.errors import InvalidInput, NotFound
+from pdms.rights import service as rights
 from pdms.taxonomy import ID_BYTES, MemberId, Scope
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault import service as vault
 
 
 def parse_member(uow: UnitOfWork, text: str) -> MemberId:
@@ -15,8 +15,9 @@ def parse_member(uow: UnitOfWork, text: str) -> MemberId:
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
     if ":" in text:
         system, _, number = text.partition(":")
-        found = vault.find_external(uow, system=system, external_id=number)
+        found = rights.find_by_number(uow, system=system, number=number)
         if found is None:
+            uow.commit_intent()  # a number that is nobody's was tried: that is told, too
             raise NotFound("member: none has this number in this system")
         return found
     try:

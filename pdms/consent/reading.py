@@ -4,7 +4,7 @@ Guarantees: every answer about the past is folded from the append-only records w
 materialised state; running out of time is judged at the instant asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -206,8 +206,11 @@ def may_ask(uow: UnitOfWork, member_id: MemberId, *, purpose: str, recipient: st
     return not asked or max(asked) + timedelta(days=definition.cool_down_days) <= uow.now
 
 
-def coverage(uow: UnitOfWork) -> tuple[CoverageRow, ...]:
-    """Return how many members stand where, by purpose, notice version and channel. Living members only."""
+def coverage(uow: UnitOfWork, *, apart: Iterable[MemberId] = ()) -> tuple[CoverageRow, ...]:
+    """Return how many members stand where, by purpose, notice version and channel. Living members only.
+
+    :param apart: members who do not count.
+    """
     uow.require(Scope.COMPLIANCE)
     terms = all_terms(uow.session)
     query = (
@@ -218,8 +221,13 @@ def coverage(uow: UnitOfWork) -> tuple[CoverageRow, ...]:
         .group_by(CURRENT.c.purpose, SHAPE.c.notice_no, RECORD.c.channel, SHAPE.c.state)
         .order_by(CURRENT.c.purpose, SHAPE.c.notice_no, RECORD.c.channel, SHAPE.c.state)
     )
+    run = uow.session.connection().execute
+    uncounted = {tuple(row[:4]): row[4] for row in run(query.where(CURRENT.c.member_id.in_(list(apart))))}
     found = []
-    for purpose, notice_no, channel, state, members in uow.session.connection().execute(query):
+    for purpose, notice_no, channel, state, held in run(query):
+        members = held - uncounted.get((purpose, notice_no, channel, state), 0)
+        if not members:
+            continue
         told = terms.get(notice_no)
         found.append(
             CoverageRow(

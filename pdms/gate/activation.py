@@ -18,6 +18,7 @@ from pdms.policy.definitions import Policy
 from pdms.policy.diff import diff
 from pdms.taxonomy import ConsentState, Scope
 from pdms.unit_of_work import UnitOfWork
+from pdms.vault import service as vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,14 @@ def _last(uow: UnitOfWork) -> PolicyVersion | None:
 def affected(uow: UnitOfWork, *, after: Policy) -> dict[str, int]:
     """Return, per purpose whose consents `after` would invalidate, how many members must be asked again (PIPL-14-2)."""
     uow.require(Scope.COMPLIANCE, Scope.ADMIN)
-    counts = {}
+    counts, decoys = {}, vault.decoys(uow)
     for name in diff(uow.policy, after).to_ask_again:
         before = uow.policy.purposes[name]
         if before.rests_on_consent:
             columns = current_columns(uow, purpose=before)
-            counts[name] = sum(columns.facts[code].state is ConsentState.GIVEN for code in columns.codes)
+            counts[name] = sum(
+                columns.facts[code].state is ConsentState.GIVEN
+                for member, code in zip(columns.member_ids, columns.codes, strict=True)
+                if member not in decoys
+            )
     return counts

@@ -10,7 +10,7 @@ from pdms.consent import sets
 from pdms.consent.restrictions import standing_restrictions
 from pdms.errors import NotFound
 from pdms.policy.decide import ActorFacts, SubjectFacts, Use, required_categories
-from pdms.taxonomy import MemberId
+from pdms.taxonomy import MemberId, Operation
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 from pdms.vault.age import age_stage
@@ -20,6 +20,13 @@ KINDS: dict[ActorKind, Literal["operator", "member", "system"]] = {
     ActorKind.MEMBER: "member",
     ActorKind.SYSTEM: "system",
 }
+
+
+BY_SET = frozenset(
+    {Operation.PROFILE, Operation.ADM, Operation.SEND, Operation.DEIDENTIFY, Operation.AGGREGATE, Operation.PROVIDE,
+     Operation.EXPORT, Operation.ENTRUST}
+)  # fmt: skip
+"""Operations for which members are chosen by a rule, not by their name."""
 
 
 def actor_facts(uow: UnitOfWork, *, member_id: MemberId | None = None) -> ActorFacts:
@@ -36,8 +43,13 @@ def actor_facts(uow: UnitOfWork, *, member_id: MemberId | None = None) -> ActorF
 
 
 def subject_facts(uow: UnitOfWork, member_id: MemberId, *, use: Use) -> SubjectFacts:
-    """Return the facts about one member for one use; `status` None where there is no such member."""
+    """Return the facts about one member for one use; `status` None where there is no such member.
+
+    A honey member is nobody to whatever leaves for a set of members; to an operator it is like any other.
+    """
     purpose = uow.policy.purposes.get(use.purpose)
+    if use.operation in BY_SET and member_id in vault.decoys(uow):
+        return SubjectFacts(status=None)
     try:
         state = vault.state(uow, member_id)
     except NotFound:

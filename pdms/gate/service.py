@@ -7,6 +7,7 @@ default. Deliberately not here: the rules (`policy.decide`), the doing (vault, p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NoReturn
 
 from pdms.audit.catalogue import EventKind
@@ -19,7 +20,7 @@ from pdms.errors import Denied, NotFound
 from pdms.gate.activation import Activation, activate, active_digest, affected, require_active
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.sets import decide_set
-from pdms.policy.decide import Decision, Use, decide, use_codes
+from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, Decision, Use, decide, use_codes
 from pdms.policy.permit import PERMIT_LIFE, Permit
 from pdms.policy.reasons import ordered, reason
 from pdms.taxonomy import (
@@ -49,9 +50,6 @@ __all__ = [
     "record_consent",
     "release_permit",
 ]
-
-SUBJECT_REQUEST = "SUBJECT_REQUEST"
-"""Reason code of plaintext opened to answer the member's own request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +108,15 @@ def permit(
     channel: Channel | None = None,
     recipient: str | None = None,
     reason: str | None = None,
+    ticket: str | None = None,
 ) -> Permit:
-    """Return a Permit for one member, recorded; good for `PERMIT_LIFE`.
+    """Return a Permit for one member, recorded; good for `PERMIT_LIFE`, to reveal for as long as the policy says.
 
     :raises Denied: with every reason; the denial is committed and this unit rolled back.
     :raises Conflict: POLICY_NOT_ACTIVE.
     """
     require_active(uow)
-    if reason is None and purpose == "rights":
+    if reason is None and purpose == RIGHTS:
         reason = SUBJECT_REQUEST
     use = Use(
         purpose=purpose,
@@ -127,6 +126,7 @@ def permit(
         channel=channel,
         recipient=recipient,
         reason=reason,
+        ticket=ticket,
     )
     decision = _decide(uow, member_id, use)
     if not decision.permitted:
@@ -245,7 +245,9 @@ def _issue(uow: UnitOfWork, use: Use, *, member_id: MemberId | None, view: str |
         reasons=(use.reason,) if use.reason else (),
         refs=refs,
         numbers={f"field_{name}": 1 for name in use.fields},
+        ticket=use.ticket,
     )
+    life = timedelta(minutes=uow.policy.reveal.permit_minutes) if use.operation is Operation.REVEAL else PERMIT_LIFE
     return Permit(
         id=permit_id,
         event_id=event_id,
@@ -258,10 +260,11 @@ def _issue(uow: UnitOfWork, use: Use, *, member_id: MemberId | None, view: str |
         recipient=use.recipient,
         view=view,
         issued_at=uow.now,
-        expires_at=uow.now + PERMIT_LIFE,
+        expires_at=uow.now + life,
         actor=uow.actor.id,
         policy_digest=uow.policy.digest,
         reason=use.reason,
+        ticket=use.ticket,
     )
 
 

@@ -34,7 +34,7 @@ class SetDecision:
     eligible: list[MemberId]
     """In the order of their ids, which are random."""
     total: int
-    """Members decided on; erased ones are nobody."""
+    """Members decided on; erased ones are nobody, honey members neither."""
     excluded: dict[str, int]
     """Reason code → members it applies to, in the order of rank; a member may have several."""
 
@@ -54,13 +54,14 @@ def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use) -> SetDecision:
     if tells:
         served = frozenset(consents.served_members(uow, purpose=purpose, required=required, operation=use.operation))
     wishes = _wishes(uow, purpose, use)
+    decoys = vault.decoys(uow)
     today = uow.now.astimezone(SHANGHAI).date()
     verdicts: dict[tuple[str, str | None, str | None, int, bool], frozenset[str]] = {}
     eligible: list[MemberId] = []
     refused: Counter[frozenset[str]] = Counter()
     total = 0
     for member, status, _, turns_14, turns_18 in vault.state_rows(uow):
-        if status == _ERASED:
+        if status == _ERASED or member in decoys:
             continue
         total += 1
         key = (status, turns_14, turns_18, codes.get(member, -1), member in served)

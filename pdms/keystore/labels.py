@@ -36,6 +36,8 @@ class SystemKey(StrEnum):
     """Tells a changed source row from an unchanged one without keeping it."""
     RELEASE_DIGEST = "release-digest"
     CURSOR = "cursor"
+    HONEY = "honey"
+    """Seals the list of honey members."""
     NOTE_SEAL = "note-seal"
     IDEMPOTENCY = "idempotency"
     RIGHTS_LEDGER = "rights-ledger"

@@ -130,6 +130,11 @@ def pipia(name: str, doc: d.PipiaDocument) -> p.Pipia:
     return p.Pipia(id=name, **doc.model_dump())
 
 
+def reveal(doc: d.RevealDocument) -> p.RevealRules:
+    """Make the terms of seeing plaintext."""
+    return p.RevealRules(doc.permit_minutes, doc.per_hour, doc.ticket, tuple(doc.reasons))
+
+
 def notice(name: str, language: Language, doc: d.NoticeDocument) -> p.Notice:
     """Make one language version of a notice; its version is the digest of everything it says."""
     purposes = {

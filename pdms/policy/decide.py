@@ -30,6 +30,10 @@ PLAINTEXT = frozenset({Operation.REVEAL, Operation.PROVIDE, Operation.EXPORT})
 """Operations by which plaintext leaves: they need a trained operator (PIPL-51-4)."""
 KEEPING = frozenset({Operation.STORE, Operation.SECURE})
 """What remains allowed under a restriction (PIPL-47-2)."""
+RIGHTS = "rights"
+"""The purpose under which a member's own request is answered."""
+SUBJECT_REQUEST = "SUBJECT_REQUEST"
+"""Reason code of plaintext opened to answer the member's own request."""
 HANDING_OVER = frozenset({Operation.ENTRUST, Operation.PROVIDE, Operation.EXPORT})
 STRENGTH = {ConsentType.NONE: 0, ConsentType.CONSENT: 1, ConsentType.SEPARATE: 2, ConsentType.WRITTEN: 3}
 """Consent types by strength; a guardian's consent stands outside the order."""
@@ -48,6 +52,8 @@ class Use:
     recipient: str | None = None
     reason: str | None = None
     """Reason code that an operator gives for seeing plaintext."""
+    ticket: str | None = None
+    """Ticket number beside it, e.g. CS-1024."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +212,21 @@ def _actor_codes(policy: Policy, purpose: Purpose, use: Use, actor: ActorFacts, 
         codes.add("ROLE_NOT_ALLOWED")
     if use.operation in PLAINTEXT and (actor.trained_until is None or actor.trained_until < today):
         codes.add("TRAINING_LAPSED")
-    if use.operation is Operation.REVEAL and not use.reason:
-        codes.add("REASON_MISSING")
+    if use.operation is Operation.REVEAL:
+        codes |= _reveal_codes(policy, use)
+    return codes
+
+
+def _reveal_codes(policy: Policy, use: Use) -> set[str]:
+    if not use.reason:
+        return {"REASON_MISSING"}
+    if use.purpose == RIGHTS and use.reason == SUBJECT_REQUEST:  # the member's own request is number and reason enough
+        return set()
+    codes = set()
+    if policy.reveal.reasons and use.reason not in policy.reveal.reasons:
+        codes.add("REASON_UNKNOWN")
+    if policy.reveal.ticket and not use.ticket:
+        codes.add("TICKET_MISSING")
     return codes
 
 

@@ -331,6 +331,20 @@ class CalendarYear:
 
 
 @dataclass(frozen=True, slots=True)
+class RevealRules:
+    """On which terms an operator sees plaintext (PIPL-51-4)."""
+
+    permit_minutes: int = 10
+    """How long a Permit to reveal opens anything."""
+    per_hour: int = 60
+    """Reveals and searches of one operator within one hour; who needs more is browsing."""
+    ticket: bool = False
+    """A ticket number is required beside the reason."""
+    reasons: tuple[str, ...] = ()
+    """Reason codes that count; empty: any code."""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyTest:
     """One case of `policies/tests/*.yaml`: what is asked, what is known, what must come out."""
 
@@ -367,6 +381,7 @@ class Policy:
     segments: Mapping[str, Mapping[str, object]]
     """Example segment rules, parsed YAML; `segments` reads their form."""
     tests: tuple[PolicyTest, ...]
+    reveal: RevealRules = RevealRules()
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from pdms.policy.documents_base import Article, Both, Days, Document, Line, Slug, Text
+from pdms.policy.documents_base import Article, Both, Code, Days, Document, Line, Slug, Text
 from pdms.policy.documents_views import CalendarDocument, CaseDocument, CasesDocument, FeatureDocument, ViewDocument
 from pdms.taxonomy import (
     Channel,
@@ -196,6 +196,15 @@ class PipiaDocument(Document):
     review_by: date
 
 
+class RevealDocument(Document):
+    """`reveal` of policy.yaml."""
+
+    permit_minutes: Annotated[int, Field(ge=1, le=60)] = 10
+    per_hour: Annotated[int, Field(ge=1, le=1000)] = 60
+    ticket: bool = False
+    reasons: list[Code] = Field(default_factory=list)
+
+
 class PolicyDocument(Document):
     """policy.yaml."""
 
@@ -209,6 +218,7 @@ class PolicyDocument(Document):
     recipients: dict[Slug, RecipientDocument] = Field(default_factory=dict)
     roles: dict[Slug, RoleDocument]
     pipias: dict[Slug, PipiaDocument] = Field(default_factory=dict)
+    reveal: RevealDocument = Field(default_factory=RevealDocument)
 
 
 class NoticePurposeDocument(Document):

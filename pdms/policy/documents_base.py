@@ -10,6 +10,8 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Article = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-?[0-9A-Za-z()\-. ,]*$", max_length=80)]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+"""A code that may stand in the log, e.g. CALL_BACK."""
 Days = Annotated[int, Field(ge=0, le=36_600)]
 Texts = dict[Language, Line]
 

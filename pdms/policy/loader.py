@@ -126,6 +126,7 @@ def _freeze(main: d.PolicyDocument, purposes: dict[str, d.PurposeDocument], part
         "hierarchies": assemble.frozen(parts["hierarchies"]),
         "prefectures": parts["prefectures"],
         "calendars": assemble.frozen(parts["calendars"]),
+        "reveal": assemble.reveal(main.reveal),
     }
     return Policy(
         digest=digest_of(decisive), segments=assemble.frozen(parts["segments"]), tests=parts["tests"], **decisive

@@ -12,7 +12,8 @@ from pdms.policy.reasons import reason
 from pdms.taxonomy import Channel, MemberId, Operation
 
 PERMIT_LIFE = timedelta(minutes=10)
-"""How long a Permit for one member is good; a set's lasts as long as its operation names."""
+"""How long a Permit for one member is good (to reveal: `reveal.permit_minutes` of the policy); a set's lasts as long as
+its operation names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Permit:
     policy_digest: str
     reason: str | None = None
     """Reason code that the operator gave (REVEAL)."""
+    ticket: str | None = None
 
     def require(
         self,

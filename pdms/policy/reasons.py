@@ -113,6 +113,8 @@ _ALL = (
     ("BUDGET_SPENT", "T37964", "隐私预算已用尽。", "The privacy budget is spent."),
     ("REVEAL_RATE", "PIPL-51-4", "本小时内查看明文的次数已达上限。", "This hour's reveals are used up."),
     ("NOT_VERIFIED", "NDR-23", "申请人身份未能核实。", "The requester's identity was not confirmed."),
+    ("REASON_UNKNOWN", "PIPL-51-4", "理由代码不在政策所列之内。", "The policy does not list this reason code."),
+    ("TICKET_MISSING", "PIPL-51-4", "必须给出工单号。", "A ticket number is needed."),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

@@ -7,10 +7,9 @@ from sqlmodel import col, select
 from pdms.access import service as access
 from pdms.access.service import IssuedMemberToken
 from pdms.errors import Conflict, InvalidInput, NotFound
-from pdms.gate import service as gate
-from pdms.ingest.normalise import normalise_value
 from pdms.rights import intake
 from pdms.rights.codes import enter_code, send_code
+from pdms.rights.decoys import change_decoys, list_decoys
 from pdms.rights.erase import ErasurePlan, begun_for, plan
 from pdms.rights.execute import Executed, execute
 from pdms.rights.held import HeldMonth, HeldRecord, find_held, open_held
@@ -26,12 +25,13 @@ from pdms.rights.intake import (
     submit,
     verify,
 )
+from pdms.rights.lookup import find_by_number, find_members, reveal
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
 from pdms.rights.sweep import Swept, sweep
 from pdms.rights.tables import SubjectRequestRow
 from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
-from pdms.taxonomy import MemberId, MemberStatus, Operation, RequestState, RequestType, Scope
+from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 
@@ -48,13 +48,16 @@ __all__ = [
     "Swept",
     "Withdrawal",
     "cancel",
+    "change_decoys",
     "enter_code",
     "erase_member",
     "execute",
+    "find_by_number",
     "find_held",
     "find_members",
     "held_overview",
     "lift",
+    "list_decoys",
     "list_requests",
     "member_token",
     "open_deletion",
@@ -81,30 +84,6 @@ def refusal_code(text: str) -> RefusalCode:
         return RefusalCode(text)
     except ValueError:
         raise InvalidInput(f"code: one of {', '.join(RefusalCode)}") from None
-
-
-def find_members(uow: UnitOfWork, *, field: str, value: str) -> tuple[MemberId, ...]:
-    """Find members by an indexed field; `value` as a person writes it."""
-    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
-    definition = uow.policy.fields.get(field)
-    if definition is None or definition.index is None:
-        known = sorted(f.name for f in uow.policy.fields.values() if f.index)
-        raise InvalidInput(f"field: look-up is by {', '.join(known)}")
-    normalised = normalise_value(uow.policy, field=field, value=value, now=uow.now)
-    return tuple(vault.find(uow, index=definition.index, value=normalised))
-
-
-def reveal(
-    uow: UnitOfWork, *, member_id: MemberId, fields: tuple[str, ...], purpose: str, reason: str
-) -> dict[str, str]:
-    """Open fields of one member for a purpose and a reason: gate, Permit, event, then plaintext after the commit."""
-    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
-    if not fields:
-        raise InvalidInput("fields: name at least one")
-    permit = gate.permit(
-        uow, member_id=member_id, purpose=purpose, operation=Operation.REVEAL, fields=fields, reason=reason
-    )
-    return vault.reveal(uow, permit, member_id=member_id, fields=fields)
 
 
 def member_token(uow: UnitOfWork, *, member_id: MemberId) -> IssuedMemberToken:

@@ -1,8 +1,9 @@
 """Operations that open sealed values: masked view, identity check, reveal, correction.
 
 Guarantees: plaintext is returned for a Permit that names this member, these fields, this actor and this moment, and
-for nothing else; each opening has its event in the same transaction, so that whoever hands the result out after the
-commit hands out nothing unlogged; an operator's reveals are counted by the hour.
+for nothing else; each opening and each masked view has its event in the same transaction, so that whoever hands the
+result out after the commit hands out nothing unlogged; an operator's reveals are counted by the hour, in that
+transaction too, so that processes side by side cannot exceed the limit together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,12 @@ from pdms.policy.permit import Permit
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, Operation, Pseudonym, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.vault.decoys import alarm
 from pdms.vault.masks import mask
 from pdms.vault.reading import living_member, only_self, pseudonym_of
 from pdms.vault.rows import sqlite_instant, turning_columns
 from pdms.vault.sealing import EXTERNAL, FieldCodes, Indexes, dek_of, open_member
 from pdms.vault.writing import write_member
-
-REVEALS_PER_HOUR = 60
-"""An operator who needs more is browsing (PIPL-51-4); a shop's service desk opens far fewer."""
 
 REVEALING = frozenset({Operation.REVEAL, Operation.SEND, Operation.PROVIDE, Operation.EXPORT})
 """Operations whose Permit opens values. USE and PROFILE work on states and pseudonyms."""
@@ -48,10 +47,12 @@ def masked(uow: UnitOfWork, member_id: MemberId) -> dict[str, str]:
     only_self(uow, member_id)
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.ADMIN, Scope.MEMBER)
     stored = living_member(uow, member_id)
+    alarm(uow, [member_id], act="view")
     opened = FieldCodes(uow.policy).named(open_member(dek_of(uow.keys, member_id), stored.sealed))
     fields = uow.policy.fields
     shown = {name: mask(fields[name].mask, opened[name]) for name in fields if opened.get(name)}
     shown[EXTERNAL] = mask("login", opened.get(EXTERNAL, ""))
+    uow.record(EventKind.MEMBER_VIEWED, member=member_id, numbers={"fields": len(shown)})
     return shown
 
 
@@ -62,6 +63,7 @@ def matches(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     """
     only_self(uow, member_id)
     stored = living_member(uow, member_id)
+    alarm(uow, [member_id], act="identity-check")
     indexes = Indexes(uow.keys, uow.policy)
     definition = uow.policy.fields.get(field)
     if definition is not None and definition.index is not None:
@@ -87,8 +89,9 @@ def reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId, fields: Sequ
         permit.require(now=uow.now, operation=permit.operation, member_id=member_id, fields=tuple(fields))
     except Denied as denied:
         uow.refuse(denied, member=member_id, purpose=permit.purpose, refs={"permit": permit.id})
-    if permit.operation is Operation.REVEAL and uow.actor.kind is ActorKind.OPERATOR:
-        _count_reveal(uow, permit, member_id)
+    if permit.operation is Operation.REVEAL:
+        count_reveal(uow, permit, member_id=member_id)
+        alarm(uow, [member_id], act="reveal")
     codes = FieldCodes(uow.policy)
     stored = living_member(uow, member_id)
     wanted = [codes.code(name) for name in fields]
@@ -101,24 +104,29 @@ def reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId, fields: Sequ
             reasons=(permit.reason,) if permit.reason else (),
             refs={"permit": permit.id},
             numbers={"fields": len(opened)},
+            ticket=permit.ticket,
         )
     return opened
 
 
-def _count_reveal(uow: UnitOfWork, permit: Permit, member_id: MemberId) -> None:
+def count_reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId | None = None) -> None:
+    """Count one reveal or search of an operator against this hour. :raises Denied: REVEAL_RATE."""
+    if uow.actor.kind is not ActorKind.OPERATOR:
+        return
+    limit = uow.policy.reveal.per_hour
     hour = uow.now.strftime("%Y-%m-%dT%H")
     run = uow.session.connection().exec_driver_sql
     run("DELETE FROM reveal_count WHERE hour < ?", (hour,))
-    run(
+    # The row stays locked until this unit ends: another process counts on from what is committed, or waits.
+    used = run(
         "INSERT INTO reveal_count (actor, hour, reveals) VALUES (?, ?, 1)"
-        " ON CONFLICT (actor, hour) DO UPDATE SET reveals = reveals + 1",
+        " ON CONFLICT (actor, hour) DO UPDATE SET reveals = reveal_count.reveals + 1 RETURNING reveals",
         (uow.actor.id, hour),
-    )
-    used = run("SELECT reveals FROM reveal_count WHERE actor = ? AND hour = ?", (uow.actor.id, hour)).scalar_one()
-    if used > REVEALS_PER_HOUR:
+    ).scalar_one()
+    if used > limit:
         uow.refuse(
             Denied(
-                f"reveal: at most {REVEALS_PER_HOUR} an hour for one operator",
+                f"reveal: at most {limit} an hour for one operator",
                 reasons=(reason("REVEAL_RATE"),),
             ),
             member=member_id,

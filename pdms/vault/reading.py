@@ -8,6 +8,7 @@ from pdms.errors import Denied, NotFound
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.vault.decoys import decoys
 from pdms.vault.rows import CHUNK, StoredMember, marks, read_sealed
 from pdms.vault.sealing import Indexes
 
@@ -107,9 +108,9 @@ def state_rows(uow: UnitOfWork, *, status: MemberStatus | None = None) -> list[S
 
 
 def count(uow: UnitOfWork) -> int:
-    """Return the number of living members."""
+    """Return the number of living members, decoys left out."""
     rows = uow.session.connection().exec_driver_sql("SELECT count(*) FROM member WHERE status <> 'erased'")
-    return int(rows.scalar_one())
+    return int(rows.scalar_one()) - len(decoys(uow))
 
 
 def pseudonym_of(uow: UnitOfWork, member_id: MemberId) -> Pseudonym:

@@ -3,7 +3,8 @@
 The shred steps are `suppress`, `destroy_key`, `forget`, `purge`, in this order, committed one by one.
 """
 
-from pdms.vault.opening import REVEALS_PER_HOUR, Corrected, correct, masked, matches, reveal, settle_ages
+from pdms.vault.decoys import alarm, decoys, mark_decoys
+from pdms.vault.opening import Corrected, correct, masked, matches, reveal, settle_ages
 from pdms.vault.reading import (
     MemberKeys,
     MemberState,
@@ -23,7 +24,6 @@ from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, 
 from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
 
 __all__ = [
-    "REVEALS_PER_HOUR",
     "Corrected",
     "MemberBatch",
     "MemberKeys",
@@ -32,14 +32,17 @@ __all__ = [
     "Outcome",
     "StateRow",
     "UpsertResult",
+    "alarm",
     "correct",
     "count",
+    "decoys",
     "destroy_key",
     "disable",
     "find",
     "find_external",
     "forget",
     "known_words",
+    "mark_decoys",
     "masked",
     "matches",
     "members_of",

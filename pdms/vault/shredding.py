@@ -12,6 +12,7 @@ from pdms.db import checkpoint_and_vacuum
 from pdms.errors import Conflict
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
+from pdms.vault.decoys import decoys, mark_decoys
 from pdms.vault.reading import only_self, stored_member
 from pdms.vault.rows import DELETE_INDEX, sqlite_instant
 from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek_of, open_member
@@ -84,6 +85,8 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     run("DELETE FROM external_index WHERE digest = ? AND row_no = ?", (own[EXTERNAL_CODE], row_no))
     run("DELETE FROM sealed_member WHERE row_no = ?", (row_no,))
     run("DELETE FROM member WHERE row_no = ?", (row_no,))
+    if member_id in decoys(uow):
+        mark_decoys(uow, [member_id], drop=True)
     return True
 
 

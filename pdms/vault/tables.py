@@ -7,7 +7,7 @@ to blind indexes: a member's own digests lie beside its sealed bytes, so that fo
 
 from datetime import date, datetime
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -76,6 +76,40 @@ class BlindIndexTable(MainTable, table=True):
     row_no: int = Field(primary_key=True)
 
 
+class SearchIndexTable(MainTable, table=True):
+    """Search by part of a value, where the policy asks: few bits of a keyed digest, so that many members share one."""
+
+    __tablename__ = "search_index"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+
+    kind: int = Field(primary_key=True)
+    """Code of the search, from the policy."""
+    bucket: int = Field(sa_type=BigInteger, primary_key=True)
+    row_no: int = Field(primary_key=True)
+
+
+class MemberSearchTable(MainTable, table=True):
+    """A member's own search entries, and by which plan they were made: forgetting and rebuilding find them by it."""
+
+    __tablename__ = "member_search"
+
+    row_no: int = Field(primary_key=True)
+    plan: bytes = Field(sa_type=LargeBinary(16))
+    """Digest of the searches declared and of their keys."""
+    entries: bytes
+    """Code (1 byte) and bucket (4 bytes) each."""
+
+
+class SearchStateTable(MainTable, table=True):
+    """One row: by which plan the search indexes were last built, and whether every member is in them."""
+
+    __tablename__ = "search_state"
+
+    row_no: int = Field(primary_key=True)
+    plan: bytes = Field(sa_type=LargeBinary(16))
+    complete: bool
+
+
 class SuppressionTable(MainTable, table=True):
     """Keyed digests of what an erased member was known by, so that no import brings them back unasked."""
 
@@ -84,6 +118,15 @@ class SuppressionTable(MainTable, table=True):
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
     since: datetime = Field(sa_type=UtcDateTime)
+
+
+class DecoyListTable(MainTable, table=True):
+    """One row: the ids of all honey members, sealed and padded."""
+
+    __tablename__ = "decoy_list"
+
+    row_no: int = Field(primary_key=True)
+    sealed: bytes
 
 
 class RevealCountTable(MainTable, table=True):

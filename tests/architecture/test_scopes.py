@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "member correct": ([MEMBER, "address"], CARE),
     "member erase": ([MEMBER], CARE),
     "member find": (["phone"], CARE),
+    "member honey": ([], OFFICE),
     "member reveal": ([MEMBER, "--field", "phone", "--purpose", "service", "--reason", "CALL_BACK"], CARE),
     "member show": ([MEMBER], CARE),
     "member token": ([MEMBER], CARE),

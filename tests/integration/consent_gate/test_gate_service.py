@@ -81,7 +81,7 @@ def test_denial_is_committed_though_the_operation_rolls_back(shop: World) -> Non
             purpose="order",
             operation=Operation.REVEAL,
             fields=("email",),
-            reason="CURIOUS",
+            reason="COMPLAINT",
         )
     assert codes(caught) == ["FIELD_NOT_ALLOWED"]
     assert caught.value.reasons[0].article == "PIPL-6-2"
@@ -253,7 +253,7 @@ def test_PIPL_51_4_somebody_with_only_a_link_gets_nothing(shop: World) -> None:
     member = shop.id_of("H00000")
     use = {"member_id": member, "purpose": "order", "operation": Operation.REVEAL, "fields": ("phone",)}
     with pytest.raises(Denied) as caught:
-        shop.app.run(ANONYMOUS, gate.permit, reason="CURIOUS", **use)
+        shop.app.run(ANONYMOUS, gate.permit, reason="COMPLAINT", **use)
     assert "ROLE_NOT_ALLOWED" in codes(caught)
     assert shop.app.run(Actor.system(), gate.permit, **use).actor == "system"
 

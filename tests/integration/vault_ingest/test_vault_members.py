@@ -179,7 +179,7 @@ def test_reveal_is_narrow(small_home):
 
 def test_reveals_of_one_operator_are_counted_by_the_hour(small_home):
     member = put(small_home, row()).member_ids[0]
-    for _ in range(vault.REVEALS_PER_HOUR):
+    for _ in range(small_home.policy.reveal.per_hour):
         everything(small_home, member, ["phone"])
     with pytest.raises(Denied) as caught:
         everything(small_home, member, ["phone"])

@@ -1,0 +1,83 @@
+"""Looking members up and opening them, by operators: each with its event, which names fields and ids, never a value.
+
+Guarantees: a look-up that finds nobody is in the log as well (guessing shows); what is found leaves after its event has
+committed; a honey member among it raises an alarm, also where the opening itself is refused.
+"""
+
+from collections.abc import Sequence
+
+from pdms.audit.catalogue import EventKind
+from pdms.crypto import set_digest
+from pdms.errors import Denied, InvalidInput
+from pdms.gate import service as gate
+from pdms.ingest.normalise import normalise_value
+from pdms.taxonomy import MemberId, Operation, Scope
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault import service as vault
+
+
+def find_members(uow: UnitOfWork, *, field: str, value: str) -> tuple[MemberId, ...]:
+    """Find members by an indexed field; `value` as a person writes it."""
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    definition = uow.policy.fields.get(field)
+    if definition is None or definition.index is None:
+        known = sorted(f.name for f in uow.policy.fields.values() if f.index)
+        raise InvalidInput(f"field: look-up is by {', '.join(known)}")
+    normalised = normalise_value(uow.policy, field=field, value=value, now=uow.now)
+    found = tuple(vault.find(uow, index=definition.index, value=normalised))
+    tell_looked_up(uow, found, by=(field,))
+    return found
+
+
+def find_by_number(uow: UnitOfWork, *, system: str, number: str) -> MemberId | None:
+    """Find the member to whom a system of the shop gave this number."""
+    # First of all: whoever may not look at members shall not learn from the answer who is one.
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
+    found = vault.find_external(uow, system=system, external_id=number)
+    tell_looked_up(uow, () if found is None else (found,), by=("external",))
+    return found
+
+
+def tell_looked_up(uow: UnitOfWork, found: Sequence[MemberId], *, by: Sequence[str]) -> None:
+    """Record one look-up: the member where there is one, a keyed digest where there are several."""
+    uow.record(
+        EventKind.MEMBER_LOOKED_UP,
+        member=found[0] if len(found) == 1 else None,
+        numbers={"found": len(found), **{f"by_{name}": 1 for name in by}},
+        digest=set_digest(uow.keys.system_key("audit-digest"), found).hex() if len(found) > 1 else None,
+    )
+    vault.alarm(uow, found, act="look-up")
+
+
+def reveal(
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    fields: tuple[str, ...],
+    purpose: str,
+    reason: str,
+    ticket: str | None = None,
+) -> dict[str, str]:
+    """Open fields of one member for a purpose and a reason: gate, Permit, event, then plaintext after the commit.
+
+    :param reason: a code that the policy lists. :param ticket: such as CS-1024.
+    :raises Denied: not permitted, or this hour's reveals are used up; the refusal is logged.
+    """
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    if not fields:
+        raise InvalidInput("fields: name at least one")
+    try:
+        permit = gate.permit(
+            uow,
+            member_id=member_id,
+            purpose=purpose,
+            operation=Operation.REVEAL,
+            fields=fields,
+            reason=reason,
+            ticket=ticket,
+        )
+        return vault.reveal(uow, permit, member_id=member_id, fields=fields)
+    except Denied:  # the refusal is logged, and this unit's work undone; the alarm stands all the same
+        vault.alarm(uow, [member_id], act="reveal-refused")
+        uow.commit_intent()
+        raise
