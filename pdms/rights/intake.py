@@ -115,7 +115,7 @@ def submit(
         col(SubjectRequestRow.state).in_([s.value for s in OPEN]),
     )
     if (number := uow.session.exec(same).first()) is not None:
-        raise Conflict(f"request: {number} of the same kind is still open")
+        raise Conflict(f"request: {number} of the same kind is still open; go on with it, or cancel it")
     request_id = new_id("req")
     row = SubjectRequestRow(
         request_id=request_id,
