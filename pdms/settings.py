@@ -26,6 +26,14 @@ class Settings(BaseSettings):
     root_key: str | None = Field(
         default=None, description="URI of the root key that `init` creates (file:, env:, pkcs11:)."
     )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL for all databases, e.g. postgresql://pdms@host/pdms; default: files in the home.",
+    )
+    database_url_vault: SecretStr | None = Field(default=None, description="PostgreSQL login of the vault's schema.")
+    database_url_keys: SecretStr | None = Field(default=None, description="PostgreSQL login of the key store's schema.")
+    database_url_held: SecretStr | None = Field(default=None, description="PostgreSQL login of the held records.")
+    database_url_anon: SecretStr | None = Field(default=None, description="PostgreSQL login of the anonymised side.")
     smtp_url: SecretStr | None = Field(
         default=None, description="SMTP server for messages, e.g. smtp://host:25 or smtps://name:word@host:465."
     )

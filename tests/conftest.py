@@ -11,7 +11,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from common.postgres import Server
     from common.world import World
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator["Server"]:
+    """A real PostgreSQL, one for each test process; it starts in two seconds when the first test asks for it."""
+    from common.postgres import Server
+
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres(postgres_server: "Server") -> Iterator[str]:
+    """Connection string of a PostgreSQL database with empty schemas and tables; leave the tables as they are."""
+    with postgres_server.recycled() as url:
+        yield url
+
+
+@pytest.fixture
+def database() -> str | None:
+    """Where homes keep their databases: None is files. Parametrised over both in tests/integration."""
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +61,10 @@ def canary() -> ModuleType:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator["World"]:
+def world(tmp_path: Path, database: str | None) -> Iterator["World"]:
     """An empty home with one operator in each role."""
     from common.world import World
 
-    made = World.make(tmp_path)
+    made = World.make(tmp_path, database=database)
     yield made
     made.close()

@@ -3,7 +3,6 @@
 A part is one database of a home (or one schema of a PostgreSQL database) with a migration line of its own.
 """
 
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Engine, MetaData
@@ -22,15 +21,9 @@ import pdms.segments.tables
 import pdms.vault.tables
 import pdms.views.tables  # noqa: F401
 from pdms.db.bases import AnonTable, HeldTable, KeysTable, MainTable
+from pdms.db.parts import Part
 
-
-class Part(StrEnum):
-    """The parts of a home, in the order in which they are migrated."""
-
-    KEYS = "keys"
-    VAULT = "vault"
-    HELD = "held"
-    ANON = "anon"
+__all__ = ["TABLES", "Part", "create_all"]
 
 
 TABLES: Final[dict[Part, MetaData]] = {

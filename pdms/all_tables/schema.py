@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
 
 from pdms.all_tables import TABLES, Part
+from pdms.db import Lock, alone
 from pdms.errors import Conflict, IntegrityBroken
 
 VERSIONS: Final = Path(__file__).with_name("versions")
@@ -37,6 +38,7 @@ def head(part: Part) -> str:
 def create(part: Part, engine: Engine) -> None:
     """Make a part's tables in an empty database, at the newest revision; one that holds something is left alone."""
     with engine.begin() as connection:
+        alone(connection, Lock.INITIALISE)
         if not is_empty(connection):
             return
         TABLES[part].create_all(connection)

@@ -14,11 +14,11 @@ from sqlmodel import Session
 
 from pdms.audit.merkle import NodeReader
 from pdms.audit.tiles import TileKey, node_reader, tiles_for
+from pdms.db import Lock, alone, on_postgres
 from pdms.errors import IntegrityBroken
 
 READ_ROWS = 4096
 NO_END = 1 << 62
-_LOCK_KEY = 0x70646D73  # "pdms": the one advisory lock of PostgreSQL's sequencer
 _TILES_A_QUERY = 64
 
 
@@ -65,8 +65,6 @@ class Runs:
 def sql(session: Session, statement: str, parameters: Any = ()) -> CursorResult[Any]:
     """Run a statement with `?` marks; a list of tuples runs it once for each."""
     connection: Connection = session.connection()
-    if connection.dialect.paramstyle != "qmark":
-        statement = statement.replace("?", "%s")
     return connection.exec_driver_sql(statement, parameters)
 
 
@@ -80,10 +78,11 @@ def lock(session: Session) -> None:
 
     The session must not have read before: SQLite begins with the write lock, or takes it by this first write.
     """
-    if session.connection().dialect.name == "sqlite":
-        sql(session, "DELETE FROM audit_tile WHERE level < 0")
+    connection = session.connection()
+    if on_postgres(connection):
+        alone(connection, Lock.SEQUENCER)
     else:
-        sql(session, "SELECT pg_advisory_xact_lock(?)", (_LOCK_KEY,))
+        sql(session, "DELETE FROM audit_tile WHERE level < 0")
 
 
 def insert_events(session: Session, rows: list[tuple[Any, ...]]) -> None:

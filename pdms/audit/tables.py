@@ -10,13 +10,15 @@ from sqlmodel import Field
 
 from pdms.db.bases import MainTable
 
+_CONCERNS_A_MEMBER = text("member_id IS NOT NULL")
+
 
 class AuditEvent(MainTable, table=True):
     """One event: its leaf digest for ever, its opening (salt and body) as long as it may be kept."""
 
     __tablename__ = "audit_event"
     __table_args__ = (
-        Index("audit_event_member", "member_id", sqlite_where=text("member_id IS NOT NULL")),
+        Index("audit_event_member", "member_id", sqlite_where=_CONCERNS_A_MEMBER, postgresql_where=_CONCERNS_A_MEMBER),
         {"sqlite_autoincrement": True},
     )
 

@@ -8,14 +8,15 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from sqlalchemy import Engine
 
 from pdms.access import service as access
-from pdms.all_tables import Part, schema
+from pdms.all_tables import schema
 from pdms.audit import service as audit
 from pdms.audit.checkpoint import Checkpoint
 from pdms.audit.events import Event
 from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.clock import Clock
 from pdms.crypto import open_root
-from pdms.db import begin, open_engine
+from pdms.db import begin
+from pdms.db.parts import Databases, Part
 from pdms.errors import IntegrityBroken, KeyUnavailable
 from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
@@ -29,12 +30,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ANONYMOUS = Actor(id="anonymous", kind=ActorKind.SYSTEM)
-
-
-def open_parts(home: Home) -> dict[Part, Engine]:
-    """Return an engine on each part of a home; databases that are missing are made, empty."""
-    paths = {Part.KEYS: home.keys_db, Part.VAULT: home.vault_db, Part.HELD: home.held_db, Part.ANON: home.anon_db}
-    return {part: open_engine(path) for part, path in paths.items()}
 
 
 def _key_store(engine: Engine, config: HomeConfig, settings: Settings, *, clock: Clock) -> tuple[str, KeyStore]:
@@ -69,6 +64,8 @@ class App:
     main: Engine = field(repr=False)
     held: Engine = field(repr=False)
     anon: Engine = field(repr=False)
+    audit_writer: Engine = field(repr=False)
+    """By which the anonymised side appends audit events; on PostgreSQL its own login, which can read none."""
     _ledger_checked: bool = field(default=False, repr=False)
 
     @classmethod
@@ -85,7 +82,8 @@ class App:
     def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:
         """Put the parts together from a configuration."""
         policy = load(settings.policies or config.policies)
-        engines = open_parts(home)
+        databases = Databases.of(home, settings, recorded=config.database)
+        engines = databases.open_all()
         try:
             for part, engine in engines.items():
                 schema.require_current(part, engine)
@@ -105,6 +103,7 @@ class App:
             main=engines[Part.VAULT],
             held=engines[Part.HELD],
             anon=engines[Part.ANON],
+            audit_writer=databases.open_audit_writer(engines[Part.VAULT]),
         )
 
     def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:
@@ -131,7 +130,7 @@ class App:
             clock=self.clock,
             policy=self.policy,
             home=self.home,
-            append_events=self._append_events,
+            append_events=self._append_from_outside,
             anon_engine=self.anon,
             read_only=read_only,
         )
@@ -188,9 +187,13 @@ class App:
         with begin(self.main) as session:
             audit.append(session, events)
 
+    def _append_from_outside(self, events: Sequence[Event]) -> None:
+        with begin(self.audit_writer) as session:
+            audit.append(session, events)
+
     def close(self) -> None:
         """Let go of the databases."""
-        for engine in (self.main, self.held, self.anon, self.keys.engine):
+        for engine in (self.main, self.held, self.anon, self.audit_writer, self.keys.engine):
             engine.dispose()
 
     def __enter__(self) -> Self:

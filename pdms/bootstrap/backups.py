@@ -28,6 +28,7 @@ from pdms.bootstrap.upgrade import upgrade_parts
 from pdms.clock import Clock
 from pdms.crypto import RootKey, open_root, read_note
 from pdms.db import begin
+from pdms.db.parts import Databases
 from pdms.errors import Conflict, InvalidInput, Unauthenticated
 from pdms.rights import ledger, replay
 from pdms.rights import service as rights
@@ -100,7 +101,7 @@ def restore(
         source = ledger_path or Path(manifest.ledger)
         if not source.is_file():
             raise Conflict("rights ledger: not found; name it with --ledger", code="LEDGER_MISSING")
-        upgrade_parts(home)  # a backup may be older than the schema of today
+        upgrade_parts(Databases.of(home, settings, recorded=config.database))  # a backup may be older than the schema of today
         with App.assemble(home, config, settings, clock=clock) as app:
             done = _replay(app, manifest, source, earlier, progress)
             differs = app.policy.digest != manifest.policy

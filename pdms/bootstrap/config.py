@@ -19,6 +19,8 @@ class HomeConfig(BaseModel):
     origin: str
     policies: Path
     passphrase_file: Path | None = None
+    database: str | None = None
+    """PostgreSQL's connection string without any password; None: the databases are files of the home."""
 
 
 def read_config(home: Home) -> HomeConfig:

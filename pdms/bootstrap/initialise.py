@@ -15,13 +15,14 @@ from pathlib import Path
 
 from pdms.access import service as access
 from pdms.access.service import IssuedKey
-from pdms.all_tables import Part, schema
+from pdms.all_tables import schema
 from pdms.audit.catalogue import EventKind
-from pdms.bootstrap.app import App, open_parts
+from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publish_config, read_config
 from pdms.bootstrap.upgrade import Upgraded, upgrade_home
 from pdms.clock import Clock
 from pdms.crypto import create_root, new_passphrase, open_root
+from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, InvalidInput
 from pdms.keystore import KeyStore
 from pdms.policy.loader import load
@@ -86,14 +87,20 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     for folder in (home.facts, home.releases, home.packages, home.spill):
         folder.mkdir(mode=0o700, exist_ok=True)
     uri, passphrase, passphrase_file = _root(home, settings)
-    engines = open_parts(home)
-    for part, engine in engines.items():
-        schema.create(part, engine)
-    KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock).initialise()
-    for engine in engines.values():
-        engine.dispose()
+    databases = Databases.of(home, settings, recorded="" if settings.database_url is not None else None)
+    databases.make_schemas()
+    engines = databases.open_all()
+    try:
+        for part, engine in engines.items():
+            schema.create(part, engine)
+        KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock).initialise()
+    finally:
+        for engine in engines.values():
+            engine.dispose()
     origin = draft_origin(home) or f"pdms-{secrets.token_hex(4)}/audit"
-    config = HomeConfig(origin=origin, policies=policies, passphrase_file=passphrase_file)
+    config = HomeConfig(
+        origin=origin, policies=policies, passphrase_file=passphrase_file, database=databases.without_password()
+    )
     draft_config(home, config)
     app = App.assemble(home, config, settings, clock=clock)
     try:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pdms.all_tables.upgrade import Step, upgrade
 from pdms.audit.catalogue import EventKind
-from pdms.bootstrap.app import App, open_parts
+from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig
 from pdms.clock import Clock
+from pdms.db.parts import Databases
 from pdms.settings import Home, Settings
 from pdms.unit_of_work import Actor
 
@@ -27,12 +28,12 @@ class Upgraded:
         return any(step.changed for step in self.steps)
 
 
-def upgrade_parts(home: Home) -> Upgraded:
+def upgrade_parts(databases: Databases) -> Upgraded:
     """Bring each part to the newest revision.
 
     :raises Conflict: SCHEMA_NEWER. :raises IntegrityBroken: SCHEMA_ALTERED.
     """
-    engines = open_parts(home)
+    engines = databases.open_all()
     try:
         return Upgraded(tuple(upgrade(part, engine) for part, engine in engines.items()))
     finally:
@@ -45,7 +46,7 @@ def upgrade_home(home: Home, config: HomeConfig, settings: Settings, *, clock: C
     begun = home.root / ".upgrading"
     cut_off = begun.exists()
     begun.touch(mode=0o600)  # stays until the log knows: the databases and the log's event have no common commit
-    done = upgrade_parts(home)
+    done = upgrade_parts(Databases.of(home, settings, recorded=config.database))
     if done.changed or cut_off:
         with App.assemble(home, config, settings, clock=clock) as app:
             with app.unit(Actor.system()) as uow:

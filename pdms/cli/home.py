@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import SecretStr
 
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
@@ -24,11 +25,18 @@ def init(
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Bring the databases of an older home to the schema of this version.")
     ] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(help="PostgreSQL for the databases, e.g. postgresql://pdms@host/pdms; no password in it."),
+    ] = None,
 ) -> None:
     """Make a home: databases, key store, root key, and the first administrator, whose API key is printed once.
 
     Asking twice changes nothing. The root key lies beside the home (`PDMS_ROOT_KEY` names another place, such as
     `file:/secure/epoch-1.json` or `env:NAME`); `PDMS_PASSPHRASE` protects it, else a passphrase file is made beside it.
+
+    The databases are files of the home unless `--database` (or `PDMS_DATABASE_URL`) names a PostgreSQL server; its
+    password comes from PGPASSWORD, .pgpass or a service file, and is kept nowhere.
 
     With `--upgrade`, the databases of a home made by an earlier version, which every command refuses, are moved on.
     First make a backup with the earlier version, and stop its processes. Killed, ask again.
@@ -38,7 +46,12 @@ def init(
     from pdms.bootstrap.initialise import initialise
 
     face: Face = context.obj
-    done = initialise(face.settings, clock=face.clock, upgrade=upgrade)
+    settings = face.settings
+    if database is not None:
+        from pdms.db.parts import checked_url
+
+        settings = settings.model_copy(update={"database_url": SecretStr(checked_url(database))})
+    done = initialise(settings, clock=face.clock, upgrade=upgrade)
     told: dict[str, object] = {
         "home": done.home,
         "state": _state(done),

@@ -1,6 +1,35 @@
-"""Engines and sessions. SQLite is embedded and careful: deleted bytes are overwritten, temp data stays in memory."""
+"""Engines and sessions: SQLite in files, embedded and careful, and PostgreSQL for production; one text for both."""
 
-from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, open_engine
-from pdms.db.session import Session, UtcDateTime, begin, open_session
+from pdms.db.bulk import insert_rows
+from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
+from pdms.db.locks import Lock, alone, beside, for_update
+from pdms.db.session import (
+    Session,
+    UtcDateTime,
+    begin,
+    fetch,
+    on_postgres,
+    open_session,
+    stored_day,
+    stored_instant,
+)
 
-__all__ = ["Session", "SqliteEngine", "UtcDateTime", "begin", "checkpoint_and_vacuum", "open_engine", "open_session"]
+__all__ = [
+    "Lock",
+    "Session",
+    "SqliteEngine",
+    "UtcDateTime",
+    "alone",
+    "begin",
+    "beside",
+    "checkpoint_and_vacuum",
+    "erases_bytes",
+    "fetch",
+    "for_update",
+    "insert_rows",
+    "on_postgres",
+    "open_engine",
+    "open_session",
+    "stored_day",
+    "stored_instant",
+]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -40,7 +40,7 @@ class MemberKeyRow(KeysTable, table=True):
     member_id: bytes = Field(sa_column=Column(LargeBinary(16), primary_key=True))
     key_version: int
     epoch: int
-    minted_at: int
+    minted_at: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), nullable=False))
     """Unix seconds; lets a sweep tell an orphan from a member who is just being stored."""
     wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import same_bytes
+from pdms.db import for_update
 from pdms.errors import Denied, InvalidInput
 from pdms.policy.permit import Permit
 from pdms.policy.reasons import reason
@@ -146,7 +147,7 @@ def correct(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     only_self(uow, member_id)
     if field not in uow.policy.fields:
         raise InvalidInput(f"field {field}: the policy knows none of that name", code="UNKNOWN_FIELD")
-    stored = living_member(uow, member_id)
+    stored = living_member(uow, member_id, lock=True)
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     dek = dek_of(uow.keys, member_id)
     held = codes.named(open_member(dek, stored.sealed))
@@ -172,10 +173,12 @@ def settle_ages(uow: UnitOfWork) -> int:
     today = uow.now.astimezone(SHANGHAI).date().isoformat()
     passed = turning_columns("1900-01-01", uow.now.astimezone(SHANGHAI).date())[0]
     run = uow.session.connection().exec_driver_sql
-    settled = 0
-    for column in ("turns_14", "turns_18"):
-        settled += run(
-            f"UPDATE member SET {column} = ?, updated_at = ? WHERE {column} <= ? AND {column} <> ?",
-            (passed, sqlite_instant(uow.now), today, passed),
-        ).rowcount
-    return settled
+    over = " OR ".join(f"({column} <= ? AND {column} <> ?)" for column in ("turns_14", "turns_18"))
+    # One statement, rows locked in order: two over the same members could wait for each other.
+    lock = for_update(uow.session.connection())
+    return run(
+        "UPDATE member SET turns_14 = CASE WHEN turns_14 <= ? THEN ? ELSE turns_14 END,"
+        " turns_18 = CASE WHEN turns_18 <= ? THEN ? ELSE turns_18 END, updated_at = ?"
+        f" WHERE row_no IN (SELECT row_no FROM member WHERE {over} ORDER BY row_no{lock})",
+        (today, passed, today, passed, sqlite_instant(uow.now), today, passed, today, passed),
+    ).rowcount

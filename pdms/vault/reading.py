@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from pdms.db import for_update, stored_day
 from pdms.errors import Denied, NotFound
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
@@ -96,12 +97,12 @@ def state(uow: UnitOfWork, member_id: MemberId) -> MemberState:
     )
     if row is None:
         raise NotFound("member: no such member")
-    return MemberState(member_id, MemberStatus(row[0]), row[1], _day(row[2]), _day(row[3]))
+    return MemberState(member_id, MemberStatus(row[0]), row[1], stored_day(row[2]), stored_day(row[3]))
 
 
 def state_rows(uow: UnitOfWork, *, status: MemberStatus | None = None) -> list[StateRow]:
     """Return the states of all members for set decisions, as stored: no objects, dates as text, in no telling order."""
-    sql = "SELECT member_id, status, region, turns_14, turns_18 FROM member"
+    sql = "SELECT member_id, status, region, CAST(turns_14 AS text), CAST(turns_18 AS text) FROM member"
     run = uow.session.connection().exec_driver_sql
     rows = run(sql) if status is None else run(sql + " WHERE status = ?", (status.value,))
     return rows.all()  # type: ignore[return-value]
@@ -133,19 +134,24 @@ def members_of(uow: UnitOfWork, pseudonyms: Iterable[Pseudonym]) -> dict[Pseudon
     return {Pseudonym(a): MemberId(b) for a, b in _in_chunks(uow, sql, sorted(set(pseudonyms)))}
 
 
-def stored_member(uow: UnitOfWork, member_id: MemberId) -> StoredMember:
-    """Return the sealed row of one member. :raises NotFound: no such member."""
+def stored_member(uow: UnitOfWork, member_id: MemberId, *, lock: bool = False) -> StoredMember:
+    """Return the sealed row of one member; `lock`: it stays so until the unit ends.
+
+    :raises NotFound: no such member.
+    """
     connection = uow.session.connection()
-    row_no = connection.exec_driver_sql("SELECT row_no FROM member WHERE member_id = ?", (member_id,)).scalar()
+    ending = for_update(connection) if lock else ""
+    sql = f"SELECT row_no FROM member WHERE member_id = ?{ending}"
+    row_no = connection.exec_driver_sql(sql, (member_id,)).scalar()
     stored = read_sealed(connection, {row_no: member_id}) if row_no is not None else {}
     if not stored:
         raise NotFound("member: no such member")
     return stored[int(row_no)]  # type: ignore[arg-type]
 
 
-def living_member(uow: UnitOfWork, member_id: MemberId) -> StoredMember:
+def living_member(uow: UnitOfWork, member_id: MemberId, *, lock: bool = False) -> StoredMember:
     """Return the sealed row of a member whose erasure has not begun. :raises NotFound: no such member."""
-    found = stored_member(uow, member_id)
+    found = stored_member(uow, member_id, lock=lock)
     run = uow.session.connection().exec_driver_sql
     if run("SELECT status FROM member WHERE row_no = ?", (found.row_no,)).scalar_one() == MemberStatus.ERASED:
         raise NotFound("member: no such member")
@@ -166,7 +172,3 @@ def _in_chunks(uow: UnitOfWork, sql: str, values: Sequence[bytes]) -> Iterable[t
     for at in range(0, len(values), CHUNK):
         part = tuple(values[at : at + CHUNK])
         yield from connection.exec_driver_sql(sql.format(marks(len(part))), part).all()
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None

@@ -3,7 +3,7 @@
 Driver SQL, not Core: SQLAlchemy's executemany costs twice the insert itself. Every value is bound.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from pdms.db import for_update
 from pdms.taxonomy import MemberId
 from pdms.vault.age import turning_dates
 from pdms.vault.sealing import SealedMember, split_digests
@@ -18,15 +19,17 @@ from pdms.vault.sealing import SealedMember, split_digests
 CHUNK: Final = 1000
 """Values bound in one statement: one prepared statement serves all full chunks."""
 
-INSERT_MEMBER: Final = (
-    "INSERT INTO member (row_no, member_id, pseudonym, system, status, region, turns_14, turns_18, created_at,"
-    " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-INSERT_SEALED: Final = (
-    "INSERT INTO sealed_member (row_no, key_version, write_seq, sealed, digests, source_digest, corrections)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+MEMBER: Final = (
+    ("row_no", "int4"), ("member_id", "bytea"), ("pseudonym", "bytea"), ("system", "text"), ("status", "text"),
+    ("region", "text"), ("turns_14", "date"), ("turns_18", "date"), ("created_at", "timestamp"),
+    ("updated_at", "timestamp"),
+)  # fmt: skip
+SEALED: Final = (
+    ("row_no", "int4"), ("key_version", "int4"), ("write_seq", "int4"), ("sealed", "bytea"), ("digests", "bytea"),
+    ("source_digest", "bytea"), ("corrections", "bytea"),
+)  # fmt: skip
 INSERT_EXTERNAL: Final = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
+INDEX: Final = (("kind", "int4"), ("digest", "bytea"), ("row_no", "int4"))
 INSERT_INDEX: Final = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
 DELETE_INDEX: Final = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"
 
@@ -66,6 +69,20 @@ def read_sealed(connection: Connection, members: Mapping[int, MemberId]) -> dict
     return found
 
 
+def lock_members(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """Lock members' rows until the transaction ends, in order of their numbers; return the status of each still there.
+
+    Whatever was read of them before may be stale: read again behind this.
+    """
+    found: dict[int, str] = {}
+    ordered = sorted(set(numbers))
+    for at in range(0, len(ordered), CHUNK):
+        part = tuple(ordered[at : at + CHUNK])
+        sql = f"SELECT row_no, status FROM member WHERE row_no IN ({marks(len(part))}) ORDER BY row_no"
+        found.update(connection.exec_driver_sql(sql + for_update(connection), part).all())
+    return found
+
+
 def turning_columns(birth: str, today: date) -> tuple[str | None, str | None]:
     """Return the two turning dates as the driver stores dates."""
     t14, t18 = turning_dates(birth, today)
@@ -73,7 +90,7 @@ def turning_columns(birth: str, today: date) -> tuple[str | None, str | None]:
 
 
 def sqlite_instant(at: datetime) -> str:
-    """Return an instant as `UtcDateTime` stores it, for statements that go to the driver directly."""
+    """Return an instant as `UtcDateTime` stores it on SQLite, and as PostgreSQL reads it, for driver SQL."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 

@@ -5,10 +5,10 @@ the key → rows and indexes → commit → purge of the file's bytes. After the
 after the last, the sealed bytes are in neither database file nor log. Facts, consents and releases are the caller's.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pdms.audit.catalogue import EventKind
-from pdms.db import checkpoint_and_vacuum
+from pdms.db import checkpoint_and_vacuum, for_update, stored_instant
 from pdms.errors import Conflict
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
@@ -21,7 +21,7 @@ from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek
 def disable(uow: UnitOfWork, member_id: MemberId) -> None:
     """Stop all use of a member at once (ECL-24). :raises NotFound: no such member."""
     only_self(uow, member_id)
-    stored_member(uow, member_id)
+    stored_member(uow, member_id, lock=True)
     changed = _set_status(uow, member_id, MemberStatus.DISABLED, unless=MemberStatus.ERASED)
     if changed:
         uow.record(EventKind.MEMBER_DISABLED, member=member_id)
@@ -32,7 +32,7 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
 
     :return: entries written. Repeatable until the key is destroyed. :raises NotFound: no such member.
     """
-    stored = stored_member(uow, member_id)
+    stored = stored_member(uow, member_id, lock=True)
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     held = codes.named(open_member(dek_of(uow.keys, member_id), stored.sealed))
     connection = uow.session.connection()
@@ -45,7 +45,7 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
     connection.exec_driver_sql(
         "INSERT INTO suppression (digest, since) VALUES (?, ?)"
         " ON CONFLICT (digest) DO UPDATE SET since = excluded.since",
-        [(digest, since) for digest in digests],
+        [(digest, since) for digest in sorted(set(digests))],
     )
     _set_status(uow, member_id, MemberStatus.ERASED)
     uow.record(EventKind.SUPPRESSION_ADDED, member=member_id, numbers={"entries": len(digests)})
@@ -57,7 +57,7 @@ def suppressed_since(uow: UnitOfWork, *, system: str, external_id: str) -> datet
     digest = Indexes(uow.keys, uow.policy).suppressions(EXTERNAL, [external_id], system=system)[0]
     connection = uow.session.connection()
     since = connection.exec_driver_sql("SELECT since FROM suppression WHERE digest = ?", (digest,)).scalar()
-    return datetime.fromisoformat(since).replace(tzinfo=UTC) if since is not None else None
+    return stored_instant(since) if since is not None else None
 
 
 def destroy_key(uow: UnitOfWork, member_id: MemberId) -> None:
@@ -75,7 +75,8 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     if uow.keys.deks([member_id]):
         raise Conflict("member: its key must be destroyed before its rows are forgotten", code="KEY_LIVES")
     run = uow.session.connection().exec_driver_sql
-    row_no = run("SELECT row_no FROM member WHERE member_id = ?", (member_id,)).scalar()
+    lock = for_update(uow.session.connection())
+    row_no = run(f"SELECT row_no FROM member WHERE member_id = ?{lock}", (member_id,)).scalar()
     if row_no is None:
         return False
     own = stored_member(uow, member_id).digests

@@ -15,12 +15,13 @@ from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import set_digest
+from pdms.db import stored_instant
 from pdms.errors import InvalidInput
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.rows import CHUNK, marks, read_sealed, sqlite_instant
+from pdms.vault.rows import CHUNK, lock_members, marks, read_sealed
 from pdms.vault.sealing import EXTERNAL, REGISTERED, FieldCodes, Indexes, open_member
-from pdms.vault.writing import NewMembers, create_members, write_member
+from pdms.vault.writing import NewMembers, claim, create_members, release, write_member
 
 _EXISTING = (
     "SELECT e.digest, m.row_no, m.member_id, m.pseudonym, m.status, s.source_digest"
@@ -175,24 +176,27 @@ class _Batch:
         self.merged: dict[int, Mapping[str, str]] = {}
 
     def run(self) -> UpsertResult:
-        existing = self._existing()
-        fresh, changed = [], []
-        for at, digest in enumerate(self.digests):
-            known = existing.get(digest)
-            if known is None:
-                fresh.append(at)
-            elif known.status == MemberStatus.ERASED:
-                self.outcomes[at] = Outcome.SUPPRESSED
-            elif known.status == MemberStatus.DISABLED:
-                self.outcomes[at] = Outcome.DISABLED
-            else:
-                self.member_ids[at], self.pseudonyms[at] = known.member_id, known.pseudonym
-                if known.source_digest != self.indexes.row(known.member_id, self.said[at]):
-                    changed.append(at)
+        existing: dict[bytes, _Existing] = {}
+        changed: list[int] = []
+        numbers: dict[bytes, int] = {}
+        fresh: list[int] = []
+        waiting: Sequence[int] = range(len(self.digests))
+        while waiting:
+            existing |= self._existing([self.digests[at] for at in waiting])
+            unknown, more = self._told_apart(waiting, existing)
+            changed += more
+            claimed = claim(self.connection, [self.digests[at] for at in unknown]) if unknown else {}
+            numbers |= claimed
+            fresh += [at for at in unknown if self.digests[at] in claimed]
+            # Somebody else entered these meanwhile (PostgreSQL): now they are known.
+            waiting = [at for at in unknown if self.digests[at] not in claimed]
+        # Asked after the claim: from here on no erasure of the same external id can still be under way unseen.
         suppressed = self._suppressed(fresh)
+        if suppressed:
+            release(self.connection, [self.digests[at] for at in suppressed])
         for at in suppressed:
             self.outcomes[at] = Outcome.SUPPRESSED
-        self._create([at for at in fresh if at not in suppressed])
+        self._create([at for at in sorted(fresh) if at not in suppressed], numbers)
         self._update([(at, existing[self.digests[at]]) for at in changed])
         for outcome, kind in (
             (Outcome.CREATED, EventKind.MEMBER_CREATED),
@@ -201,15 +205,32 @@ class _Batch:
             self._record(outcome, kind)
         return UpsertResult(self.outcomes, self.member_ids, self.pseudonyms, self.merged)
 
+    def _told_apart(self, rows: Sequence[int], existing: Mapping[bytes, _Existing]) -> tuple[list[int], list[int]]:
+        """Return the rows nobody knows and those that say something new; the others' outcome is settled."""
+        unknown, changed = [], []
+        for at in rows:
+            known = existing.get(self.digests[at])
+            if known is None:
+                unknown.append(at)
+            elif known.status == MemberStatus.ERASED:
+                self.outcomes[at] = Outcome.SUPPRESSED
+            elif known.status == MemberStatus.DISABLED:
+                self.outcomes[at] = Outcome.DISABLED
+            else:
+                self.member_ids[at], self.pseudonyms[at] = known.member_id, known.pseudonym
+                if known.source_digest != self.indexes.row(known.member_id, self.said[at]):
+                    changed.append(at)
+        return unknown, changed
+
     def _record(self, outcome: Outcome, kind: EventKind) -> None:
         ids = [one for one, got in zip(self.member_ids, self.outcomes, strict=True) if got is outcome and one]
         if ids:
             digest = set_digest(self.uow.keys.system_key("audit-digest"), ids)
             self.uow.record(kind, numbers={"members": len(ids)}, digest=digest.hex())
 
-    def _existing(self) -> dict[bytes, _Existing]:
+    def _existing(self, digests: Sequence[bytes]) -> dict[bytes, _Existing]:
         found: dict[bytes, _Existing] = {}
-        ordered = sorted(self.digests)
+        ordered = sorted(digests)
         for at in range(0, len(ordered), CHUNK):
             part = tuple(ordered[at : at + CHUNK])
             for row in self.connection.exec_driver_sql(_EXISTING.format(marks(len(part))), part).all():
@@ -239,22 +260,19 @@ class _Batch:
                 refused.update(at for at in known_by[digest] if not self._registered_after(at, since))
         return refused
 
-    def _registered_after(self, at: int, since: str) -> bool:
+    def _registered_after(self, at: int, since: str | datetime) -> bool:
         registered = self.registered_at[at] if self.registered_at is not None else None
-        return registered is not None and sqlite_instant(registered) > since
+        return registered is not None and registered > stored_instant(since)
 
-    def _create(self, rows: Sequence[int]) -> None:
+    def _create(self, rows: Sequence[int], numbers: Mapping[bytes, int]) -> None:
         if not rows:
             return
         columns = {EXTERNAL: self.external_ids, **self.columns}
-        new = NewMembers(self.system, columns, self.digests, self.said)
-        if len(rows) < len(self.said):
-            new = NewMembers(
-                self.system,
-                {name: [column[at] for at in rows] for name, column in columns.items()},
-                [self.digests[at] for at in rows],
-                [self.said[at] for at in rows],
-            )
+        digests, said = self.digests, self.said
+        if len(rows) < len(said):
+            columns = {name: [column[at] for at in rows] for name, column in columns.items()}
+            digests, said = [digests[at] for at in rows], [said[at] for at in rows]
+        new = NewMembers(self.system, columns, digests, [numbers[digest] for digest in digests], said)
         ids, tokens = create_members(self.uow, self.codes, self.indexes, new)
         for at, one, token in zip(rows, ids, tokens, strict=True):
             self.outcomes[at] = Outcome.CREATED
@@ -263,12 +281,14 @@ class _Batch:
     def _update(self, rows: Sequence[tuple[int, _Existing]]) -> None:
         if not rows:
             return
+        living = lock_members(self.connection, [known.row_no for _, known in rows])
         deks = self.uow.keys.deks([known.member_id for _, known in rows])
         stored = read_sealed(self.connection, {known.row_no: known.member_id for _, known in rows})
         for at, known in rows:
             dek = deks.get(known.member_id)
-            if dek is None:  # fenced a moment ago: its erasure is under way
-                self.outcomes[at] = Outcome.SUPPRESSED
+            status = living.get(known.row_no, MemberStatus.ERASED)
+            if dek is None or status != MemberStatus.ACTIVE:  # a moment ago: its erasure is under way
+                self.outcomes[at] = Outcome.DISABLED if status == MemberStatus.DISABLED else Outcome.SUPPRESSED
                 self.member_ids[at] = self.pseudonyms[at] = None
                 continue
             before = stored[known.row_no]

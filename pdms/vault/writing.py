@@ -7,19 +7,26 @@ cost more than the cryptography.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import repeat
+from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
 from pdms.crypto import Dek, seal_fields
+from pdms.db import insert_rows, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
 from pdms.vault.rows import (
     DELETE_INDEX,
+    INDEX,
     INSERT_EXTERNAL,
     INSERT_INDEX,
-    INSERT_MEMBER,
-    INSERT_SEALED,
+    MEMBER,
+    SEALED,
     StoredMember,
     sqlite_instant,
     turning_columns,
@@ -33,6 +40,13 @@ from pdms.vault.sealing import (
     seal_member,
 )
 
+_CLAIM: Final = (
+    "INSERT INTO external_index (digest, row_no)"
+    " SELECT digest, nextval('member_row_no_seq') FROM unnest(?::bytea[]) AS fresh (digest) ORDER BY digest"
+    " ON CONFLICT (digest) DO NOTHING RETURNING digest, row_no"
+)
+"""In order of digest, so that two who enter the same ids wait for each other in one direction only."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewMembers:
@@ -41,22 +55,40 @@ class NewMembers:
     system: str
     columns: Mapping[str, Sequence[str]]
     external_digests: Sequence[bytes]
+    numbers: Sequence[int]
+    """Row numbers, as claimed."""
     said: Sequence[bytes]
     """What each row said, as bytes, for the digest that tells a changed row."""
+
+
+def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[bytes, int]:
+    """Enter external ids that nobody has yet; return the row numbers of those that are this transaction's now.
+
+    An id that another transaction is entering is waited for: absent here once that one has committed.
+    """
+    if on_postgres(connection):
+        return dict(connection.exec_driver_sql(_CLAIM, (list(external_digests),)).all())
+    first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
+    numbers = range(first, first + len(external_digests))
+    connection.exec_driver_sql(INSERT_EXTERNAL, sorted(zip(external_digests, numbers, strict=True)))
+    return dict(zip(external_digests, numbers, strict=True))
+
+
+def release(connection: Connection, external_digests: Sequence[bytes]) -> None:
+    """Give up claims of this transaction."""
+    connection.exec_driver_sql("DELETE FROM external_index WHERE digest = ?", [(one,) for one in external_digests])
 
 
 def create_members(
     uow: UnitOfWork, codes: FieldCodes, indexes: Indexes, new: NewMembers
 ) -> tuple[list[MemberId], list[Pseudonym]]:
     """Mint keys, seal, index and insert; return both random ids in the order of the rows."""
-    count = len(new.said)
+    count, numbers = len(new.said), new.numbers
     block = os.urandom(2 * ID_BYTES * count)
     ids = [MemberId(block[at : at + ID_BYTES]) for at in range(0, ID_BYTES * count, ID_BYTES)]
     tokens = [Pseudonym(block[at : at + ID_BYTES]) for at in range(ID_BYTES * count, len(block), ID_BYTES)]
     deks = uow.keys.mint(ids)
-    run = uow.session.connection().exec_driver_sql
-    first = (run("SELECT max(row_no) FROM member").scalar() or 0) + 1
-    numbers = range(first, first + count)
+    connection = uow.session.connection()
     columns = {name: [value.encode() for value in column] for name, column in new.columns.items()}
     blobs = _seal(codes, columns, ids, deks)
     source_digests = indexes.rows().digest_many([one + said for one, said in zip(ids, new.said, strict=True)])
@@ -70,22 +102,25 @@ def create_members(
             own.append(parts)
             entries += rows
     turning = _turning(uow, new.columns, count)
-    now, active, region = sqlite_instant(uow.now), MemberStatus.ACTIVE.value, uow.policy.controller.region
-    run(
-        INSERT_MEMBER,
+    now: str | datetime = sqlite_instant(uow.now)
+    if on_postgres(connection):
+        turning, now = [(_day(t14), _day(t18)) for t14, t18 in turning], uow.now.astimezone(UTC).replace(tzinfo=None)
+    active, region = MemberStatus.ACTIVE.value, uow.policy.controller.region
+    insert_rows(
+        connection,
+        "member",
+        MEMBER,
         [
             (number, one, token, new.system, active, region, t14, t18, now, now)
             for number, one, token, (t14, t18) in zip(numbers, ids, tokens, turning, strict=True)
         ],
     )
     digests = map(b"".join, zip(*own, strict=True))
-    run(
-        INSERT_SEALED,
-        list(zip(numbers, repeat(1), repeat(1), blobs, digests, source_digests, repeat(None, count))),
-    )
-    run(INSERT_EXTERNAL, sorted(zip(new.external_digests, numbers, strict=True)))
+    sealed = list(zip(numbers, repeat(1), repeat(1), blobs, digests, source_digests, repeat(None, count)))
+    insert_rows(connection, "sealed_member", SEALED, sealed)
     if entries:
-        run(INSERT_INDEX, sorted(entries))
+        entries.sort()
+        insert_rows(connection, "blind_index", INDEX, entries)
     return ids, tokens
 
 
@@ -111,7 +146,7 @@ def _seal(
 
 
 def _index(
-    indexes: Indexes, kind: str, code: int, column: Sequence[bytes], numbers: range
+    indexes: Indexes, kind: str, code: int, column: Sequence[bytes], numbers: Sequence[int]
 ) -> tuple[list[bytes], list[tuple[int, bytes, int]]]:
     mark = bytes((code,))
     if all(column):
@@ -125,7 +160,12 @@ def _index(
     return parts, [(code, digest, numbers[at]) for at, digest in zip(present, digests, strict=True)]
 
 
-def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str | None, str | None]]:
+@lru_cache(maxsize=4096)
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[Any, Any]]:
     today = uow.now.astimezone(SHANGHAI).date()
     empty = [""] * count
     births, numbers = columns.get(BIRTH_DATE, empty), columns.get(ID_NUMBER, empty)

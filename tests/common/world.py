@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from pdms.access import service as access
 from pdms.bootstrap.app import App
 from pdms.bootstrap.initialise import initialise
@@ -55,11 +57,22 @@ class World:
     sent: list[Any] = field(default_factory=list)
 
     @classmethod
-    def make(cls, folder: Path, *, policies: Path = POLICIES, now: datetime = NOW, file_root: bool = False) -> "World":
-        """Make a home below `folder` with one operator in each role."""
+    def make(
+        cls,
+        folder: Path,
+        *,
+        policies: Path = POLICIES,
+        now: datetime = NOW,
+        file_root: bool = False,
+        database: str | None = None,
+    ) -> "World":
+        """Make a home below `folder` with one operator in each role; `database`: on PostgreSQL, None: in files."""
         os.environ.setdefault(ROOT_VARIABLE, new_root_text())
         settings = Settings(
-            home=folder / "home", policies=policies, root_key=None if file_root else f"env:{ROOT_VARIABLE}"
+            home=folder / "home",
+            policies=policies,
+            root_key=None if file_root else f"env:{ROOT_VARIABLE}",
+            database_url=None if database is None else SecretStr(database),
         )
         clock = FixedClock(now)
         made = initialise(settings, clock=clock)
@@ -209,9 +222,11 @@ def consents_of(
     ]
 
 
-def populated(folder: Path, *, count: int = 400, file_root: bool = False) -> tuple[World, list[dict[str, str]]]:
+def populated(
+    folder: Path, *, count: int = 400, file_root: bool = False, database: str | None = None
+) -> tuple[World, list[dict[str, str]]]:
     """A world whose members have orders and have consented to segmentation and e-mail."""
-    world = World.make(folder, file_root=file_root)
+    world = World.make(folder, file_root=file_root, database=database)
     members = people(count)
     orders, lines = orders_of(members)
     for source, rows in (

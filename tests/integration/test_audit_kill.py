@@ -10,8 +10,10 @@ from pdms.audit import service
 from pdms.audit.note import NoteKey
 from pdms.audit.tables import AuditCheckpoint, AuditEvent, AuditRun, AuditTile
 from pdms.crypto import Signer
-from pdms.db import begin, open_engine
+from pdms.db import begin
 from pdms.db.bases import MainTable
+from pdms.db.parts import Databases, Part
+from pdms.settings import Home
 
 SEED = bytes(range(32))
 PROGRAM = """
@@ -22,7 +24,9 @@ from pdms.audit import service, store
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event
 from pdms.crypto import Signer
-from pdms.db import begin, open_engine
+from pdms.db import begin
+from pdms.db.parts import Databases, Part
+from pdms.settings import Home
 
 class Named:
     name = "pdms-test/audit"
@@ -34,8 +38,8 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 now = datetime(2026, 11, 22, tzinfo=UTC)
-engine = open_engine(Path(sys.argv[1]))
-where = sys.argv[2]
+engine = Databases(Home(Path(sys.argv[1])), sys.argv[2] or None).open(Part.VAULT)
+where = sys.argv[3]
 with begin(engine) as session:
     service.append(session, [Event(EventKind.PERMIT, now, "system") for _ in range(100)])
     if where == "before-commit":
@@ -46,7 +50,8 @@ if where == "in-sequence":
     inner = store.write_tiles
     def write_and_die(session, tiles):
         inner(session, tiles)
-        session.connection().exec_driver_sql("PRAGMA cache_spill = 1")
+        if engine.dialect.name == "sqlite":
+            session.connection().exec_driver_sql("PRAGMA cache_spill = 1")
         die()
     store.write_tiles = write_and_die
 with begin(engine) as session:
@@ -64,33 +69,35 @@ class Named:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "log.db"
-    engine = open_engine(path)
+def log(tmp_path: Path, database: str | None) -> Databases:
+    where = Databases(Home(tmp_path), database)
+    engine = where.open(Part.VAULT)
     tables = [table.__table__ for table in (AuditEvent, AuditRun, AuditTile, AuditCheckpoint)]
     MainTable.metadata.create_all(engine, tables=tables)
     engine.dispose()
-    return path
+    return where
 
 
-def run(database: Path, where: str) -> int:
-    return subprocess.run([sys.executable, "-c", PROGRAM, str(database), where], check=False).returncode
+def run(log: Databases, where: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(log.home.root), log.url or "", where], check=False
+    ).returncode
 
 
 @pytest.mark.parametrize(
     ("where", "committed"),
     [("before-commit", 0), ("after-commit", 100), ("in-sequence", 100), ("before-sequence-commit", 100)],
 )
-def test_kill_leaves_events_unsequenced_and_the_next_sequencer_takes_them(database, where, committed):
-    assert run(database, "nowhere") == 0
-    assert run(database, where) == -9
-    engine = open_engine(database)
+def test_kill_leaves_events_unsequenced_and_the_next_sequencer_takes_them(log, where, committed):
+    assert run(log, "nowhere") == 0
+    assert run(log, where) == -9
+    engine = log.open(Part.VAULT)
     key = NoteKey(Named.name, Named.public_key)
     with begin(engine, read_only=True) as session:
         report = service.verify(session, key=key)
     assert report.ok
     assert (report.size, report.unsequenced) == (100, committed)
-    assert run(database, "nowhere") == 0
+    assert run(log, "nowhere") == 0
     with begin(engine, read_only=True) as session:
         report = service.verify(session, key=key)
     assert report.ok

@@ -11,8 +11,9 @@ import pytest
 
 from pdms.clock import FixedClock
 from pdms.crypto import create_root, new_root_text
-from pdms.db import open_engine
+from pdms.db.parts import Databases, Part
 from pdms.keystore import KeyStore
+from pdms.settings import Home
 
 WORKER = """
 import hashlib, json, os, sys
@@ -20,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from pdms.clock import FixedClock
 from pdms.crypto import open_root
-from pdms.db import open_engine
+from pdms.db.parts import Databases, Part
+from pdms.settings import Home
 from pdms.errors import Conflict
 from pdms.keystore import KeyStore
 
@@ -28,7 +30,7 @@ def digest(key):
     return hashlib.sha256(key).hexdigest()
 
 keys = KeyStore(
-    open_engine(Path(sys.argv[1])),
+    Databases(Home(Path(sys.argv[1])), sys.argv[2] or None).open(Part.KEYS),
     root=open_root("env:PDMS_TEST_ROOT"),
     clock=FixedClock(datetime(2026, 3, 1, tzinfo=UTC))
 )
@@ -55,20 +57,25 @@ print(json.dumps({"minted": minted, "refused": refused, "uses": uses}), flush=Tr
 
 
 @pytest.fixture
-def path(tmp_path, monkeypatch):
+def where(tmp_path, monkeypatch, database):
     monkeypatch.setenv("PDMS_TEST_ROOT", new_root_text())
-    return tmp_path / "keys.db"
+    return Databases(Home(tmp_path), database)
 
 
-def store(path):
+def store(where):
     return KeyStore(
-        open_engine(path), root=create_root("env:PDMS_TEST_ROOT"), clock=FixedClock(datetime(2026, 3, 1, tzinfo=UTC))
+        where.open(Part.KEYS),
+        root=create_root("env:PDMS_TEST_ROOT"),
+        clock=FixedClock(datetime(2026, 3, 1, tzinfo=UTC)),
     )
 
 
-def start(path, members, *, batch=7, fence=False):
+def start(where, members, *, batch=7, fence=False):
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WORKER, str(where.home.root), where.url or ""],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     process.stdin.write(json.dumps({"members": [m.hex() for m in members], "batch": batch, "fence": fence}) + "\n")
     process.stdin.flush()
@@ -89,34 +96,34 @@ def run_together(processes):
     return results
 
 
-def test_processes_agree_on_every_key(path):
+def test_processes_agree_on_every_key(where):
     members = [os.urandom(16) for _ in range(400)]
-    a, b, c = run_together([start(path, order) for order in (members, members[::-1], members[200:] + members[:200])])
+    a, b, c = run_together([start(where, order) for order in (members, members[::-1], members[200:] + members[:200])])
     assert a["minted"] == b["minted"] == c["minted"]
     assert len(a["minted"]) == 400
     assert a["uses"] == b["uses"] == c["uses"]
-    keys = store(path)
+    keys = store(where)
     assert len(keys.deks(members)) == 400
     keys.engine.dispose()
 
 
-def test_no_key_behind_a_fence_whoever_comes_first(path):
+def test_no_key_behind_a_fence_whoever_comes_first(where):
     members = [os.urandom(16) for _ in range(300)]
-    minter, eraser = run_together([start(path, members, batch=3), start(path, members[::-1], batch=5, fence=True)])
+    minter, eraser = run_together([start(where, members, batch=3), start(where, members[::-1], batch=5, fence=True)])
     assert minter["uses"] == eraser["uses"]
-    keys = store(path)
+    keys = store(where)
     assert list(keys.member_ids()) == []
     assert keys.fenced(members) == set(members)
     keys.engine.dispose()
 
 
-def test_killed_while_minting(path):
+def test_killed_while_minting(where):
     members = [os.urandom(16) for _ in range(20_000)]
-    process = start(path, members, batch=50)
+    process = start(where, members, batch=50)
     assert process.stdout.readline() == "ready\n"
     process.stdin.write("go\n")
     process.stdin.flush()
-    keys = store(path)
+    keys = store(where)
     while not any(True for _ in keys.member_ids()):
         assert process.poll() is None, "it must not have ended by itself"
     process.send_signal(signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""A small real home: SQLite databases, key store, facts folder, and a policy of a few fields."""
+"""A small real home: databases, key store, facts folder, and a policy of a few fields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ import pdms.vault.tables  # noqa: F401
 from pdms.audit import service as audit
 from pdms.clock import FixedClock
 from pdms.crypto import create_root, new_root_text
-from pdms.db import begin, open_engine
+from pdms.db import begin
 from pdms.db.bases import AnonTable, HeldTable, MainTable
+from pdms.db.parts import Databases, Part
 from pdms.keystore import KeyStore
 from pdms.policy.definitions import Controller, FieldDefinition, Policy, Source, SourceColumn
 from pdms.settings import Home
@@ -103,7 +104,8 @@ class SmallHome:
 
     def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         with begin(self.engines["main"], read_only=True) as session:
-            return [tuple(row) for row in session.connection().exec_driver_sql(statement, values)]
+            found = session.connection().exec_driver_sql(statement, values)
+            return [tuple(one.isoformat() if isinstance(one, date) else one for one in row) for row in found]
 
 
 def source(name: str, kind: str, *columns: SourceColumn, **more: object) -> Source:
@@ -122,7 +124,7 @@ def small_policy() -> Policy:
     )  # fmt: skip
 
 
-def make_home(folder: Path, *, root_uri: str, fresh: bool = True) -> SmallHome:
+def make_home(folder: Path, *, root_uri: str, fresh: bool = True, database: str | None = None) -> SmallHome:
     home = Home(folder)
     folder.mkdir(mode=0o700, exist_ok=True)
     home.facts.mkdir(exist_ok=True)
@@ -130,12 +132,9 @@ def make_home(folder: Path, *, root_uri: str, fresh: bool = True) -> SmallHome:
     clock = FixedClock(datetime(2026, 11, 22, 4, 0, tzinfo=UTC))
     from pdms.crypto import open_root
 
-    keys = KeyStore(open_engine(home.keys_db), root=open_root(root_uri), clock=clock)
-    engines = {
-        "main": open_engine(home.vault_db),
-        "held": open_engine(home.held_db),
-        "anon": open_engine(home.anon_db),
-    }
+    parts = Databases(home, database)
+    keys = KeyStore(parts.open(Part.KEYS), root=open_root(root_uri), clock=clock)
+    engines = {"main": parts.open(Part.VAULT), "held": parts.open(Part.HELD), "anon": parts.open(Part.ANON)}
     if fresh:
         keys.initialise()
         MainTable.metadata.create_all(engines["main"])
@@ -152,8 +151,8 @@ def root_uri(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def small_home(tmp_path: Path, root_uri: str):
-    made = make_home(tmp_path / "home", root_uri=root_uri)
+def small_home(tmp_path: Path, root_uri: str, database: str | None):
+    made = make_home(tmp_path / "home", root_uri=root_uri, database=database)
     yield made
     for engine in (*made.engines.values(), made.keys.engine):
         engine.dispose()

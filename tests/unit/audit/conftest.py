@@ -1,6 +1,7 @@
 """A log on a real database, a named key, and events."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pdms.audit.tables import AuditCheckpoint, AuditEvent, AuditRun, AuditTile
 from pdms.crypto import Signer
 from pdms.db import Session, begin, open_engine
 from pdms.db.bases import MainTable
+from pdms.db.parts import Part
+from pdms.db.postgres import open_postgres
 
 NOW = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
 
@@ -79,7 +82,16 @@ class Log:
             return service.export(session, self.folder / name, key=self.key).path
 
     def tamper(self, statement: str, **values) -> None:
-        """Change the database behind the service's back."""
+        """Change the database behind the service's back, by SQLite's SQL."""
+        if self.engine.dialect.name == "postgresql":
+            if "CAST(body AS TEXT)" in statement:
+                pytest.skip("text cannot stand where PostgreSQL keeps bytes")
+            statement = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", statement)
+            statement = re.sub(
+                r"CAST\(replace\(body, ('\w+'), ('\w+')\) AS BLOB\)",
+                r"convert_to(replace(convert_from(body, 'UTF8'), \1, \2), 'UTF8')",
+                statement,
+            )
         with self.begin() as session:
             assert session.connection().execute(text(statement), values).rowcount != 0
 
@@ -104,9 +116,12 @@ def named() -> Callable[[str], Named]:
     return lambda name: Named(name, Signer.generate())
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    engine = open_engine(tmp_path / "log.db")
+@pytest.fixture(params=["sqlite", "postgres"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    if request.param == "sqlite":
+        engine = open_engine(tmp_path / "log.db")
+    else:
+        engine = open_postgres(request.getfixturevalue("postgres"), schema=Part.VAULT.schema)
     tables = [table.__table__ for table in (AuditEvent, AuditRun, AuditTile, AuditCheckpoint)]
     MainTable.metadata.create_all(engine, tables=tables)
     yield Log(engine, Named("pdms-test/audit", Signer.generate()), tmp_path)

@@ -19,6 +19,9 @@ from pdms.errors import IntegrityBroken
 
 MEMBER = "ab" * 16
 
+ONCE = pytest.mark.parametrize("log", ["sqlite"], indirect=True)
+"""Minutes over every byte of a file: which database it was exported from makes no difference."""
+
 
 @pytest.fixture
 def exported(log, event, now):
@@ -76,6 +79,7 @@ def test_every_line_is_json_that_any_tool_reads(exported):
     assert "event" not in lines[2]
 
 
+@ONCE
 def test_every_changed_byte_is_found_at_its_line(exported, log, tmp_path):
     raw = exported.read_bytes()
     copy = tmp_path / "changed.jsonl"
@@ -93,6 +97,7 @@ def test_every_changed_byte_is_found_at_its_line(exported, log, tmp_path):
         line += byte == 0x0A
 
 
+@ONCE
 def test_every_changed_byte_is_found_without_the_key_too(exported, tmp_path):
     raw = exported.read_bytes()
     copy = tmp_path / "changed.jsonl"
@@ -103,6 +108,7 @@ def test_every_changed_byte_is_found_without_the_key_too(exported, tmp_path):
         assert not verify_file(copy).ok, position
 
 
+@ONCE
 def test_every_removed_or_doubled_byte_is_found(exported, log, tmp_path):
     raw = exported.read_bytes()
     copy = tmp_path / "changed.jsonl"
@@ -112,6 +118,7 @@ def test_every_removed_or_doubled_byte_is_found(exported, log, tmp_path):
             assert not verify_file(copy, key=log.key).ok, position
 
 
+@ONCE
 def test_every_cut_is_found(exported, log, tmp_path):
     raw = exported.read_bytes()
     copy = tmp_path / "cut.jsonl"
