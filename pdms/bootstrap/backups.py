@@ -101,7 +101,9 @@ def restore(
         source = ledger_path or Path(manifest.ledger)
         if not source.is_file():
             raise Conflict("rights ledger: not found; name it with --ledger", code="LEDGER_MISSING")
-        upgrade_parts(Databases.of(home, settings, recorded=config.database))  # a backup may be older than the schema of today
+        upgrade_parts(
+            Databases.of(home, settings, recorded=config.database)
+        )  # a backup may be older than the schema of today
         with App.assemble(home, config, settings, clock=clock) as app:
             done = _replay(app, manifest, source, earlier, progress)
             differs = app.policy.digest != manifest.policy
