@@ -58,4 +58,4 @@ def open_held(caller: Compliance, held_id: HeldPath, body: Case) -> Any:
 @routes.get("/keys", summary="State of the keys", response_model=edge(KeyOverview))
 def key_overview(caller: AdminOrCompliance) -> Any:
     """Where the root key lies, how many members' keys there are, and from when erasures hold for backups."""
-    return caller.read(keys.overview, root_uri=caller.app.root_uri)
+    return caller.read(keys.overview)

@@ -98,6 +98,7 @@ class EventKind(StrEnum):
     SUPPRESSION_LIFTED = "suppression.lifted"
 
     KEY_EPOCH_CREATED = "key.epoch_created"
+    KEY_EPOCH_DESTROYED = "key.epoch_destroyed"
     KEY_ROTATED = "key.rotated"
     KEY_DESTROYED = "key.destroyed"
     BACKUP_CREATED = "backup.created"
@@ -203,6 +204,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.SUPPRESSION_ADDED: _proof("A keyed digest now stops the silent re-import of an erased member."),
     EventKind.SUPPRESSION_LIFTED: _proof("A fresh sign-up lifted a suppression."),
     EventKind.KEY_EPOCH_CREATED: _log("A key epoch began."),
+    EventKind.KEY_EPOCH_DESTROYED: _log("A key epoch ended: its root and its key were destroyed."),
     EventKind.KEY_ROTATED: _rec("Keys were rotated; a batch is counted."),
     EventKind.KEY_DESTROYED: _proof("Keys were destroyed; what they sealed is gone at the key level."),
     EventKind.BACKUP_CREATED: _rec("A backup was written."),

@@ -5,8 +5,8 @@ name whole or not at all, readable by its owner; it is made while others write, 
 crash recovery accepts (intents are closed by the sweep that follows a restore). It says what it holds and is checked
 without being restored. Not in it: the policies folder (its digest is), access packages that wait for their link.
 
-There is no erasure horizon yet: a backup made before an erasure holds the erased member, sealed, as long as the root
-that opens it exists. What stops it from coming back is the rights ledger, which a restore replays.
+A backup made before an erasure holds the erased member, sealed, as long as the root that opens it exists: until the
+erasure horizon (`pdms.crypto.horizon`). Until then the rights ledger, which a restore replays, erases them again.
 """
 
 import fcntl

@@ -14,7 +14,7 @@ from pdms.audit.checkpoint import Checkpoint
 from pdms.audit.events import Event
 from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.clock import Clock
-from pdms.crypto import open_root
+from pdms.crypto import RootsOf
 from pdms.db import begin
 from pdms.db.parts import Databases, Part
 from pdms.errors import IntegrityBroken, KeyUnavailable
@@ -41,8 +41,8 @@ def _key_store(engine: Engine, config: HomeConfig, settings: Settings, *, clock:
         passphrase = settings.passphrase.get_secret_value().encode()
     elif config.passphrase_file is not None and config.passphrase_file.exists():
         passphrase = config.passphrase_file.read_bytes().strip()
-    uri = epochs[-1].root_uri
-    keys = KeyStore(engine, root=open_root(uri, passphrase=passphrase), clock=clock)
+    uri, roots = epochs[-1].root_uri, RootsOf(passphrase)
+    keys = KeyStore(engine, root=roots.open(uri), clock=clock, roots=roots)
     try:
         keys.signer("log")  # a root that is not this home's is found now, not in the middle of some work
     except IntegrityBroken:

@@ -1,11 +1,23 @@
-"""`pdms keys`: the state of keys. Rotation and horizons come with a later version."""
+"""`pdms keys`: the state of keys, their rotation, and from when on no backup opens an erased member."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
 from pdms.cli.face import Face
+from pdms.cli.progress import bar
 from pdms.cli.render import show
+from pdms.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Keys (scope: admin, compliance).")
+
+
+class What(StrEnum):
+    """Keys that can be rotated."""
+
+    EPOCH = "epoch"
 
 
 @app.command("show")
@@ -15,4 +27,77 @@ def show_(context: typer.Context) -> None:
 
     face: Face = context.obj
     face.sequence()
-    show(face.run(keys.overview, root_uri=face.app.root_uri), as_json=face.json, title="keys")
+    show(face.run(keys.overview), as_json=face.json, title="keys")
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """List the key epochs with the number of keys under each.
+
+    Example: `pdms keys list`
+    """
+    from pdms.reports import keys
+
+    face: Face = context.obj
+    show(face.run(keys.epochs), as_json=face.json, title="key epochs")
+
+
+@app.command("horizon")
+def horizon(context: typer.Context) -> None:
+    """Show, for each epoch, from which date no backup can open a member who was erased during it.
+
+    A root in an environment variable may have been copied: then there is no such date. Example: `pdms keys horizon`
+    """
+    from pdms.rotation import service as rotation
+
+    face: Face = context.obj
+    show(face.run(rotation.horizons), as_json=face.json, title="erasure horizon")
+
+
+@app.command("rotate")
+def rotate(
+    context: typer.Context,
+    what: Annotated[What, typer.Argument(help="epoch: wrap all living keys under a new root.")],
+    root: Annotated[
+        str | None, typer.Option(help="epoch: URI of the new root key; default: beside the old one, under a new name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be done and change nothing.")] = False,
+) -> None:
+    """Put new keys in place of old ones (scope: admin); everything goes on meanwhile.
+
+    Cut off, the same command goes on. After `epoch`, `pdms keys destroy` ends what older backups open.
+
+    Example: `pdms keys rotate epoch --dry-run`
+    """
+    from pdms.rotation import service as rotation
+
+    face: Face = context.obj
+    if dry_run:
+        show(face.run(rotation.plan_epoch), as_json=face.json, title=f"{what}: would be done")
+        return
+    with bar(f"rotate {what}", quiet=face.json) as progress:
+        done = rotation.rotate_epoch(face.units, root_uri=root, progress=progress)
+    show(done, as_json=face.json, title="rotated")
+
+
+@app.command("destroy")
+def destroy(
+    context: typer.Context,
+    epoch: Annotated[int, typer.Argument(help="Number of an epoch on which no needed key hangs any more.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask: every backup made under it is lost for good.")
+    ] = False,
+) -> None:
+    """Destroy the root of an old epoch: backups made before its rotation open no more, for anyone, ever.
+
+    Example: `pdms keys destroy 1`
+    """
+    from pdms.rotation import service as rotation
+
+    face: Face = context.obj
+    units = face.units
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidInput("destroy: to be confirmed, with --yes where nobody can be asked")
+        typer.confirm(f"Destroy the root of epoch {epoch}? Backups made under it are lost for good.", abort=True)
+    show(rotation.destroy_epoch(units, epoch=epoch), as_json=face.json, title="destroyed")

@@ -6,6 +6,8 @@ Pure but for the roots, which read files and the environment; no database. No ot
 from pdms.crypto.blind_index import BlindIndex
 from pdms.crypto.digest import same_bytes, set_digest
 from pdms.crypto.envelope import open_blob, seal_blob
+from pdms.crypto.horizon import EpochState, Horizon, HorizonKind, RotationPlan, horizon_in, horizon_of
+from pdms.crypto.horizon import said as horizon_said
 from pdms.crypto.kdf import derive
 from pdms.crypto.root_key import (
     ARGON2_RFC9106_FIRST,
@@ -16,6 +18,7 @@ from pdms.crypto.root_key import (
     RootProvider,
 )
 from pdms.crypto.roots import (
+    RootsOf,
     create_root,
     destroy_root,
     has_horizon,
@@ -23,6 +26,7 @@ from pdms.crypto.roots import (
     new_root_text,
     open_root,
     provider_of,
+    successor_uri,
 )
 from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
@@ -39,10 +43,15 @@ __all__ = [
     "Argon2Cost",
     "BlindIndex",
     "Dek",
+    "EpochState",
+    "Horizon",
+    "HorizonKind",
     "KeyBytes",
     "KeyWrapper",
     "RootKey",
     "RootProvider",
+    "RootsOf",
+    "RotationPlan",
     "SealError",
     "SealedReader",
     "SealedValue",
@@ -56,6 +65,9 @@ __all__ = [
     "derive",
     "destroy_root",
     "has_horizon",
+    "horizon_in",
+    "horizon_of",
+    "horizon_said",
     "new_key",
     "new_passphrase",
     "new_root_text",
@@ -70,5 +82,6 @@ __all__ = [
     "seal_blob",
     "seal_fields",
     "set_digest",
+    "successor_uri",
     "suite_of",
 ]

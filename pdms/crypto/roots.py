@@ -13,7 +13,7 @@ from typing import Final
 
 from pdms.crypto.file_root import FileRoots
 from pdms.crypto.root_key import ARGON2_RFC9106_SECOND, ROOT_BYTES, Argon2Cost, LocalRoot, RootKey, RootProvider
-from pdms.crypto.secret import new_key
+from pdms.crypto.secret import KeyBytes, Unprintable, new_key
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 
 ENTRY_POINT_GROUP: Final = "pdms.roots"
@@ -103,6 +103,46 @@ def has_horizon(uri: str) -> bool:
     :raises InvalidInput: `UNKNOWN_ROOT_SCHEME`.
     """
     return bool(getattr(provider_of(uri), "horizon", False))
+
+
+class RootsOf(Unprintable):
+    """The roots of one home: opens, makes and destroys them with what the home's settings say (a passphrase, a PIN)."""
+
+    __slots__ = ("_cost", "_passphrase")
+
+    def __init__(self, passphrase: bytes | None = None, *, cost: Argon2Cost = ARGON2_RFC9106_SECOND) -> None:
+        self._passphrase = KeyBytes(passphrase) if passphrase is not None else None
+        self._cost = cost
+
+    def open(self, uri: str) -> RootKey:
+        """Open the root at `uri`."""
+        return open_root(uri, passphrase=self._passphrase)
+
+    def create(self, uri: str) -> RootKey:
+        """Make a root at `uri`. :raises Conflict: `ROOT_EXISTS`."""
+        return create_root(uri, passphrase=self._passphrase, cost=self._cost)
+
+    def destroy(self, uri: str) -> None:
+        """Destroy the root at `uri`. :raises KeyUnavailable: `ROOT_MISSING`."""
+        if not uri.startswith("file:"):  # a token wants its PIN; a file whose passphrase was lost can be destroyed
+            self.open(uri)
+        destroy_root(uri)
+
+
+def successor_uri(uri: str, *, epoch: int) -> str | None:
+    """Return where the root of the next epoch goes by default: beside `uri`, under a name that no root had yet.
+
+    None where pdms does not make roots (`env:`, schemes of others). The name ends in random digits, so that neither a
+    run that was cut off nor another home made from a backup has used it.
+    """
+    mark = f"epoch-{epoch}-{os.urandom(3).hex()}"
+    if uri.startswith("file:"):
+        return f"{uri.rpartition('/')[0]}/{mark}.json"
+    if uri.startswith("pkcs11:"):
+        path, question, query = uri.removeprefix("pkcs11:").partition("?")
+        kept = [part for part in path.split(";") if not part.startswith(("object=", "id="))]
+        return "pkcs11:" + ";".join([*kept, f"object={mark}"]) + question + query
+    return None
 
 
 def new_root_text() -> str:

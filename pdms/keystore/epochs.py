@@ -5,40 +5,33 @@ it. Which epochs live can be read without any root: it tells the caller which ro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
-from pdms.crypto import KeyWrapper, RootKey, SuiteName, Unprintable, new_key
-from pdms.errors import KeyUnavailable
+from pdms.crypto import EpochState, KeyWrapper, RootKey, SuiteName, Unprintable, new_key
+from pdms.errors import KeyUnavailable, NotFound
 from pdms.keystore.tables import EpochRow
 
 FIRST_EPOCH: Final = 1
 _EPOCH: Final = EpochRow.metadata.tables["epoch"]
 
 
-@dataclass(frozen=True, slots=True)
-class EpochInfo:
-    """A living epoch, as anyone may know it."""
-
-    id: int
-    root_uri: str
-    created_at: datetime
-
-
-def live_epochs(engine: Engine) -> list[EpochInfo]:
-    """Return the epochs whose keys are not destroyed, oldest first; empty for a key store not yet initialised."""
+def all_epochs(engine: Engine) -> list[EpochState]:
+    """Return every epoch that ever was, oldest first; empty for a key store not yet initialised."""
     if not inspect(engine).has_table(_EPOCH.name):
         return []
-    statement = (
-        select(_EPOCH.c.epoch, _EPOCH.c.root_uri, _EPOCH.c.created_at)
-        .where(_EPOCH.c.destroyed_at.is_(None))
-        .order_by(_EPOCH.c.epoch)
+    statement = select(_EPOCH.c.epoch, _EPOCH.c.root_uri, _EPOCH.c.created_at, _EPOCH.c.destroyed_at).order_by(
+        _EPOCH.c.epoch
     )
     with engine.execution_options(pdms_begin="DEFERRED").connect() as connection:
-        return [EpochInfo(row.epoch, row.root_uri, row.created_at) for row in connection.execute(statement)]
+        return [EpochState(*row) for row in connection.execute(statement)]
+
+
+def live_epochs(engine: Engine) -> list[EpochState]:
+    """Return the epochs whose keys are not destroyed, oldest first; empty for a key store not yet initialised."""
+    return [one for one in all_epochs(engine) if one.destroyed_at is None]
 
 
 class EpochKeys(Unprintable):
@@ -59,9 +52,12 @@ def begin_epoch(connection: Connection, epoch: int, *, root: RootKey, now: datet
     connection.execute(insert(_EPOCH).values(epoch=epoch, root_uri=root.uri, wrapped=wrapped, created_at=now))
 
 
-def open_epoch(connection: Connection, epoch: int, *, roots: Sequence[RootKey], suite: SuiteName) -> EpochKeys:
+def open_epoch(
+    connection: Connection, epoch: int, *, roots: Sequence[RootKey], suite: SuiteName
+) -> tuple[EpochKeys, RootKey]:
     """Open an epoch with whichever of `roots` wrapped it (a moved home changes the URI, not the root).
 
+    :return: its keys, and the root that opened it.
     :raises KeyUnavailable: `EPOCH_DESTROYED`, or `WRONG_ROOT`: none of the roots opens it.
     """
     wrapped = connection.execute(select(_EPOCH.c.wrapped).where(_EPOCH.c.epoch == epoch)).scalar_one_or_none()
@@ -69,11 +65,24 @@ def open_epoch(connection: Connection, epoch: int, *, roots: Sequence[RootKey], 
         raise KeyUnavailable("key epoch: destroyed, or never begun", code="EPOCH_DESTROYED")
     for root in roots:
         try:
-            return EpochKeys(epoch, root.unwrap(wrapped, context=_context(epoch)), suite=suite)
+            return EpochKeys(epoch, root.unwrap(wrapped, context=_context(epoch)), suite=suite), root
         except KeyUnavailable as error:
             if error.code != "WRONG_ROOT":
                 raise
     raise KeyUnavailable("key epoch: the root key that was opened is not the one of this key store", code="WRONG_ROOT")
+
+
+def end_epoch(connection: Connection, epoch: int, *, now: datetime) -> None:
+    """Forget an epoch's key: what it wrapped can be opened by nobody, even with its root."""
+    connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(wrapped=None, destroyed_at=now))
+
+
+def root_uri_of(connection: Connection, epoch: int) -> str:
+    """Return where the root of an epoch lies. :raises NotFound: no such epoch."""
+    uri = connection.execute(select(_EPOCH.c.root_uri).where(_EPOCH.c.epoch == epoch)).scalar_one_or_none()
+    if uri is None:
+        raise NotFound("key epoch: none of that number")
+    return str(uri)
 
 
 def _context(epoch: int) -> bytes:

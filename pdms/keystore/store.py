@@ -21,11 +21,23 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import OperationalError
 
 from pdms.clock import Clock
-from pdms.crypto import DEFAULT_SUITE, Dek, KeyBytes, RootKey, Signer, SuiteName, Unprintable, new_key, suite_of
+from pdms.crypto import (
+    DEFAULT_SUITE,
+    Dek,
+    EpochState,
+    KeyBytes,
+    RootKey,
+    RootsOf,
+    Signer,
+    SuiteName,
+    Unprintable,
+    new_key,
+    suite_of,
+)
 from pdms.db import Lock, alone, beside, checkpoint_and_vacuum, erases_bytes, fetch, on_postgres
 from pdms.db.bases import KeysTable
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
-from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, begin_epoch, open_epoch
+from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, all_epochs, begin_epoch, open_epoch, root_uri_of
 from pdms.keystore.labels import SystemKey, known_label
 from pdms.taxonomy import ID_BYTES, MemberId
 
@@ -33,7 +45,7 @@ from pdms.taxonomy import ID_BYTES, MemberId
 _CHUNK: Final = 1000
 _FIRST_VERSION: Final = 1
 _MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
-_PLACE: Final = struct.Struct(">II")
+PLACE: Final = struct.Struct(">II")
 
 # Driver SQL, not Core: SQLAlchemy's executemany costs twice the insert itself (5.5 against 11 microseconds a row).
 _INSERT_KEY: Final = (
@@ -57,10 +69,12 @@ class KeyStore(Unprintable):
 
     :param engine: on `keys.db`. :param root: the open root of the newest epoch.
     :param older_roots: open roots of older epochs that still hold keys.
+    :param roots: opens the roots that were not given, by the address that their epoch names: of older epochs, and of
+        one that another process began meanwhile.
     :param suite: wraps new keys and sets the length of new DEKs; old wrappings of another suite still open.
     """
 
-    __slots__ = ("_clock", "_epochs", "_reading", "_roots", "_system", "engine", "suite")
+    __slots__ = ("_clock", "_epochs", "_opened_by", "_roots", "_system", "engine", "reading", "roots", "suite")
 
     def __init__(
         self,
@@ -70,13 +84,16 @@ class KeyStore(Unprintable):
         clock: Clock,
         suite: SuiteName | str = DEFAULT_SUITE,
         older_roots: Sequence[RootKey] = (),
+        roots: RootsOf | None = None,
     ) -> None:
         self.engine = engine
         self.suite = suite_of(suite)
-        self._reading = engine.execution_options(pdms_begin="DEFERRED")
+        self.reading = engine.execution_options(pdms_begin="DEFERRED")
         self._roots = (root, *older_roots)
+        self.roots = roots
         self._clock = clock
         self._epochs: dict[int, EpochKeys] = {}
+        self._opened_by: dict[int, RootKey] = {}
         self._system: dict[str, KeyBytes] = {}
 
     def initialise(self) -> bool:
@@ -91,7 +108,7 @@ class KeyStore(Unprintable):
             if connection.exec_driver_sql("SELECT count(*) FROM epoch").scalar_one() == 0:
                 begin_epoch(connection, FIRST_EPOCH, root=self._roots[0], now=self._clock.now())
                 fresh = True
-            epoch = self._current(connection)
+            epoch = self.current(connection)
             for label in SystemKey:
                 if self._stored_system_key(connection, label) is None:
                     self._add_system_key(connection, label, epoch)
@@ -101,7 +118,12 @@ class KeyStore(Unprintable):
     @property
     def root(self) -> RootKey:
         """The open root of the newest epoch: it wraps the keys of backups, too."""
-        return self._roots[0]
+        with self.reading.connect() as connection:
+            return self._opened_by[self.current(connection).id]
+
+    def epochs(self) -> list[EpochState]:
+        """Return every epoch that ever was, oldest first."""
+        return all_epochs(self.engine)
 
     # --- members
 
@@ -118,11 +140,11 @@ class KeyStore(Unprintable):
             beside(connection, Lock.FENCE)
             if self._fenced(connection, member_ids):
                 raise Conflict("member: erased; no key is minted for it again", code="FENCED")
-            epoch = self._current(connection)
+            epoch = self.current(connection)
             size = self.suite.key_bytes
             block = os.urandom(size * len(member_ids))
             deks = [Dek(block[at : at + size]) for at in range(0, len(block), size)]
-            place = _PLACE.pack(_FIRST_VERSION, epoch.id)
+            place = PLACE.pack(_FIRST_VERSION, epoch.id)
             wrapped = epoch.member.wrap_many(deks, contexts=[one + place for one in member_ids])
             version, number = _FIRST_VERSION, epoch.id
             if on_postgres(connection):
@@ -154,7 +176,7 @@ class KeyStore(Unprintable):
     def _unwrap(self, rows: Iterable[Any], *, into: dict[MemberId, bytes]) -> None:
         for member_id, version, number, wrapped in rows:
             epoch = self._epochs.get(number) or self._open(number)
-            key = epoch.member.unwrap(wrapped, context=member_id + _PLACE.pack(version, number))
+            key = epoch.member.unwrap(wrapped, context=member_id + PLACE.pack(version, number))
             into[member_id] = Dek.of(key, version=version)
 
     def fence(self, member_ids: Sequence[MemberId]) -> None:
@@ -170,7 +192,7 @@ class KeyStore(Unprintable):
     def fenced(self, member_ids: Sequence[MemberId]) -> set[MemberId]:
         """Return which of these ids are fenced."""
         _check_ids(member_ids)
-        with self._reading.connect() as connection:
+        with self.reading.connect() as connection:
             return self._fenced(connection, member_ids)
 
     def _fenced(self, connection: Connection, member_ids: Sequence[MemberId]) -> set[MemberId]:
@@ -198,7 +220,7 @@ class KeyStore(Unprintable):
         limit = (1 << 62) if minted_before is None else int(minted_before.timestamp())
         last = b""
         while True:
-            with self._reading.connect() as connection:
+            with self.reading.connect() as connection:
                 page: Sequence[MemberId] = (
                     connection.exec_driver_sql(
                         "SELECT member_id FROM member_key WHERE member_id > ? AND minted_at < ?"
@@ -239,14 +261,14 @@ class KeyStore(Unprintable):
         if key is not None:
             return key
         use = known_label(label)
-        with self._reading.connect() as connection:
+        with self.reading.connect() as connection:
             key = self._stored_system_key(connection, use)
         if key is None:
             with self.engine.begin() as connection:  # again, behind a lock: another process may have made it
                 alone(connection, Lock.INITIALISE)
                 key = self._stored_system_key(connection, use)
                 if key is None:
-                    key = self._add_system_key(connection, use, self._current(connection))
+                    key = self._add_system_key(connection, use, self.current(connection))
         self._system[use] = key
         return key
 
@@ -260,7 +282,7 @@ class KeyStore(Unprintable):
         :raises KeyUnavailable: `HELD_MONTH_DESTROYED`.
         """
         _check_month(month)
-        with self._reading.connect() as connection:
+        with self.reading.connect() as connection:
             key = self._stored_month_key(connection, month)
         if key is not None:
             return key
@@ -268,11 +290,11 @@ class KeyStore(Unprintable):
             alone(connection, Lock.INITIALISE)
             key = self._stored_month_key(connection, month)
             if key is None:
-                epoch = self._current(connection)
+                epoch = self.current(connection)
                 key = new_key()
                 connection.exec_driver_sql(
                     "INSERT INTO held_month_key (month, epoch, wrapped) VALUES (?, ?, ?)",
-                    (month, epoch.id, epoch.held.wrap(key, context=_month_context(month, epoch.id))),
+                    (month, epoch.id, epoch.held.wrap(key, context=month_context(month, epoch.id))),
                 )
             return key
 
@@ -284,7 +306,7 @@ class KeyStore(Unprintable):
             connection.exec_driver_sql(
                 "INSERT INTO held_month_key (month, epoch, wrapped) VALUES (?, ?, NULL)"
                 " ON CONFLICT (month) DO UPDATE SET wrapped = NULL",
-                (month, self._current(connection).id),
+                (month, self.current(connection).id),
             )
 
     def _stored_system_key(self, connection: Connection, use: str) -> KeyBytes | None:
@@ -293,12 +315,12 @@ class KeyStore(Unprintable):
         ).one_or_none()
         if row is None:
             return None
-        context = _system_context(use, row.version, row.epoch)
-        return self._epoch(connection, row.epoch).system.unwrap(row.wrapped, context=context)
+        context = system_context(use, row.version, row.epoch)
+        return self.epoch(connection, row.epoch).system.unwrap(row.wrapped, context=context)
 
     def _add_system_key(self, connection: Connection, use: str, epoch: EpochKeys) -> KeyBytes:
         key = new_key()
-        wrapped = epoch.system.wrap(key, context=_system_context(use, _FIRST_VERSION, epoch.id))
+        wrapped = epoch.system.wrap(key, context=system_context(use, _FIRST_VERSION, epoch.id))
         connection.exec_driver_sql(
             "INSERT INTO system_key (label, version, epoch, wrapped) VALUES (?, ?, ?, ?)",
             (use, _FIRST_VERSION, epoch.id, wrapped),
@@ -313,8 +335,8 @@ class KeyStore(Unprintable):
             return None
         if row.wrapped is None:
             raise KeyUnavailable("held records: the key of this month was destroyed", code="HELD_MONTH_DESTROYED")
-        keys = self._epoch(connection, row.epoch).held
-        return keys.unwrap(row.wrapped, context=_month_context(month, row.epoch))
+        keys = self.epoch(connection, row.epoch).held
+        return keys.unwrap(row.wrapped, context=month_context(month, row.epoch))
 
     # --- the store itself
 
@@ -341,23 +363,38 @@ class KeyStore(Unprintable):
         if busy:
             raise Conflict("key store: in use; destroyed keys may be in its log until purged", code="PURGE_INCOMPLETE")
 
-    def _current(self, connection: Connection) -> EpochKeys:
+    def current(self, connection: Connection) -> EpochKeys:
         """Return the newest living epoch, looked up in each writing transaction: another process may have begun one."""
-        number = connection.exec_driver_sql("SELECT max(epoch) FROM epoch WHERE destroyed_at IS NULL").scalar_one()
-        if number is None:
+        living = connection.exec_driver_sql("SELECT epoch FROM epoch WHERE destroyed_at IS NULL").scalars().all()
+        if not living:
             raise KeyUnavailable("key store: not initialised", code="NOT_INITIALISED")
-        return self._epoch(connection, number)
+        for number in self._epochs.keys() - set(living):  # destroyed meanwhile: it may not live on in memory
+            self.forget(number)
+        return self.epoch(connection, max(living))
 
-    def _epoch(self, connection: Connection, number: int) -> EpochKeys:
+    def epoch(self, connection: Connection, number: int) -> EpochKeys:
+        """Return an epoch's keys, opened once. :raises KeyUnavailable: as `open_epoch`, or its root is out of reach."""
         epoch = self._epochs.get(number)
         if epoch is None:
-            epoch = open_epoch(connection, number, roots=self._roots, suite=self.suite.name)
+            try:
+                epoch, root = open_epoch(connection, number, roots=self._roots, suite=self.suite.name)
+            except KeyUnavailable as error:
+                if self.roots is None or error.code != "WRONG_ROOT":
+                    raise
+                root = self.roots.open(root_uri_of(connection, number))
+                epoch, _ = open_epoch(connection, number, roots=(root,), suite=self.suite.name)
+            self._opened_by[number] = root
             self._epochs[number] = epoch
         return epoch
 
+    def forget(self, number: int) -> None:
+        """Drop an epoch's keys from memory."""
+        self._epochs.pop(number, None)
+        self._opened_by.pop(number, None)
+
     def _open(self, number: int) -> EpochKeys:
-        with self._reading.connect() as connection:
-            return self._epoch(connection, number)
+        with self.reading.connect() as connection:
+            return self.epoch(connection, number)
 
 
 def _chunks(member_ids: Sequence[MemberId]) -> Iterator[tuple[tuple[MemberId, ...], str]]:
@@ -376,9 +413,11 @@ def _check_month(month: str) -> None:
         raise InvalidInput("month: YYYY-MM", code="MONTH_FORM")
 
 
-def _system_context(use: str, version: int, epoch: int) -> bytes:
-    return _PLACE.pack(version, epoch) + use.encode()
+def system_context(use: str, version: int, epoch: int) -> bytes:
+    """Return what a wrapped system key is bound to."""
+    return PLACE.pack(version, epoch) + use.encode()
 
 
-def _month_context(month: str, epoch: int) -> bytes:
-    return _PLACE.pack(0, epoch) + month.encode()
+def month_context(month: str, epoch: int) -> bytes:
+    """Return what the wrapped key of a held month is bound to."""
+    return PLACE.pack(0, epoch) + month.encode()

@@ -37,6 +37,11 @@ def controller(doc: d.ControllerDocument) -> p.Controller:
     )
 
 
+def key_plan(doc: d.KeysDocument | None) -> p.KeyPlan | None:
+    """Make the plan of key epochs, where there is one."""
+    return p.KeyPlan(doc.rotate_epochs_after_days, doc.destroy_epochs_after_days) if doc is not None else None
+
+
 def member_field(name: str, doc: d.FieldDocument) -> p.FieldDefinition:
     """Make one member field."""
     return p.FieldDefinition(

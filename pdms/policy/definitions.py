@@ -357,6 +357,14 @@ class PolicyTest:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """Days after which an epoch's keys are wrapped anew, and days after that until its root is destroyed."""
+
+    rotate_epochs_after_days: int
+    destroy_epochs_after_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """All of `policies/`, loaded, checked, frozen.
 
@@ -382,6 +390,8 @@ class Policy:
     """Example segment rules, parsed YAML; `segments` reads their form."""
     tests: tuple[PolicyTest, ...]
     reveal: RevealRules = RevealRules()
+    keys: KeyPlan | None = None
+    """When key epochs are to end; None: nothing is planned, and erasure receipts say so."""
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

@@ -105,6 +105,13 @@ class DefaultsDocument(Document):
     strict_separate: bool
 
 
+class KeysDocument(Document):
+    """`keys` of policy.yaml: when key epochs are to end, so that erasures reach backups too."""
+
+    rotate_epochs_after_days: Days
+    destroy_epochs_after_days: Days
+
+
 class RetentionDocument(Document):
     """One line of a purpose's `retention`."""
 
@@ -219,6 +226,7 @@ class PolicyDocument(Document):
     roles: dict[Slug, RoleDocument]
     pipias: dict[Slug, PipiaDocument] = Field(default_factory=dict)
     reveal: RevealDocument = Field(default_factory=RevealDocument)
+    keys: KeysDocument | None = None
 
 
 class NoticePurposeDocument(Document):

@@ -127,6 +127,7 @@ def _freeze(main: d.PolicyDocument, purposes: dict[str, d.PurposeDocument], part
         "prefectures": parts["prefectures"],
         "calendars": assemble.frozen(parts["calendars"]),
         "reveal": assemble.reveal(main.reveal),
+        "keys": assemble.key_plan(main.keys),
     }
     return Policy(
         digest=digest_of(decisive), segments=assemble.frozen(parts["segments"]), tests=parts["tests"], **decisive

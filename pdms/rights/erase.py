@@ -26,6 +26,7 @@ from pdms.publish import service as publish
 from pdms.rights import held, intake, packages, receipts
 from pdms.rights.holds import Hold, holds_of
 from pdms.rights.tables import ErasureStepRow, PurgeRow, SubjectRequestRow
+from pdms.rotation import service as rotation
 from pdms.taxonomy import MemberId, Operation, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
@@ -176,6 +177,7 @@ def _document(
     uow: UnitOfWork, row: SubjectRequestRow, done: Mapping[str, tuple[datetime, Mapping[str, int]]]
 ) -> dict[str, object]:
     months = done["hold"][1]
+    horizon, said = rotation.horizon_at(uow, done["key"][0])
     return {
         "type": "erasure-receipt",
         "request": row.number,
@@ -186,9 +188,9 @@ def _document(
             "logical": _iso(done["rows"][0]),
             "key": _iso(done["key"][0]),
             "file_bytes": _iso(done["purge"][0]),
-            "backups": "no erasure horizon is claimed: backups made before hold the member, sealed, until they are "
-            "destroyed; the rights ledger erases the member again on a restore",
+            "backups": f"{said}; until then the rights ledger erases the member again on a restore",
         },
+        "backup_horizon": {"kind": horizon.kind.value, "date": _iso(horizon.at) if horizon.at is not None else None},
         "counts": {name: dict(counts) for name, (_, counts) in done.items() if counts},
         "stays": [
             {

@@ -1,7 +1,8 @@
 """What time makes due and what a crash left open. Safe to run at any moment, as often as wanted.
 
-It finishes interrupted requests, publications and sends; removes what lost its last basis; expires releases, links and
-held months; drops keys whose member never arrived and facts whose pseudonym leads to nobody; sequences the log.
+It finishes interrupted requests, publications, sends and rotations of the key epoch; removes what lost its last basis;
+expires releases, links and held months; drops keys whose member never arrived and facts whose pseudonym leads to
+nobody; sequences the log.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ from pdms.publish import service as publish
 from pdms.rights import execute, held, ledger, packages
 from pdms.rights.tables import PurgeRow, SubjectRequestRow
 from pdms.rights.withdraw import given_purposes, orphaned_tables
+from pdms.rotation import service as rotation
 from pdms.taxonomy import MemberId, RequestState, RequestType, Scope
 from pdms.unit_of_work import Actor, UnitFactory, UnitOfWork
 from pdms.vault import service as vault
@@ -76,6 +78,7 @@ def sweep(units: UnitFactory) -> Swept:
     )
     if done.held_expired:
         _purge_held(units)
+    rotation.resume(units)
     with units() as uow:
         uow.lock_anon_first()
         views.remove_data(uow)

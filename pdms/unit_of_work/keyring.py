@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from pdms.crypto import Signer
+from pdms.crypto import EpochState, Signer
 from pdms.taxonomy import MemberId
 
 
@@ -52,6 +52,10 @@ class Keyring(Protocol):
 
     def drop_orphans(self, ids: Sequence[MemberId], *, minted_before: datetime) -> int:
         """Drop keys whose member never reached the vault; returns how many."""
+        ...
+
+    def epochs(self) -> list[EpochState]:
+        """Return every key epoch that ever was, oldest first."""
         ...
 
     def purge(self) -> None:

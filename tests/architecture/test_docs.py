@@ -17,7 +17,6 @@ from pdms.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 LATER = {
-    EventKind.KEY_ROTATED: "there is no rotation yet",
     EventKind.SUPPRESSION_LIFTED: "a later registration passes a suppression and lifts none",
     EventKind.POLICY_REFUSED: "a policy that does not load is refused before there is a unit to log in",
     EventKind.REQUEST_OVERDUE: "overdue requests are listed, not yet logged",

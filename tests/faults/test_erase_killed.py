@@ -14,7 +14,7 @@ DRIVER = Path(__file__).with_name("erase_driver.py")
 def driven(driver: Path, folder: Path, *arguments: str, timeout: int) -> None:
     done = subprocess.run(
         [sys.executable, str(driver), str(folder), *arguments],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'scripts'}"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'scripts'}:{ROOT}"},
         cwd=ROOT, check=False, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

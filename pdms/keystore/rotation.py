@@ -1,0 +1,233 @@
+"""Epoch rotation inside the key store: keys wrapped under an older epoch are wrapped under the newest one.
+
+Guarantees: nothing that the keys sealed is touched; each batch is one committed transaction, and which keys are still
+to be done stands in their own rows, so that a run that was cut off goes on where it was, in this process or another.
+Other processes read and mint meanwhile: a row is of one epoch or of the other, never half. An epoch is ended only when
+no key hangs on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from pdms.crypto import RootKey, has_horizon
+from pdms.db import Lock, alone, on_postgres
+from pdms.errors import Conflict, KeyUnavailable, NotFound
+from pdms.keystore.epochs import EpochKeys, begin_epoch, end_epoch, root_uri_of
+from pdms.keystore.store import PLACE, KeyStore, month_context, system_context
+
+BATCH: Final = 20_000
+"""Members a transaction: others that write wait for a tenth of a second at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCount:
+    """How many keys are wrapped under an epoch."""
+
+    epoch: int
+    members: int
+    system: int
+    held_months: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.members + self.system + self.held_months
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """Keys wrapped anew by one batch."""
+
+    members: int
+    system: int
+    held_months: int
+
+    def __bool__(self) -> bool:
+        return bool(self.members or self.system or self.held_months)
+
+
+def counts(store: KeyStore) -> list[EpochCount]:
+    """Return the number of keys under each epoch, destroyed ones too, oldest first."""
+    with store.reading.connect() as connection:
+        return _counts(connection)
+
+
+def newest(store: KeyStore) -> int:
+    """Return the number of the newest living epoch. :raises KeyUnavailable: `NOT_INITIALISED`."""
+    living = [one.id for one in store.epochs() if one.destroyed_at is None]
+    if not living:
+        raise KeyUnavailable("key store: not initialised", code="NOT_INITIALISED")
+    return max(living)
+
+
+def left(store: KeyStore) -> int:
+    """Return how many keys are not wrapped under the newest epoch."""
+    number = newest(store)
+    return sum(one.total for one in counts(store) if one.epoch != number)
+
+
+def begin(store: KeyStore, *, root: RootKey, now: datetime) -> int:
+    """Begin an epoch under `root`; from now on new keys are wrapped under it. Return its number.
+
+    :raises Conflict: `ROOT_IN_USE`: the root is that of an epoch already. `ROTATION_RUNNING`: keys still hang on an
+        epoch before the newest.
+    """
+    with store.engine.begin() as connection:
+        # Behind whoever mints or makes keys now: nobody who has seen the old epoch as the newest comes after.
+        alone(connection, Lock.FENCE)
+        alone(connection, Lock.INITIALISE)
+        number = int(connection.exec_driver_sql("SELECT max(epoch) FROM epoch").scalar_one()) + 1
+        known = connection.exec_driver_sql("SELECT root_uri FROM epoch").scalars().all()
+        if root.uri in known:
+            raise Conflict("root key: an epoch has it already; a new epoch takes a new root", code="ROOT_IN_USE")
+        current = store.current(connection).id
+        if any(one.total for one in _counts(connection) if one.epoch != current):
+            raise Conflict("rotation: an earlier one is to be finished first", code="ROTATION_RUNNING")
+        begin_epoch(connection, number, root=root, now=now)
+        return number
+
+
+def rewrap_some(
+    store: KeyStore, *, batch: int = BATCH, after: int | bytes | None = None
+) -> tuple[Rewrapped, int | bytes | None]:
+    """Wrap up to `batch` members' keys under the newest epoch, and with the first batch all system and held keys.
+
+    :param after: where the batch before ended; None to begin.
+    :return: what was wrapped anew, and where this batch ended. None wrapped after a beginning with None: all is done.
+    """
+    with store.engine.begin() as connection:
+        epoch = store.current(connection)
+        system = held = 0
+        if after is None:
+            system, held = _system(store, connection, epoch), _held(store, connection, epoch)
+        members, after = _members(store, connection, epoch, batch=batch, after=after)
+        return Rewrapped(members, system, held), after
+
+
+def check_end(store: KeyStore, epoch: int) -> None:
+    """Return if the epoch may be ended.
+
+    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
+    """
+    with store.reading.connect() as connection:
+        _check_end(connection, epoch)
+
+
+def end(store: KeyStore, epoch: int, *, now: datetime) -> bool:
+    """Destroy the root of an epoch and forget the epoch's key; return whether its end can be known everywhere.
+
+    The root goes first: cut off in between, the epoch still counts as living, and a second run ends it. Of a root that
+    pdms does not make (`env:`) only the wrapped key is forgotten.
+
+    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
+    :raises KeyUnavailable: the root cannot be reached; nothing is claimed.
+    """
+    with store.engine.begin() as connection:  # behind the write lock: nothing is minted meanwhile
+        alone(connection, Lock.FENCE)
+        _check_end(connection, epoch)
+        uri = root_uri_of(connection, epoch)
+        certain = has_horizon(uri)
+        if certain:
+            if store.roots is None:
+                raise KeyUnavailable("root key: this key store cannot reach its roots", code="ROOT_UNREACHABLE")
+            try:
+                store.roots.destroy(uri)
+            except KeyUnavailable as error:
+                if error.code != "ROOT_MISSING":  # destroyed by a run that was cut off
+                    raise
+        end_epoch(connection, epoch, now=now)
+        store.forget(epoch)
+        return certain
+
+
+def _check_end(connection: Connection, epoch: int) -> None:
+    found = connection.exec_driver_sql("SELECT epoch, destroyed_at FROM epoch").all()
+    rows = {int(row[0]): row[1] for row in found}
+    if epoch not in rows:
+        raise NotFound("key epoch: none of that number")
+    if rows[epoch] is not None:
+        raise Conflict("key epoch: destroyed already", code="EPOCH_ENDED")
+    if epoch == max(one for one, destroyed in rows.items() if destroyed is None):
+        raise Conflict("key epoch: the newest; rotate first", code="EPOCH_NEWEST")
+    if any(one.total for one in _counts(connection) if one.epoch == epoch):
+        raise Conflict(
+            "key epoch: keys that are needed still hang on it; finish the rotation first", code="EPOCH_IN_USE"
+        )
+
+
+def _counts(connection: Connection) -> list[EpochCount]:
+    def per_epoch(sql: str) -> dict[int, int]:
+        return {int(epoch): int(count) for epoch, count in connection.exec_driver_sql(sql)}
+
+    members = per_epoch("SELECT epoch, count(*) FROM member_key GROUP BY epoch")
+    system = per_epoch("SELECT epoch, count(*) FROM system_key GROUP BY epoch")
+    held = per_epoch("SELECT epoch, count(*) FROM held_month_key WHERE wrapped IS NOT NULL GROUP BY epoch")
+    epochs = connection.exec_driver_sql("SELECT epoch FROM epoch ORDER BY epoch").scalars().all()
+    return [EpochCount(one, members.get(one, 0), system.get(one, 0), held.get(one, 0)) for one in epochs]
+
+
+def _system(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
+    rows = connection.exec_driver_sql(
+        "SELECT label, version, epoch, wrapped FROM system_key WHERE epoch <> ?", (epoch.id,)
+    ).all()
+    for label, version, number, wrapped in rows:
+        key = store.epoch(connection, number).system.unwrap(wrapped, context=system_context(label, version, number))
+        anew = epoch.system.wrap(key, context=system_context(label, version, epoch.id))
+        connection.exec_driver_sql(
+            "UPDATE system_key SET epoch = ?, wrapped = ? WHERE label = ? AND version = ?",
+            (epoch.id, anew, label, version),
+        )
+    return len(rows)
+
+
+def _held(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
+    rows = connection.exec_driver_sql(
+        "SELECT month, epoch, wrapped FROM held_month_key WHERE epoch <> ? AND wrapped IS NOT NULL", (epoch.id,)
+    ).all()
+    for month, number, wrapped in rows:
+        key = store.epoch(connection, number).held.unwrap(wrapped, context=month_context(month, number))
+        anew = epoch.held.wrap(key, context=month_context(month, epoch.id))
+        connection.exec_driver_sql(
+            "UPDATE held_month_key SET epoch = ?, wrapped = ? WHERE month = ? AND wrapped IS NOT NULL",
+            (epoch.id, anew, month),
+        )
+    return len(rows)
+
+
+def _members(
+    store: KeyStore, connection: Connection, epoch: EpochKeys, *, batch: int, after: int | bytes | None
+) -> tuple[int, int | bytes | None]:
+    # In the order in which the rows lie: by key, every batch would touch every page of the table.
+    place, first = ("member_id", b"") if on_postgres(connection) else ("rowid", 0)
+    rows = connection.exec_driver_sql(
+        f"SELECT {place}, member_id, key_version, epoch, wrapped FROM member_key WHERE {place} > ? AND epoch <> ?"
+        f" ORDER BY {place} LIMIT ?",
+        (first if after is None else after, epoch.id, batch),
+    ).all()
+    if not rows:
+        return 0, after
+    connection.exec_driver_sql(
+        f"UPDATE member_key SET epoch = ?, wrapped = ? WHERE {place} = ?",
+        _rewrapped(store, connection, epoch, rows),
+    )
+    return len(rows), rows[-1][0]
+
+
+def _rewrapped(
+    store: KeyStore,
+    connection: Connection,
+    epoch: EpochKeys,
+    rows: Sequence[tuple[int | bytes, bytes, int, int, bytes]],
+) -> list[tuple[int, bytes, int | bytes]]:
+    done: list[tuple[int, bytes, int | bytes]] = []
+    for version, before in {(row[2], row[3]) for row in rows}:
+        some = [row for row in rows if row[2] == version and row[3] == before]
+        was, now = PLACE.pack(version, before), PLACE.pack(version, epoch.id)
+        keys = store.epoch(connection, before).member.unwrap_many([(row[4], row[1] + was) for row in some])
+        anew = epoch.member.wrap_many(keys, contexts=[row[1] + now for row in some])
+        done += [(epoch.id, one, row[0]) for one, row in zip(anew, some, strict=True)]
+    return done
