@@ -38,6 +38,17 @@ class ByNumber(Body):
     number: str = Field(min_length=1, max_length=128, examples=["H00042"])
 
 
+class ByParts(Body):
+    """Members by parts of their values, where the policy declares a search for it."""
+
+    terms: dict[Name, Value] = Field(min_length=1, max_length=8, examples=[{"phone_last4": "8000"}])
+    purpose: Name = Field(examples=["service"])
+    reason: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,63}$")] = Field(examples=["CALL_BACK"])
+    ticket: Annotated[str, StringConstraints(pattern="^[A-Z]{2,10}-[0-9]{1,6}$")] | None = Field(
+        default=None, examples=["CS-1024"]
+    )
+
+
 class Found(BaseModel):
     """Ids of the members found; none where nobody is known by it."""
 
@@ -91,6 +102,18 @@ def masked(uow: UnitOfWork, *, member_id: MemberId) -> MemberInfo:
 def search(caller: Finder, body: ByField | ByNumber) -> Any:
     """Looks a member up by an indexed field or by their number; answers with ids only."""
     return {"members": caller.read(find, wanted=body)}
+
+
+@routes.post(
+    "/part-searches", summary="Find members by parts of values", response_model=Found, openapi_extra=REPEATABLE
+)
+def search_parts(caller: SupportOrCompliance, body: ByParts) -> Any:
+    """Last digits or part of a name, where the policy declares such a search; all terms must fit. Permitted, limited
+    and logged as a reveal; each member found was opened and compared inside."""
+    found = caller.run(
+        rights.search_members, terms=body.terms, purpose=body.purpose, reason=body.reason, ticket=body.ticket
+    )
+    return {"members": found}
 
 
 @routes.get("/{member_id}", summary="Show a member", response_model=MemberInfo)

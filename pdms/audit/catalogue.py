@@ -42,6 +42,7 @@ class EventKind(StrEnum):
     MEMBER_LOOKED_UP = "member.looked_up"
     MEMBER_VIEWED = "member.viewed"
     HONEY_CHANGED = "honey.changed"
+    SEARCH_INDEXED = "search.indexed"
 
     SCAN_DONE = "scan.done"
     INGEST_STARTED = "ingest.started"
@@ -152,6 +153,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.REVEAL_HONEY: _rec("A honey member was looked up, viewed or opened: an alarm."),
     EventKind.MEMBER_LOOKED_UP: _rec("An operator looked members up; by which fields, and how many were found."),
     EventKind.MEMBER_VIEWED: _rec("A member was shown under masks."),
+    EventKind.SEARCH_INDEXED: _rec("Search indexes were brought in line with the policy; a batch is counted."),
     EventKind.HONEY_CHANGED: _rec("Members were made honey members, or ordinary ones again (count and keyed digest)."),
     EventKind.SCAN_DONE: _rec("A file was scanned for personal data; counts by class of column."),
     EventKind.INGEST_STARTED: _rec("Loading of a file began."),

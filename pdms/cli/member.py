@@ -8,7 +8,7 @@ import typer
 
 from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
-from pdms.cli.progress import stages
+from pdms.cli.progress import bar, stages
 from pdms.cli.render import show
 from pdms.errors import NotFound
 from pdms.taxonomy import RequestType
@@ -19,16 +19,32 @@ app = typer.Typer(no_args_is_help=True, help="Members: sealed, masked by default
 @app.command("find")
 def find(
     context: typer.Context,
-    by: Annotated[str, typer.Argument(help="phone, email, id_number or login.")],
+    by: Annotated[
+        list[str], typer.Argument(help="phone, email, id_number or login; or searches that the policy declares.")
+    ],
+    purpose: Annotated[str | None, typer.Option(help="For which purpose (searches by part only).")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason code (searches by part only).")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Ticket number, e.g. CS-1024.")] = None,
 ) -> None:
-    """Find members by an indexed field; the value is read from the terminal or a pipe, never from an option.
+    """Find members by an indexed field, or by parts of values; they are read from the terminal or a pipe, line by line.
+
+    Searches by part are off unless the policy declares them; all must fit; permitted and logged as a reveal.
 
     Example: `echo 13800138000 | pdms member find phone`
+
+    Example: `pdms member find phone_last4 name_part --purpose service --reason CALL_BACK`
     """
+    from pdms.errors import InvalidInput
     from pdms.rights import service
 
     face: Face = context.obj
-    found = face.run(service.find_members, field=by, value=ask(by))
+    if purpose is None and reason is None and len(by) == 1:
+        found = face.run(service.find_members, field=by[0], value=ask(by[0]))
+    elif purpose is None or reason is None or len(set(by)) != len(by):
+        raise InvalidInput("find: several values, or parts of them, need --purpose and --reason, and each only once")
+    else:
+        terms = {name: ask(name) for name in by}
+        found = face.run(service.search_members, terms=terms, purpose=purpose, reason=reason, ticket=ticket)
     show([m.hex() for m in found], as_json=face.json, title="member id")
 
 
@@ -136,6 +152,20 @@ def token(context: typer.Context, member: MemberText) -> None:
     face: Face = context.obj
     issued = face.run(service.member_token, member_id=face.run(parse_member, member))
     show({"member_token": issued.text, "expires_at": issued.expires_at}, as_json=face.json)
+
+
+@app.command("reindex")
+def reindex(context: typer.Context) -> None:
+    """Build the search indexes that the policy declares for members already held, and remove those it no longer does.
+
+    Stopped or killed, it goes on when run again (scope: admin, compliance). Example: `pdms member reindex`
+    """
+    from pdms.vault import service
+
+    face: Face = context.obj
+    with bar("reindex", quiet=face.json) as progress:
+        done = service.reindex(face.units, progress=progress)
+    show(done, as_json=face.json, title="search indexes")
 
 
 @app.command("honey")

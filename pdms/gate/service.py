@@ -49,6 +49,7 @@ __all__ = [
     "permit",
     "record_consent",
     "release_permit",
+    "search_permit",
 ]
 
 
@@ -149,6 +150,24 @@ def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
     if codes:
         _refuse(uow, use, ordered(codes), refs={"view": view})
     return _issue(uow, use, member_id=None, view=view)
+
+
+def search_permit(
+    uow: UnitOfWork, *, purpose: str, fields: Sequence[str], reason: str, ticket: str | None = None
+) -> Permit:
+    """Return the Permit to search members by parts of `fields`; it opens none of them to the asker.
+
+    :raises Denied: the purpose, the fields, the reason or the actor does not allow it.
+    """
+    require_active(uow)
+    use = Use(purpose=purpose, operation=Operation.REVEAL, fields=tuple(fields), reason=reason, ticket=ticket)
+    definition = uow.policy.purposes.get(purpose)
+    if definition is None:
+        _refuse(uow, use, ("NO_PURPOSE",))
+    codes = use_codes(uow.policy, definition, use=use, actor=actor_facts(uow), now=uow.now)
+    if codes:
+        _refuse(uow, use, ordered(codes))
+    return _issue(uow, use, member_id=None, view=None)
 
 
 def eligible(

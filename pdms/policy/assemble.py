@@ -140,6 +140,11 @@ def reveal(doc: d.RevealDocument) -> p.RevealRules:
     return p.RevealRules(doc.permit_minutes, doc.per_hour, doc.ticket, tuple(doc.reasons))
 
 
+def search(name: str, doc: d.SearchDocument) -> p.SearchDefinition:
+    """Make one search index."""
+    return p.SearchDefinition(name, doc.code, doc.field, doc.form, doc.bits)
+
+
 def notice(name: str, language: Language, doc: d.NoticeDocument) -> p.Notice:
     """Make one language version of a notice; its version is the digest of everything it says."""
     purposes = {

@@ -5,7 +5,7 @@ another definition is checked by the loader, so that no package needs to ask "do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -331,6 +331,19 @@ class CalendarYear:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchDefinition:
+    """A search index: members found by part of a field's value, confirmed after opening."""
+
+    name: str
+    code: int
+    """Small stable number; entries are kept under it."""
+    field: str
+    form: Literal["whole", "last_four", "bigrams"]
+    bits: int
+    """Bits kept of the keyed digest: the fewer, the more members share a bucket, the less it tells a thief."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevealRules:
     """On which terms an operator sees plaintext (PIPL-51-4)."""
 
@@ -392,6 +405,7 @@ class Policy:
     reveal: RevealRules = RevealRules()
     keys: KeyPlan | None = None
     """When key epochs are to end; None: nothing is planned, and erasure receipts say so."""
+    searches: Mapping[str, SearchDefinition] = field(default_factory=dict)
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

@@ -212,6 +212,15 @@ class RevealDocument(Document):
     reasons: list[Code] = Field(default_factory=list)
 
 
+class SearchDocument(Document):
+    """`searches.<name>` of policy.yaml."""
+
+    code: Annotated[int, Field(ge=1, le=255)]
+    field: Slug
+    form: Literal["whole", "last_four", "bigrams"]
+    bits: Annotated[int, Field(ge=8, le=24)]
+
+
 class PolicyDocument(Document):
     """policy.yaml."""
 
@@ -227,6 +236,7 @@ class PolicyDocument(Document):
     pipias: dict[Slug, PipiaDocument] = Field(default_factory=dict)
     reveal: RevealDocument = Field(default_factory=RevealDocument)
     keys: KeysDocument | None = None
+    searches: dict[Slug, SearchDocument] = Field(default_factory=dict)
 
 
 class NoticePurposeDocument(Document):

@@ -45,6 +45,7 @@ def problems(policy: Policy) -> list[str]:
     """Return every rule that `policy` breaks, as `file: place: rule (article)`."""
     return [
         *_fields(policy),
+        *_searches(policy),
         *_categories(policy),
         *(line for purpose in policy.purposes.values() for line in _purpose(policy, purpose)),
         *_parties(policy),
@@ -65,6 +66,23 @@ def _fields(policy: Policy) -> Iterator[str]:
             yield f"{place}.code: used by another field"
         if field.index and not field.direct_identifier:
             yield f"{place}.index: only a direct identifier is looked up"
+
+
+SEARCHED = {"last_four": ("phone_cn", "resident_id"), "bigrams": ("name",)}
+"""Form of a search → normalisers of the fields that it makes sense for."""
+
+
+def _searches(policy: Policy) -> Iterator[str]:
+    codes: dict[int, str] = {}
+    for name, search in policy.searches.items():
+        place = f"policy.yaml: searches.{name}"
+        held = policy.fields.get(search.field)
+        if held is None:
+            yield f"{place}.field: no such field"
+        elif not held.direct_identifier or held.normaliser not in SEARCHED.get(search.form, (held.normaliser,)):
+            yield f"{place}.form: not for this field (PIPL-6-2)"
+        if codes.setdefault(search.code, name) != name:
+            yield f"{place}.code: used by another search"
 
 
 def _categories(policy: Policy) -> Iterator[str]:

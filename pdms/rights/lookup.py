@@ -4,16 +4,23 @@ Guarantees: a look-up that finds nobody is in the log as well (guessing shows); 
 committed; a honey member among it raises an alarm, also where the opening itself is refused.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import set_digest
 from pdms.errors import Denied, InvalidInput
 from pdms.gate import service as gate
 from pdms.ingest.normalise import normalise_value
+from pdms.policy.definitions import SearchDefinition
+from pdms.policy.permit import Permit
 from pdms.taxonomy import MemberId, Operation, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
+from pdms.vault.searches import folded
+
+_LAST_FOUR: Final = re.compile(r"[0-9]{3}[0-9X]")
 
 
 def find_members(uow: UnitOfWork, *, field: str, value: str) -> tuple[MemberId, ...]:
@@ -29,6 +36,38 @@ def find_members(uow: UnitOfWork, *, field: str, value: str) -> tuple[MemberId, 
     return found
 
 
+def search_members(
+    uow: UnitOfWork, *, terms: Mapping[str, str], purpose: str, reason: str, ticket: str | None = None
+) -> tuple[MemberId, ...]:
+    """Find members by parts of their values, where the policy declares a search for it; all terms must fit.
+
+    :param terms: name of a search → what a person wrote: four last digits, part of a name, a whole value.
+    :raises Denied: not permitted, or this hour's reveals are used up. :raises InvalidInput: no such search, or a
+        term says too little. :raises Conflict: SEARCH_NOT_BUILT.
+    """
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    declared = uow.policy.searches
+    if not terms or not set(terms) <= set(declared):
+        raise InvalidInput(f"search: the policy declares {', '.join(sorted(declared)) or 'none'}", code="NO_SEARCH")
+    asked = {name: _term(uow, declared[name], text) for name, text in terms.items()}
+    fields = sorted({declared[name].field for name in terms})
+    permit = gate.search_permit(uow, purpose=purpose, fields=fields, reason=reason, ticket=ticket)
+    found = vault.search(uow, permit, terms=asked)
+    tell_looked_up(uow, found, by=sorted(terms), permit=permit)
+    return tuple(found)
+
+
+def _term(uow: UnitOfWork, search: SearchDefinition, text: str) -> str:
+    if search.form == "last_four":
+        if _LAST_FOUR.fullmatch(text.strip()) is None:
+            raise InvalidInput(f"{search.name}: four digits, or three and X", code="SEARCH_TERM")
+        return text.strip()
+    term = normalise_value(uow.policy, field=search.field, value=text, now=uow.now)
+    if search.form == "bigrams" and len(folded(term)) < 2:
+        raise InvalidInput(f"{search.name}: at least two characters", code="SEARCH_TERM")
+    return term
+
+
 def find_by_number(uow: UnitOfWork, *, system: str, number: str) -> MemberId | None:
     """Find the member to whom a system of the shop gave this number."""
     # First of all: whoever may not look at members shall not learn from the answer who is one.
@@ -38,12 +77,18 @@ def find_by_number(uow: UnitOfWork, *, system: str, number: str) -> MemberId | N
     return found
 
 
-def tell_looked_up(uow: UnitOfWork, found: Sequence[MemberId], *, by: Sequence[str]) -> None:
+def tell_looked_up(
+    uow: UnitOfWork, found: Sequence[MemberId], *, by: Sequence[str], permit: Permit | None = None
+) -> None:
     """Record one look-up: the member where there is one, a keyed digest where there are several."""
     uow.record(
         EventKind.MEMBER_LOOKED_UP,
         member=found[0] if len(found) == 1 else None,
+        purpose=permit.purpose if permit else None,
+        reasons=(permit.reason,) if permit and permit.reason else (),
+        refs={"permit": permit.id} if permit else None,
         numbers={"found": len(found), **{f"by_{name}": 1 for name in by}},
+        ticket=permit.ticket if permit else None,
         digest=set_digest(uow.keys.system_key("audit-digest"), found).hex() if len(found) > 1 else None,
     )
     vault.alarm(uow, found, act="look-up")

@@ -25,7 +25,7 @@ from pdms.rights.intake import (
     submit,
     verify,
 )
-from pdms.rights.lookup import find_by_number, find_members, reveal
+from pdms.rights.lookup import find_by_number, find_members, reveal, search_members
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
 from pdms.rights.sweep import Swept, sweep
@@ -69,6 +69,7 @@ __all__ = [
     "restrict",
     "resume_erasure",
     "reveal",
+    "search_members",
     "send_code",
     "show",
     "submit",

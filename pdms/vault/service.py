@@ -20,6 +20,8 @@ from pdms.vault.reading import (
     state,
     state_rows,
 )
+from pdms.vault.reindexing import Reindexed, reindex
+from pdms.vault.searching import search
 from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, suppressed_since
 from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
 
@@ -30,6 +32,7 @@ __all__ = [
     "MemberRow",
     "MemberState",
     "Outcome",
+    "Reindexed",
     "StateRow",
     "UpsertResult",
     "alarm",
@@ -49,8 +52,10 @@ __all__ = [
     "pseudonym_of",
     "pseudonyms_of",
     "purge",
+    "reindex",
     "resolve",
     "reveal",
+    "search",
     "settle_ages",
     "state",
     "state_rows",

@@ -16,6 +16,7 @@ from pdms.vault.decoys import decoys, mark_decoys
 from pdms.vault.reading import only_self, stored_member
 from pdms.vault.rows import DELETE_INDEX, sqlite_instant
 from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek_of, open_member
+from pdms.vault.search_rows import drop_entries
 
 
 def disable(uow: UnitOfWork, member_id: MemberId) -> None:
@@ -84,6 +85,7 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     if entries:
         run(DELETE_INDEX, entries)
     run("DELETE FROM external_index WHERE digest = ? AND row_no = ?", (own[EXTERNAL_CODE], row_no))
+    drop_entries(uow, row_no)
     run("DELETE FROM sealed_member WHERE row_no = ?", (row_no,))
     run("DELETE FROM member WHERE row_no = ?", (row_no,))
     if member_id in decoys(uow):

@@ -39,6 +39,7 @@ from pdms.vault.sealing import (
     join_digests,
     seal_member,
 )
+from pdms.vault.search_rows import add_entries, replace_entries
 
 _CLAIM: Final = (
     "INSERT INTO external_index (digest, row_no)"
@@ -121,6 +122,7 @@ def create_members(
     if entries:
         entries.sort()
         insert_rows(connection, "blind_index", INDEX, entries)
+    add_entries(uow, new.columns, numbers)
     return ids, tokens
 
 
@@ -211,6 +213,7 @@ def write_member(
             encode_map(dict(corrections)) if corrections else None, row_no,
         ),
     )  # fmt: skip
+    replace_entries(uow, row_no, fields)
     t14, t18 = turning_columns(birth_text(fields), uow.now.astimezone(SHANGHAI).date())
     run(
         "UPDATE member SET turns_14 = ?, turns_18 = ?, updated_at = ? WHERE row_no = ?",

@@ -66,6 +66,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "member erase": ([MEMBER], CARE),
     "member find": (["phone"], CARE),
     "member honey": ([], OFFICE),
+    "member reindex": ([], OFFICE),
     "member reveal": ([MEMBER, "--field", "phone", "--purpose", "service", "--reason", "CALL_BACK"], CARE),
     "member show": ([MEMBER], CARE),
     "member token": ([MEMBER], CARE),

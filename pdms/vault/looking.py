@@ -1,0 +1,51 @@
+"""Members found by a whole value, with everything that opens them: one statement in each database.
+
+The path of a look-up by telephone number, which a shop's service desk takes all day. Plaintext is not for callers
+outside the vault: what they get passes `reveal`, or `masked`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pdms.errors import KeyUnavailable, NotFound
+from pdms.taxonomy import MemberId
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault.sealing import FieldCodes, Indexes, SealedMember, open_member
+
+_FOUND = (
+    "SELECT m.member_id, s.key_version, s.write_seq, s.sealed FROM blind_index b"
+    " JOIN member m ON m.row_no = b.row_no JOIN sealed_member s ON s.row_no = b.row_no"
+    " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY m.member_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One member, opened. Prints no value."""
+
+    member_id: MemberId
+    fields: Mapping[str, str] = field(repr=False)
+
+
+def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
+    """Return the living members whose normalised value equals `value`, all fields opened.
+
+    :raises NotFound: the policy has no such index. :raises KeyUnavailable: a member's key is gone.
+    """
+    codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
+    if index not in indexes.field_of:
+        raise NotFound(f"index {index}: the policy has none of that name")
+    rows = uow.session.connection().exec_driver_sql(
+        _FOUND, (indexes.code_of[index], indexes.digests(index, [value])[0])
+    ).all()  # fmt: skip
+    if not rows:
+        return []
+    deks = uow.keys.deks([MemberId(row[0]) for row in rows])
+    opened = []
+    for member_id, version, sequence, blob in rows:
+        dek = deks.get(member_id)
+        if dek is None:
+            raise KeyUnavailable("member: its key is gone", code="MEMBER_KEY_GONE")
+        stored = SealedMember(MemberId(member_id), version, sequence, blob)
+        opened.append(Opened(MemberId(member_id), codes.named(open_member(dek, stored))))
+    return opened
