@@ -5,7 +5,7 @@ Only the driver's own code is read, never its message's values; parameters are h
 
 import sqlite3
 
-from pdms.errors import Conflict, IntegrityBroken, InvalidInput, PdmsError
+from pdms.errors import Conflict, IntegrityBroken, PdmsError
 
 _DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
@@ -38,15 +38,15 @@ def _told_by_postgres(error: BaseException) -> PdmsError | None:
     if state is None:  # no answer from the server: never reached it, or lost it
         if type(error).__name__ not in ("OperationalError", "ConnectionTimeout"):
             return None
-        return Conflict("database: the server cannot be reached", code="DATABASE_UNREACHABLE")
+        return Conflict(
+            "database: the server cannot be reached, or does not let this login in", code="DATABASE_UNREACHABLE"
+        )
     if state in _BUSY_STATES:
         return Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY")
     if state in _UNREACHABLE_STATES or state.startswith("08"):
         return Conflict("database: the server cannot be reached", code="DATABASE_UNREACHABLE")
     if state == "53100":
         return Conflict("database: no room left on the disk", code="DISK_FULL")
-    if state.startswith(("28", "3D")):
-        return InvalidInput("database: the server knows no such login or database", code="DATABASE_LOGIN")
     if state == "42501":
         return Conflict("database: its role may not do this; see the roles in docs/operations.md", code="DATABASE_ROLE")
     if state in ("42P01", "3F000"):

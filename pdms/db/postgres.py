@@ -39,7 +39,12 @@ OPTIONS: Final = {
 }
 """Set for each connection; every role may."""
 
-QUIET: Final = {"log_parameter_max_length": "0", "log_error_verbosity": "terse", "log_statement": "none"}
+QUIET: Final = {
+    "log_min_messages": "fatal",  # a failed statement's own message may repeat a value; pdms tells of it instead
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_statement": "none",
+}
 """What keeps values out of the server's log and only a superuser, or a role that was granted it, may set."""
 
 _SECRET: Final = frozenset({"password", "sslpassword"})
@@ -119,12 +124,14 @@ def open_postgres(url: str, *, schema: str) -> Engine:
     @event.listens_for(engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
         error = context.original_exception
+        if isinstance(error, driver.Error):
+            _drop_values(error)  # SQLAlchemy shows it as the cause of whatever is raised here
         told = told_by(error)
         if told is not None:
             raise told from None
         if isinstance(error, driver.Error) and isinstance(context.sqlalchemy_exception, DBAPIError):
             kind = type(context.sqlalchemy_exception)
-            raise kind(context.statement, None, _without_values(error), hide_parameters=True) from None
+            raise kind(context.statement, None, error, hide_parameters=True) from None
 
     return engine
 
@@ -136,11 +143,12 @@ def quiet() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        _drop_values(error)
         told = told_by(error)
         if told is not None:
             raise told from None
         kind = IntegrityError if isinstance(error, psycopg.IntegrityError) else DBAPIError
-        raise kind(None, None, _without_values(error), hide_parameters=True) from None
+        raise kind(None, None, error, hide_parameters=True) from None
 
 
 def without_password(url: str) -> str:
@@ -174,8 +182,7 @@ def _driver() -> Any:
     return psycopg
 
 
-def _without_values(error: Any) -> Exception:
-    """Return an error of the same kind that names the constraint, never the row: DETAIL repeats values."""
+def _drop_values(error: Any) -> None:
+    """Let an error name the constraint and never the row: what the server says may repeat values, DETAIL always does."""
     found = [part for part in (error.diag.table_name, error.diag.column_name, error.diag.constraint_name) if part]
-    plain: Exception = type(error)(" ".join([f"SQLSTATE {error.sqlstate or 'none'}", *found]))
-    return plain
+    error.args = (" ".join([f"SQLSTATE {error.sqlstate or 'none'}", *found]),)
