@@ -183,6 +183,6 @@ def _driver() -> Any:
 
 
 def _drop_values(error: Any) -> None:
-    """Let an error name the constraint and never the row: what the server says may repeat values, DETAIL always does."""
+    """Let an error name the constraint, never the row: what the server says may repeat values, DETAIL always does."""
     found = [part for part in (error.diag.table_name, error.diag.column_name, error.diag.constraint_name) if part]
     error.args = (" ".join([f"SQLSTATE {error.sqlstate or 'none'}", *found]),)

@@ -17,7 +17,7 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
-from pdms.db import checkpoint_and_vacuum
+from pdms.db import checkpoint_and_vacuum, erases_bytes
 from pdms.dispatch import service as dispatch
 from pdms.errors import Conflict, InvalidInput
 from pdms.facts import service as facts
@@ -187,9 +187,10 @@ def _document(
         "gone": {
             "logical": _iso(done["rows"][0]),
             "key": _iso(done["key"][0]),
-            "file_bytes": _iso(done["purge"][0]),
+            "file_bytes": _iso(done["purge"][0]) if erases_bytes(uow.main_engine) else None,
             "backups": f"{said}; until then the rights ledger erases the member again on a restore",
         },
+        "level": "file bytes" if erases_bytes(uow.main_engine) else "key",
         "backup_horizon": {"kind": horizon.kind.value, "date": _iso(horizon.at) if horizon.at is not None else None},
         "counts": {name: dict(counts) for name, (_, counts) in done.items() if counts},
         "stays": [
