@@ -48,6 +48,7 @@ class EventKind(StrEnum):
     INGEST_STARTED = "ingest.started"
     INGEST_BATCH = "ingest.batch"
     INGEST_FINISHED = "ingest.finished"
+    INGEST_VERIFIED = "ingest.verified"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"
     MEMBER_CORRECTED = "member.corrected"
@@ -159,6 +160,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.INGEST_STARTED: _rec("Loading of a file began."),
     EventKind.INGEST_BATCH: _rec("A batch of a file was stored; accepted and rejected rows are counted."),
     EventKind.INGEST_FINISHED: _rec("Loading of a file ended."),
+    EventKind.INGEST_VERIFIED: _rec("A source table was compared with the vault; alike and unlike are counted."),
     EventKind.MEMBER_CREATED: _rec("Members were stored for the first time (a set: count and keyed digest)."),
     EventKind.MEMBER_UPDATED: _rec("Stored members were changed by a source (a set: count and keyed digest)."),
     EventKind.MEMBER_CORRECTED: _rec("A field of a member was corrected on request (PIPL-46)."),

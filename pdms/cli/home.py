@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
 from pdms.cli.render import show
+from pdms.cli.takeover import verify_table
 from pdms.errors import EXIT_REJECTED_ROWS, InvalidInput
 
 if TYPE_CHECKING:  # the stores load with the command, not with the help
@@ -88,6 +89,12 @@ def ingest(
         typer.Option(help="Take a table over: sqlite:///PATH or postgresql://ACCOUNT@HOST/NAME, read only."),
     ] = None,
     table: Annotated[str | None, typer.Option(help="With --from-url: the table, NAME or SCHEMA.NAME.")] = None,
+    verify: Annotated[
+        bool, typer.Option(help="With --from-url: take nothing in, compare the table with the vault; exit 6 if unlike.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="With --verify: write the signed cut-over report to this file (.json).")
+    ] = None,
     strict: Annotated[bool, typer.Option(help=f"Exit {EXIT_REJECTED_ROWS} when rows were rejected.")] = False,
     rejected_rows: Annotated[
         Path | None, typer.Option(help="Write the rejected rows whole, with values, to this file outside the home.")
@@ -102,19 +109,29 @@ def ingest(
 
     Example: `pdms ingest shop-members members.csv --rejected-rows /secure/rejected.csv`
 
+    `--verify` reads the table again and compares each row with what the vault opens, by keyed digests; counts come out.
+    `--report PATH` writes the cut-over report: signed JSON, and beside it the same for people in Chinese and English.
+
     Example: `pdms ingest shop-members --from-url postgresql://reader@old-shop/shop --table members`
+
+    Example: `pdms ingest shop-members --from-url sqlite:///old.db --table members --verify --report cut-over.json`
     """
     face: Face = context.obj
     if from_url is None:
-        if file is None or table is not None:
+        if file is None or table is not None or verify or report is not None:
             raise InvalidInput("ingest: name a file, or a database by --from-url and its --table")
-        report = _from_file(face, source, file, rejected_rows)
-        title = f"ingested {file.name}"
+        _tell(face, _from_file(face, source, file, rejected_rows), f"ingested {file.name}", strict=strict)
+    elif file is not None or table is None or rejected_rows is not None or (report is not None and not verify):
+        raise InvalidInput(
+            "ingest: --from-url goes with --table, --report with --verify; neither with a file's options"
+        )
+    elif verify:
+        verify_table(face, source=source, address=from_url, table=table, report=report)
     else:
-        if file is not None or table is None or rejected_rows is not None:
-            raise InvalidInput("ingest: --from-url goes with --table, and with neither a file nor --rejected-rows")
-        report = _from_table(face, source, from_url, table)
-        title = "ingested the table"
+        _tell(face, _from_table(face, source, from_url, table), "ingested the table", strict=strict)
+
+
+def _tell(face: Face, report: "IngestReport", title: str, *, strict: bool) -> None:
     told: dict[str, object] = {"source": report.source, "read": report.read, "accepted": report.accepted}
     if report.kind == "members" or face.json:
         told |= {"created": report.created, "updated": report.updated, "unchanged": report.unchanged}

@@ -44,6 +44,7 @@ __all__ = [
     "activate",
     "active_digest",
     "affected",
+    "compare_permit",
     "decide_one",
     "eligible",
     "permit",
@@ -177,20 +178,29 @@ def eligible(
     operation: Operation,
     categories: Sequence[str] = (),
     recipient: str | None = None,
+    fields: Sequence[str] = (),
+    among: Sequence[MemberId] | None = None,
 ) -> Eligible:
     """Decide for every living member; one event with counts and a keyed digest.
 
+    :param fields: what of the vault is touched, where it is. :param among: decide for these members only.
     :raises Denied: the use itself is not allowed, whoever it concerns.
     """
     require_active(uow)
-    use = Use(purpose=purpose, operation=operation, categories=tuple(categories), recipient=recipient)
+    use = Use(
+        purpose=purpose,
+        operation=operation,
+        fields=tuple(fields),
+        categories=tuple(categories),
+        recipient=recipient,
+    )
     definition = uow.policy.purposes.get(purpose)
     if definition is None:
         _refuse(uow, use, ("NO_PURPOSE",))
     codes = use_codes(uow.policy, definition, use=use, actor=actor_facts(uow), now=uow.now)
     if codes:
         _refuse(uow, use, ordered(codes))
-    decided = decide_set(uow, purpose=definition, use=use)
+    decided = decide_set(uow, purpose=definition, use=use, among=among)
     digest = set_digest(uow.keys.system_key("audit-digest"), decided.eligible).hex()
     event_id = uow.record(
         EventKind.PERMIT,
@@ -208,6 +218,33 @@ def eligible(
         event_id=event_id,
         policy_digest=uow.policy.digest,
     )
+
+
+def compare_permit(
+    uow: UnitOfWork, *, purpose: str, fields: Sequence[str], among: Sequence[MemberId]
+) -> tuple[Permit, Eligible]:
+    """Return the Permit to compare fields of a set of members inside the vault, and whom of them it was decided for.
+
+    :raises Denied: the purpose does not allow it, whoever it concerns.
+    """
+    decided = eligible(uow, purpose=purpose, operation=Operation.USE, fields=fields, among=among)
+    permit = Permit(
+        id=new_id("permit"),
+        event_id=decided.event_id,
+        purpose=purpose,
+        operation=Operation.USE,
+        member_id=None,
+        categories=(),
+        fields=tuple(fields),
+        channel=None,
+        recipient=None,
+        view=None,
+        issued_at=uow.now,
+        expires_at=uow.now + PERMIT_LIFE,
+        actor=uow.actor.id,
+        policy_digest=uow.policy.digest,
+    )
+    return permit, decided
 
 
 def record_consent(

@@ -6,6 +6,7 @@ few and are applied to the members who have them. Cost follows members once, in 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -39,8 +40,11 @@ class SetDecision:
     """Reason code → members it applies to, in the order of rank; a member may have several."""
 
 
-def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use) -> SetDecision:
-    """Decide `use` on every living member as of `uow.now`. The use itself must have been judged before."""
+def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use, among: Sequence[MemberId] | None = None) -> SetDecision:
+    """Decide `use` on every living member as of `uow.now`. The use itself must have been judged before.
+
+    :param among: decide on these members only.
+    """
     required = required_categories(uow.policy, use)
     asks = purpose.rests_on_consent or purpose.minors == "guardian"
     tells = purpose.notice is not None and not purpose.rests_on_consent
@@ -60,8 +64,9 @@ def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use) -> SetDecision:
     eligible: list[MemberId] = []
     refused: Counter[frozenset[str]] = Counter()
     total = 0
-    for member, status, _, turns_14, turns_18 in vault.state_rows(uow):
-        if status == _ERASED or member in decoys:
+    for member, status, _, turns_14, turns_18 in vault.state_rows(uow, among=among):
+        # Named members are not counted but compared: a decoy that is left out would be told apart.
+        if status == _ERASED or (among is None and member in decoys):
             continue
         total += 1
         key = (status, turns_14, turns_18, codes.get(member, -1), member in served)

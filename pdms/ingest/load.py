@@ -168,7 +168,7 @@ class Places(Unprintable):
 
 
 def _begin(uow: UnitOfWork, source: Source, *, content: bytes, rows: int, size: int) -> Load:
-    load = records.begin_load(uow, source, content=_content_id(uow, content, source.name), rows=rows, size=size)
+    load = records.begin_load(uow, source, content=content_id(uow, content, source.name), rows=rows, size=size)
     if not load.resumed:
         uow.record(EventKind.INGEST_STARTED, refs=_refs(load), numbers={"rows": rows})
     return load
@@ -199,7 +199,7 @@ def _merge_parts(home: Home, tables: Sequence[FactTable]) -> None:
         facts.compact(home, tables=full)
 
 
-def _content_id(uow: UnitOfWork, content: bytes, source: str) -> str:
+def content_id(uow: UnitOfWork, content: bytes, source: str) -> str:
     """Return the keyed digest of content, source and policy, 32 hex digits."""
     index = BlindIndex(derive(uow.keys.system_key("row-digest"), "ingest:load-id"))
     return index.digest(content + source.encode() + b"\0" + uow.policy.digest.encode())[:16].hex()

@@ -22,7 +22,7 @@ from pdms.vault.service import Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_REFUSED = {Outcome.SUPPRESSED: "SUPPRESSED", Outcome.DISABLED: "MEMBER_DISABLED"}
+REFUSED = {Outcome.SUPPRESSED: "SUPPRESSED", Outcome.DISABLED: "MEMBER_DISABLED"}
 _TOLD = (BIRTH_DATE, ID_NUMBER, GENDER, ADDRESS)
 
 
@@ -47,11 +47,11 @@ class Members:
             uow, vault.MemberBatch(batch.values[KEY_MEMBER], columns, registered), system=self._source.system
         )
         rejected = list(batch.rejected)
-        if any(outcome in _REFUSED for outcome in result.outcomes):
+        if any(outcome in REFUSED for outcome in result.outcomes):
             name = column_name(self._source, KEY_MEMBER)
             for number, outcome in zip(batch.numbers, result.outcomes, strict=True):
-                if outcome in _REFUSED:
-                    rejected.append(Rejected(number, name, _REFUSED[outcome]))
+                if outcome in REFUSED:
+                    rejected.append(Rejected(number, name, REFUSED[outcome]))
         created = [at for at, outcome in enumerate(result.outcomes) if outcome is Outcome.CREATED]
         if self._source.notice and created:
             consent.deliver_notices(

@@ -132,6 +132,13 @@ def loads(uow: UnitOfWork, *, limit: int = 100) -> tuple[LoadInfo, ...]:
     return tuple(_info(row) for row in rows)
 
 
+def runs_of(uow: UnitOfWork, content: str) -> tuple[LoadInfo, ...]:
+    """Return the runs over one content, in the order in which they began."""
+    uow.require(Scope.INGEST, Scope.COMPLIANCE)
+    rows = uow.session.exec(select(LoadTable).where(col(LoadTable.load_id).startswith(f"{content}-"))).all()
+    return tuple(_info(row) for row in sorted(rows, key=lambda row: int(row.load_id.rpartition("-")[2])))
+
+
 def rejected(uow: UnitOfWork, *, load_id: str, after: int = 0, limit: int = 1000) -> tuple[Rejected, ...]:
     """Return rejected rows of a load in order of row, those after row `after`."""
     uow.require(Scope.INGEST, Scope.COMPLIANCE)

@@ -37,6 +37,9 @@ StateRow = tuple[bytes, str, str, str | None, str | None]
 """member id, status, region, turns_14, turns_18 (`YYYY-MM-DD`), as stored."""
 
 
+_STATES = "SELECT member_id, status, region, CAST(turns_14 AS text), CAST(turns_18 AS text) FROM member"
+
+
 def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dict[str, MemberKeys]:
     """Return the living members behind external ids of one system; unknown and erased ones are absent."""
     distinct = list(dict.fromkeys(external_ids))
@@ -100,11 +103,18 @@ def state(uow: UnitOfWork, member_id: MemberId) -> MemberState:
     return MemberState(member_id, MemberStatus(row[0]), row[1], stored_day(row[2]), stored_day(row[3]))
 
 
-def state_rows(uow: UnitOfWork, *, status: MemberStatus | None = None) -> list[StateRow]:
-    """Return the states of all members for set decisions, as stored: no objects, dates as text, in no telling order."""
-    sql = "SELECT member_id, status, region, CAST(turns_14 AS text), CAST(turns_18 AS text) FROM member"
+def state_rows(
+    uow: UnitOfWork, *, status: MemberStatus | None = None, among: Iterable[MemberId] | None = None
+) -> list[StateRow]:
+    """Return the states of all members for set decisions, as stored: no objects, dates as text, in no telling order.
+
+    :param among: of these members only.
+    """
+    if among is not None:
+        found: list[StateRow] = list(_in_chunks(uow, _STATES + " WHERE member_id IN ({})", sorted(set(among))))  # type: ignore[arg-type]
+        return [row for row in found if status is None or row[1] == status.value]
     run = uow.session.connection().exec_driver_sql
-    rows = run(sql) if status is None else run(sql + " WHERE status = ?", (status.value,))
+    rows = run(_STATES) if status is None else run(_STATES + " WHERE status = ?", (status.value,))
     return rows.all()  # type: ignore[return-value]
 
 
@@ -112,6 +122,12 @@ def count(uow: UnitOfWork) -> int:
     """Return the number of living members, decoys left out."""
     rows = uow.session.connection().exec_driver_sql("SELECT count(*) FROM member WHERE status <> 'erased'")
     return int(rows.scalar_one()) - len(decoys(uow))
+
+
+def count_of(uow: UnitOfWork, *, system: str) -> int:
+    """Return the number of living members of one namespace of external ids, decoys too: they look like any other."""
+    sql = "SELECT count(*) FROM member WHERE status <> 'erased' AND system = ?"
+    return int(uow.session.connection().exec_driver_sql(sql, (system,)).scalar_one())
 
 
 def pseudonym_of(uow: UnitOfWork, member_id: MemberId) -> Pseudonym:

