@@ -14,12 +14,18 @@ from sqlmodel import Session
 
 from pdms.audit.merkle import NodeReader
 from pdms.audit.tiles import TileKey, node_reader, tiles_for
-from pdms.db import Lock, alone, on_postgres
+from pdms.db import Lock, alone, beside, insert_rows, on_postgres
 from pdms.errors import IntegrityBroken
 
 READ_ROWS = 4096
 NO_END = 1 << 62
 _TILES_A_QUERY = 64
+_COPY_FROM = 8
+"""Events from which a bulk path pays."""
+_EVENT = (
+    ("event_id", "bytea"), ("kind", "text"), ("at", "int8"), ("member_id", "bytea"), ("purpose", "text"),
+    ("leaf", "bytea"), ("leaf_salt", "bytea"), ("body", "bytea"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,11 @@ def lock(session: Session) -> None:
 
 def insert_events(session: Session, rows: list[tuple[Any, ...]]) -> None:
     """Add rows (event_id, kind, at, member_id, purpose, leaf, leaf_salt, body)."""
+    connection = session.connection()
+    beside(connection, Lock.NUMBERS)
+    if len(rows) >= _COPY_FROM:
+        insert_rows(connection, "audit_event", _EVENT, rows)
+        return
     sql(
         session,
         "INSERT INTO audit_event (event_id, kind, at, member_id, purpose, leaf, leaf_salt, body)"

@@ -58,11 +58,15 @@ def newest(session: Session) -> tuple[int, int]:
     return int(records), int(changes)
 
 
-def stops(session: Session, *, after: int) -> Iterator[Stop]:
-    """Iterate over withdrawals and refusals with a greater sequence number."""
+def stops(session: Session, *, after: int, until: int) -> Iterator[Stop]:
+    """Iterate over withdrawals and refusals with a greater sequence number, up to `until`."""
     columns = [RECORD.c[n] for n in ("seq", "member_id", "purpose", "recipient", "state", "occurred_at")]
     while True:
-        query = select(*columns).where(RECORD.c.seq > after, RECORD.c.state.in_(_STOPS)).order_by(RECORD.c.seq)
+        query = (
+            select(*columns)
+            .where(RECORD.c.seq > after, RECORD.c.seq <= until, RECORD.c.state.in_(_STOPS))
+            .order_by(RECORD.c.seq)
+        )
         rows = session.connection().execute(query.limit(_ROWS)).all()
         for seq, member, purpose, recipient, state, at in rows:
             yield Stop(seq, MemberId(member), purpose, recipient, ConsentState(state), at)
@@ -71,11 +75,13 @@ def stops(session: Session, *, after: int) -> Iterator[Stop]:
         after = rows[-1][0]
 
 
-def restriction_changes(session: Session, *, after: int) -> Iterator[RestrictionChange]:
-    """Iterate over restrictions set and lifted with a greater sequence number."""
+def restriction_changes(session: Session, *, after: int, until: int) -> Iterator[RestrictionChange]:
+    """Iterate over restrictions set and lifted with a greater sequence number, up to `until`."""
     names = ("seq", "member_id", "kind", "purpose", "channel", "active", "occurred_at")
     while True:
-        query = select(*[_RESTRICTION.c[n] for n in names]).where(_RESTRICTION.c.seq > after)
+        query = select(*[_RESTRICTION.c[n] for n in names]).where(
+            _RESTRICTION.c.seq > after, _RESTRICTION.c.seq <= until
+        )
         rows = session.connection().execute(query.order_by(_RESTRICTION.c.seq).limit(_ROWS)).all()
         for seq, member, kind, purpose, channel, active, at in rows:
             yield RestrictionChange(seq, MemberId(member), RestrictionKind(kind), purpose, channel, active, at)

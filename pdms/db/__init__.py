@@ -2,7 +2,7 @@
 
 from pdms.db.bulk import insert_rows
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
-from pdms.db.locks import Lock, alone, beside, for_update
+from pdms.db.locks import Lock, alone, await_holders, beside, for_update
 from pdms.db.session import (
     Session,
     UtcDateTime,
@@ -20,6 +20,7 @@ __all__ = [
     "SqliteEngine",
     "UtcDateTime",
     "alone",
+    "await_holders",
     "begin",
     "beside",
     "checkpoint_and_vacuum",

@@ -5,9 +5,19 @@ rows exist, lock them (`for_update`), several in the order of their keys; the lo
 yet. A transaction takes named locks before row locks.
 """
 
+import time
 from enum import IntEnum
+from typing import Final
 
 from sqlalchemy import Connection
+
+from pdms.errors import Conflict
+
+_LONGEST_WAIT: Final = 30.0
+_HOLDERS: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = ? AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
+)
 
 
 class Lock(IntEnum):
@@ -18,6 +28,8 @@ class Lock(IntEnum):
     FENCE = 0x70646D74
     """Shared by those who mint keys, alone for whoever fences members off."""
     INITIALISE = 0x70646D75
+    NUMBERS = 0x70646D7A
+    """Shared by whoever draws numbers for rows that are read on from the last number seen (`await_holders`)."""
 
 
 def alone(connection: Connection, lock: Lock) -> None:
@@ -30,6 +42,28 @@ def beside(connection: Connection, lock: Lock) -> None:
     """Hold a lock with others who hold it `beside`, until the transaction ends; whoever wants it `alone` waits."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(?)", (int(lock),))
+
+
+def await_holders(connection: Connection, lock: Lock) -> None:
+    """Wait until every transaction that now holds a lock `beside` has ended; nobody is kept from taking it meanwhile.
+
+    Rows numbered by a sequence may be committed in another order: whoever reads on from the greatest number it sees
+    must first await those who drew a smaller one. Queueing for the lock `alone` would hold up all who come after.
+
+    :raises Conflict: DATABASE_BUSY: one of them goes on for more than 30 seconds.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    until = time.monotonic() + _LONGEST_WAIT
+    waiting = None
+    while True:
+        found = {row[0] for row in connection.exec_driver_sql(_HOLDERS, (int(lock),))}
+        waiting = found if waiting is None else waiting & found
+        if not waiting:
+            return
+        if time.monotonic() > until:
+            raise Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY")
+        time.sleep(0.002)
 
 
 def for_update(connection: Connection, *, of: str = "") -> str:

@@ -31,16 +31,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-def open_session(engine: Engine, *, read_only: bool = False) -> Session:
-    """Return a session whose transaction begins on first use; the caller ends it."""
-    bound = engine.execution_options(pdms_begin="DEFERRED") if read_only else engine
+def open_session(engine: Engine, *, read_only: bool = False, newest: bool = False) -> Session:
+    """Return a session whose transaction begins on first use; the caller ends it.
+
+    :param newest: of a reader on PostgreSQL: each statement sees what is committed by then, not one state for all.
+    """
+    bound = engine.execution_options(pdms_begin="NEWEST" if newest else "DEFERRED") if read_only else engine
     return Session(bound, expire_on_commit=False)
 
 
 @contextmanager
-def begin(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
+def begin(engine: Engine, *, read_only: bool = False, newest: bool = False) -> Iterator[Session]:
     """Open a session in one transaction: committed on success, rolled back on any exception."""
-    with open_session(engine, read_only=read_only) as session, session.begin():
+    with open_session(engine, read_only=read_only, newest=newest) as session, session.begin():
         yield session
 
 

@@ -27,7 +27,7 @@ from pdms.audit.events import Event, Outcome
 from pdms.audit.store import rows as audit_rows
 from pdms.consent import replay as consent
 from pdms.crypto import BlindIndex, same_bytes
-from pdms.db import Session
+from pdms.db import Lock, Session, await_holders, begin, on_postgres
 from pdms.errors import Conflict, IntegrityBroken
 from pdms.taxonomy import ConsentState, MemberId
 
@@ -162,11 +162,12 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
     :raises IntegrityBroken: LEDGER_BROKEN: the end of the file is not what was written.
     """
     chain = BlindIndex(key)
-    with _opened(path) as file:
+    with _opened(path) as file, _newest(session) as session:
         last = _last_line(file, chain)
         # Which rows exist is asked before they are read: what is committed later belongs to the next extension.
         log = int(audit_rows(session, "SELECT COALESCE(MAX(seq), 0) FROM audit_event")[0][0])
         consents, restrictions = consent.newest(session)
+        await_holders(session.connection(), Lock.NUMBERS)  # rows of smaller numbers may be committed after these
         head = audit.checkpoint(session)
         size = head.size if head is not None else 0
         seen = last or Line(0, What.MARK, now, 0, 0, 0, 0)
@@ -181,9 +182,9 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
 
         for seq, body in _log_rows(session, after=seen.log, until=log):
             put(_of_event(replace(seen, log=seq), Event.from_canonical(body)))
-        for stop in consent.stops(session, after=seen.consents):
+        for stop in consent.stops(session, after=seen.consents, until=consents):
             put(_of_stop(seen, stop))
-        for change in consent.restriction_changes(session, after=seen.restrictions):
+        for change in consent.restriction_changes(session, after=seen.restrictions, until=restrictions):
             put(_of_restriction(seen, change))
         far = max(log - seen.log, consents - seen.consents, restrictions - seen.restrictions) >= _MARK_EVERY
         if far or (mark and size > seen.size):
@@ -195,6 +196,17 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
             put(_blank(seen, What.MARK, now, **reached))
         _write(file, batch)
     return Position(seen.number, seen.mac, seen.size)
+
+
+@contextmanager
+def _newest(session: Session) -> Iterator[Session]:
+    """Give a session that sees what is committed while it waits: on PostgreSQL another, the caller's has one state."""
+    engine = session.connection().engine
+    if not on_postgres(engine):
+        yield session
+        return
+    with begin(engine, read_only=True, newest=True) as reading:
+        yield reading
 
 
 def adopt(session: Session, lines: Iterator[Line], *, path: Path, key: bytes, now: datetime) -> Position:
