@@ -28,7 +28,7 @@ from pdms.crypto.roots import (
     provider_of,
     successor_uri,
 )
-from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
+from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields, seal_rows
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
 from pdms.crypto.stream import SealedReader, SealedWriter, read_note
@@ -81,6 +81,7 @@ __all__ = [
     "same_bytes",
     "seal_blob",
     "seal_fields",
+    "seal_rows",
     "set_digest",
     "successor_uri",
     "suite_of",

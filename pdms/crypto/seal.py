@@ -25,7 +25,7 @@ One random nonce per value: under a key that seals one member's fields the bound
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NoReturn
@@ -129,8 +129,48 @@ def seal_fields(
     return sealed
 
 
+def seal_rows(
+    deks: Sequence[bytes],
+    *,
+    members: Sequence[bytes],
+    fields: Sequence[bytes],
+    rows: Iterable[Sequence[bytes]],
+    key_version: int = 1,
+    write_seq: int = 1,
+    suite: SuiteName | str = DEFAULT_SUITE,
+) -> Iterator[dict[bytes, bytes]]:
+    """Seal the first write of many members, each row under its own key: what `seal_fields` gives, at half the cost.
+
+    :param fields: field codes, in the order of a row's plaintexts; an empty plaintext is left out.
+    :return: for each row, field code → sealed value.
+    :raises InvalidInput: a length or a number is out of range.
+    """
+    which = suite_of(suite)
+    if any(len(one) != MEMBER_BYTES for one in members):
+        raise InvalidInput(f"member: an id has {MEMBER_BYTES} bytes", code="MEMBER_ID_LENGTH")
+    if any(len(one) != which.key_bytes for one in deks):
+        raise InvalidInput(f"dek: {which.name} takes {which.key_bytes} bytes", code="KEY_LENGTH")
+    if not all(0 < len(one) <= MAX_FIELD_CODE_BYTES for one in fields):
+        raise InvalidInput(f"field code: 1 to {MAX_FIELD_CODE_BYTES} bytes", code="FIELD_CODE_LENGTH")
+    header = _header(which, key_version=key_version, write_seq=write_seq)
+    aead, pads, width = which.aead, _PADS, NONCE_BYTES
+    # Random bytes are drawn once for all; every value takes the next twelve, so that none is used twice.
+    block, at = os.urandom(width * len(fields) * len(members)), 0
+    for dek, member, row in zip(deks, members, rows, strict=True):
+        encrypt, bound = aead(dek).encrypt, header + member
+        sealed = {}
+        for field, plaintext in zip(fields, row, strict=True):
+            if plaintext:
+                nonce = block[at : at + width]
+                at += width
+                sealed[field] = (
+                    header + nonce + encrypt(nonce, plaintext + pads[len(plaintext) & 15], bound + field)
+                )  # fmt: skip
+        yield sealed
+
+
 def open_fields(
-    dek: bytes, *, member: bytes, fields: Sequence[tuple[bytes, bytes]], key_version: int = 1, write_seq: int = 1
+    dek: bytes, *, member: bytes, fields: Iterable[tuple[bytes, bytes]], key_version: int = 1, write_seq: int = 1
 ) -> list[bytes]:
     """Open fields of one member that were sealed by one write, in order.
 
@@ -142,20 +182,18 @@ def open_fields(
     opened = []
     header = bound = b""
     which: Suite | None = None
-    for field, sealed in fields:
-        # The header must equal what the caller expects, byte by byte; only when it does not, find out why.
-        if which is None or sealed[:_HEADER_BYTES] != header:
-            which = _expect(sealed, dek=dek, key_version=key_version, write_seq=write_seq)
-            header = sealed[:_HEADER_BYTES]
-            bound = header + member
-            decrypt = which.aead(dek).decrypt
-        if len(sealed) < MIN_SEALED_BYTES:
-            raise broken(SealError.TRUNCATED)
-        try:
-            padded = decrypt(sealed[_HEADER_BYTES:_BODY], sealed[_BODY:], bound + field)
-        except InvalidTag:
-            raise broken(SealError.NOT_AUTHENTIC) from None
-        opened.append(padded.rstrip(b"\0")[:-1])
+    try:
+        for field, sealed in fields:
+            # The header must equal what the caller expects, byte by byte; only when it does not, find out why.
+            if sealed[:_HEADER_BYTES] != header or which is None:
+                which = _expect(sealed, dek=dek, key_version=key_version, write_seq=write_seq)
+                header = sealed[:_HEADER_BYTES]
+                bound = header + member
+                decrypt = which.aead(dek).decrypt
+            opened.append(decrypt(sealed[_HEADER_BYTES:_BODY], sealed[_BODY:], bound + field).rstrip(b"\0")[:-1])
+    except (InvalidTag, ValueError):  # ValueError: the nonce itself is cut
+        short = len(sealed) < MIN_SEALED_BYTES
+        raise broken(SealError.TRUNCATED if short else SealError.NOT_AUTHENTIC) from None
     return opened
 
 

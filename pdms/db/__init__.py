@@ -4,10 +4,12 @@ from pdms.db.bulk import insert_rows
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
 from pdms.db.locks import Lock, alone, await_holders, beside, for_update
 from pdms.db.session import (
+    Reader,
     Session,
     UtcDateTime,
     begin,
     fetch,
+    fetch_here,
     on_postgres,
     open_session,
     stored_day,
@@ -16,6 +18,7 @@ from pdms.db.session import (
 
 __all__ = [
     "Lock",
+    "Reader",
     "Session",
     "SqliteEngine",
     "UtcDateTime",
@@ -26,6 +29,7 @@ __all__ = [
     "checkpoint_and_vacuum",
     "erases_bytes",
     "fetch",
+    "fetch_here",
     "for_update",
     "insert_rows",
     "on_postgres",

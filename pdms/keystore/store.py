@@ -34,7 +34,7 @@ from pdms.crypto import (
     new_key,
     suite_of,
 )
-from pdms.db import Lock, alone, beside, checkpoint_and_vacuum, erases_bytes, fetch, on_postgres
+from pdms.db import Lock, Reader, alone, beside, checkpoint_and_vacuum, erases_bytes, on_postgres
 from pdms.db.bases import KeysTable
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, all_epochs, begin_epoch, open_epoch, root_uri_of
@@ -62,6 +62,7 @@ _SELECT_KEYS: Final = (
     "SELECT member_id, key_version, epoch, wrapped FROM member_key AS k WHERE member_id IN ({})"
     " AND NOT EXISTS (SELECT 1 FROM fence AS f WHERE f.member_id = k.member_id)"
 )
+_SELECT_KEY: Final = _SELECT_KEYS.format("?")
 
 
 class KeyStore(Unprintable):
@@ -74,7 +75,9 @@ class KeyStore(Unprintable):
     :param suite: wraps new keys and sets the length of new DEKs; old wrappings of another suite still open.
     """
 
-    __slots__ = ("_clock", "_epochs", "_opened_by", "_roots", "_system", "engine", "reading", "roots", "suite")
+    __slots__ = (
+        "_clock", "_epochs", "_opened_by", "_reader", "_roots", "_system", "engine", "reading", "roots", "suite",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class KeyStore(Unprintable):
     ) -> None:
         self.engine = engine
         self.suite = suite_of(suite)
+        self._reader = Reader(engine)
         self.reading = engine.execution_options(pdms_begin="DEFERRED")
         self._roots = (root, *older_roots)
         self.roots = roots
@@ -169,8 +173,11 @@ class KeyStore(Unprintable):
         """
         _check_ids(member_ids)
         found: dict[MemberId, bytes] = {}
+        if len(member_ids) == 1:
+            self._unwrap(self._reader.fetch(_SELECT_KEY, (member_ids[0],)), into=found)
+            return found
         for chunk, marks in _chunks(member_ids):
-            self._unwrap(fetch(self.engine, _SELECT_KEYS.format(marks), chunk), into=found)
+            self._unwrap(self._reader.fetch(_SELECT_KEYS.format(marks), chunk), into=found)
         return found
 
     def _unwrap(self, rows: Iterable[Any], *, into: dict[MemberId, bytes]) -> None:

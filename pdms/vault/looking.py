@@ -6,13 +6,16 @@ outside the vault: what they get passes `reveal`, or `masked`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from pdms.db import fetch_here
 from pdms.errors import KeyUnavailable, NotFound
 from pdms.taxonomy import MemberId
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.sealing import FieldCodes, Indexes, SealedMember, open_member
 
-_FOUND = (
+_KEPT: Final = "pdms.vault.indexes"
+_FOUND: Final = (
     "SELECT m.member_id, s.key_version, s.write_seq, s.sealed FROM blind_index b"
     " JOIN member m ON m.row_no = b.row_no JOIN sealed_member s ON s.row_no = b.row_no"
     " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY m.member_id"
@@ -32,12 +35,11 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
 
     :raises NotFound: the policy has no such index. :raises KeyUnavailable: a member's key is gone.
     """
-    codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
+    codes, indexes = _opened(uow)
     if index not in indexes.field_of:
         raise NotFound(f"index {index}: the policy has none of that name")
-    rows = uow.session.connection().exec_driver_sql(
-        _FOUND, (indexes.code_of[index], indexes.digests(index, [value])[0])
-    ).all()  # fmt: skip
+    wanted = (indexes.code_of[index], indexes.digests(index, [value])[0])
+    rows = fetch_here(uow.session.connection(), _FOUND, wanted)
     if not rows:
         return []
     deks = uow.keys.deks([MemberId(row[0]) for row in rows])
@@ -49,3 +51,12 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
         stored = SealedMember(MemberId(member_id), version, sequence, blob)
         opened.append(Opened(MemberId(member_id), codes.named(open_member(dek, stored))))
     return opened
+
+
+def _opened(uow: UnitOfWork) -> tuple[FieldCodes, Indexes]:
+    """Return the codes and the keyed indexes, made once in a transaction: keying costs more than a digest."""
+    info = uow.session.info
+    if _KEPT not in info:
+        info[_KEPT] = (FieldCodes(uow.policy), Indexes(uow.keys, uow.policy))
+    kept: tuple[FieldCodes, Indexes] = info[_KEPT]
+    return kept

@@ -98,7 +98,7 @@ def open_member(dek: bytes, stored: SealedMember, *, codes: Iterable[bytes] | No
     opened = open_fields(
         dek,
         member=stored.member_id,
-        fields=list(wanted.items()),
+        fields=wanted.items(),
         key_version=stored.key_version,
         write_seq=stored.write_seq,
     )

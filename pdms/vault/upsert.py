@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import itemgetter
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -29,6 +31,7 @@ _EXISTING = (
     " WHERE e.digest IN ({})"
 )
 
+T = TypeVar("T")
 _encode_row = msgspec.msgpack.Encoder().encode
 
 
@@ -153,6 +156,11 @@ def _check(uow: UnitOfWork, batch: MemberBatch) -> None:
         raise InvalidInput("members: an external id is empty", code="MISSING_KEY")
 
 
+def _pick(values: Sequence[T], at: Sequence[int]) -> Sequence[T]:
+    """Return the values at these places, at the speed of one call."""
+    return itemgetter(*at)(values) if len(at) > 1 else [values[one] for one in at]
+
+
 class Upsert:
     """One batch on its way into the vault."""
 
@@ -201,7 +209,7 @@ class Upsert:
             release(self.connection, [self.digests[at] for at in suppressed])
         for at in suppressed:
             self.outcomes[at] = Outcome.SUPPRESSED
-        self._create([at for at in sorted(fresh) if at not in suppressed], numbers)
+        self._create([at for at in fresh if at not in suppressed], numbers)
         self._update([(at, existing[self.digests[at]]) for at in changed])
         for outcome, kind in (
             (Outcome.CREATED, EventKind.MEMBER_CREATED),
@@ -273,12 +281,12 @@ class Upsert:
     def _create(self, rows: Sequence[int], numbers: Mapping[bytes, int]) -> None:
         if not rows:
             return
+        digests = self.digests
+        rows = sorted(rows, key=digests.__getitem__)  # as they are numbered: in no order that the source knows
         columns = {EXTERNAL: self.external_ids, **self.columns}
-        digests, said = self.digests, self.said
-        if len(rows) < len(said):
-            columns = {name: [column[at] for at in rows] for name, column in columns.items()}
-            digests, said = [digests[at] for at in rows], [said[at] for at in rows]
-        new = NewMembers(self.system, columns, digests, [numbers[digest] for digest in digests], said)
+        picked = {name: _pick(column, rows) for name, column in columns.items()}
+        keyed = _pick(digests, rows)
+        new = NewMembers(self.system, picked, keyed, [numbers[digest] for digest in keyed], _pick(self.said, rows))
         ids, tokens = create_members(self.uow, self.codes, self.indexes, new)
         for at, one, token in zip(rows, ids, tokens, strict=True):
             self.outcomes[at] = Outcome.CREATED

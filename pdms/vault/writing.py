@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
-from pdms.crypto import Dek, seal_fields
+from pdms.crypto import Dek, seal_rows
 from pdms.db import insert_rows, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
@@ -70,9 +70,9 @@ def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[byt
     if on_postgres(connection):
         return dict(connection.exec_driver_sql(_CLAIM, (list(external_digests),)).all())
     first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
-    numbers = range(first, first + len(external_digests))
-    connection.exec_driver_sql(INSERT_EXTERNAL, sorted(zip(external_digests, numbers, strict=True)))
-    return dict(zip(external_digests, numbers, strict=True))
+    claimed = list(zip(sorted(external_digests), range(first, first + len(external_digests)), strict=True))
+    connection.exec_driver_sql(INSERT_EXTERNAL, claimed)
+    return dict(claimed)
 
 
 def release(connection: Connection, external_digests: Sequence[bytes]) -> None:
@@ -83,10 +83,15 @@ def release(connection: Connection, external_digests: Sequence[bytes]) -> None:
 def create_members(
     uow: UnitOfWork, codes: FieldCodes, indexes: Indexes, new: NewMembers
 ) -> tuple[list[MemberId], list[Pseudonym]]:
-    """Mint keys, seal, index and insert; return both random ids in the order of the rows."""
+    """Mint keys, seal, index and insert; return both random ids in the order of the rows.
+
+    Rows come in the order of their numbers.
+    """
     count, numbers = len(new.said), new.numbers
     block = os.urandom(2 * ID_BYTES * count)
-    ids = [MemberId(block[at : at + ID_BYTES]) for at in range(0, ID_BYTES * count, ID_BYTES)]
+    # Ascending, as the rows are: a batch goes into each index along its leaves. It tells nothing, as the rows come in
+    # the order of keyed digests and not in that of the source.
+    ids = sorted([MemberId(block[at : at + ID_BYTES]) for at in range(0, ID_BYTES * count, ID_BYTES)])
     tokens = [Pseudonym(block[at : at + ID_BYTES]) for at in range(ID_BYTES * count, len(block), ID_BYTES)]
     deks = uow.keys.mint(ids)
     connection = uow.session.connection()
@@ -131,20 +136,8 @@ def _seal(
 ) -> list[bytes]:
     """Return each row's map of sealed values, all under key version 1 and write sequence 1."""
     order = [codes.code(name) for name in columns]
-    rows = zip(ids, deks, zip(*columns.values(), strict=True), strict=True)
-    if all(map(all, columns.values())):
-        return [
-            encode_map(
-                dict(zip(order, seal_fields(dek, member=one, fields=list(zip(order, row, strict=True))), strict=True))
-            )
-            for one, dek, row in rows
-        ]
-    blobs = []
-    for one, dek, row in rows:
-        present = [(code, value) for code, value in zip(order, row, strict=True) if value]
-        sealed = seal_fields(dek, member=one, fields=present)
-        blobs.append(encode_map({pair[0]: value for pair, value in zip(present, sealed, strict=True)}))
-    return blobs
+    rows = zip(*columns.values(), strict=True)
+    return [encode_map(sealed) for sealed in seal_rows(deks, members=ids, fields=order, rows=rows)]
 
 
 def _index(

@@ -15,6 +15,7 @@ from pdms.crypto import (
     open_fields,
     seal_blob,
     seal_fields,
+    seal_rows,
     set_digest,
     suite_of,
 )
@@ -101,6 +102,39 @@ def test_no_two_values_share_key_and_nonce(ids, width):
         for _ in range(2):  # written twice
             seen |= {(bytes(dek), one[14:26]) for one in seal_fields(dek, member=member, fields=fields)}
     assert len(seen) == 2 * width * len(ids)
+
+
+@given(suites, st.lists(members, max_size=12, unique=True), st.lists(codes, max_size=8, unique=True), st.data())
+def test_sealing_rows_is_sealing_fields_and_shares_no_key_and_nonce(suite, ids, fields, data):
+    rows = [data.draw(st.lists(values, min_size=len(fields), max_size=len(fields))) for _ in ids]
+    deks = [dek_for(suite) for _ in ids]
+    sealed = list(seal_rows(deks, members=ids, fields=fields, rows=rows, suite=suite))
+    for dek, member, row, found in zip(deks, ids, rows, sealed, strict=True):
+        told = {code: value for code, value in zip(fields, row, strict=True) if value}
+        opened = open_fields(dek, member=member, fields=found.items())
+        assert dict(zip(found, opened, strict=True)) == told
+    nonces = [(bytes(dek), one[14:26]) for dek, found in zip(deks, sealed, strict=True) for one in found.values()]
+    assert len(set(nonces)) == len(nonces)
+    assert len({nonce for _, nonce in nonces}) == len(nonces)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"members": [bytes(15)]}, "MEMBER_ID_LENGTH"),
+        ({"deks": [bytes(31)]}, "KEY_LENGTH"),
+        ({"fields": [b""]}, "FIELD_CODE_LENGTH"),
+        ({"fields": [bytes(65)]}, "FIELD_CODE_LENGTH"),
+        ({"write_seq": -1}, "OUT_OF_RANGE"),
+        ({"suite": "rot13"}, "UNKNOWN_SUITE"),
+    ],
+)
+def test_rows_of_wrong_measure_are_refused(change, code):
+    good = {"deks": [bytes(32)], "members": [bytes(16)], "fields": [b"f"], "rows": [[b"v"]], "write_seq": 1}
+    asked = good | change
+    with pytest.raises(PdmsError) as caught:
+        list(seal_rows(asked.pop("deks"), **asked))
+    assert caught.value.code == code
 
 
 @given(st.binary(max_size=400))
