@@ -22,7 +22,7 @@ from pdms.consent.notices import Terms, all_terms, day_of, version_at
 from pdms.consent.rules import Broken
 from pdms.consent.store import CHUNK, CURRENT, RECORD, append
 from pdms.crypto import set_digest
-from pdms.db import Session
+from pdms.db import Lock, Session, alone
 from pdms.errors import InvalidInput
 from pdms.policy.definitions import Policy
 from pdms.taxonomy import ConsentState, ConsentType, Language, MemberId, new_id_bytes
@@ -95,6 +95,7 @@ def import_records(uow: UnitOfWork, rows: Sequence[ImportRow], *, evidence_store
             continue
         repeated += record["import_key"] in made
         made[record["import_key"]] = record
+    alone(uow.session.connection(), Lock.CONSENT_IMPORT)  # the same rows, imported twice at once, are there once
     known = _known_keys(uow.session, list(made))
     fresh = [record for key, record in made.items() if key not in known]
     numbers = append(uow.session, fresh)
@@ -134,7 +135,11 @@ def _winners(session: Session, numbers: Sequence[int]) -> int:
         & (CURRENT.c.seq == RECORD.c.seq)
     )
     query = select(func.count()).select_from(RECORD).join(CURRENT, same)
-    return int(session.connection().execute(query.where(RECORD.c.seq.between(numbers[0], numbers[-1]))).scalar_one())
+    found = 0
+    for start in range(0, len(numbers), CHUNK):
+        some = query.where(RECORD.c.seq.in_(numbers[start : start + CHUNK]))
+        found += int(session.connection().execute(some).scalar_one())
+    return found
 
 
 def _known_keys(session: Session, keys: Sequence[bytes]) -> set[bytes]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent.store import RESTRICTED, insert_or_update
 from pdms.consent.tables import RestrictionRecord
+from pdms.db import member_alone
 from pdms.errors import Denied, InvalidInput
 from pdms.policy.decide import RestrictionFact
 from pdms.policy.reasons import reason
@@ -86,10 +87,11 @@ def _fact(uow: UnitOfWork, kind: RestrictionKind, purpose: str, channel: str) ->
 
 def _change(uow: UnitOfWork, member_id: MemberId, fact: RestrictionFact, *, active: bool, request: str) -> bool:
     connection = uow.session.connection()
+    member_alone(connection, [member_id])
     key = {"member_id": member_id, "kind": fact.kind.value, "purpose": fact.purpose, "channel": fact.channel}
     if active:
-        statement = insert_or_update(connection, RESTRICTED).on_conflict_do_nothing()
-        changed = connection.execute(statement, [{**key, "since": uow.now}]).rowcount > 0
+        statement = insert_or_update(connection, RESTRICTED).values({**key, "since": uow.now}).on_conflict_do_nothing()
+        changed = connection.execute(statement.returning(RESTRICTED.c.kind)).first() is not None
     else:
         where = [RESTRICTED.c[name] == value for name, value in key.items()]
         changed = connection.execute(RESTRICTED.delete().where(*where)).rowcount > 0

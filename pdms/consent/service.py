@@ -51,6 +51,7 @@ from pdms.consent.receipt import ConsentReceipt
 from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
 from pdms.consent.rules import Broken
 from pdms.consent.store import CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
+from pdms.db import member_alone
 from pdms.errors import InvalidInput, NotFound
 from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberId, Scope, new_id_bytes
 from pdms.unit_of_work import ActorKind, UnitOfWork
@@ -109,6 +110,7 @@ def record(
     :raises InvalidInput: a rule is broken; `code` names it (`rules.RULES`).
     """
     own_or_staff(uow, member_id)
+    member_alone(uow.session.connection(), [member_id])
     try:
         row, terms = _checked(
             uow,

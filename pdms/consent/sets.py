@@ -7,7 +7,7 @@ the two. Deliberately not here: any judgement; ages and standing are the vault's
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from pdms.consent.notices import Terms, all_terms, telling
 from pdms.consent.state import weight
 from pdms.consent.store import CURRENT, SHAPE, stored
+from pdms.db import stored_instant
 from pdms.policy.decide import ConsentFacts
 from pdms.policy.definitions import Purpose
 from pdms.taxonomy import ConsentState, ConsentType, MemberId, Operation
@@ -67,7 +68,7 @@ def consent_facts(uow: UnitOfWork, member_id: MemberId, *, purpose: Purpose, rec
     )
     if not rows:
         return NO_CONSENT
-    heavy = [(weight(ConsentState(row[0]), _read(row[4]), row[5]), row) for row in rows]
+    heavy = [(weight(ConsentState(row[0]), stored_instant(row[4]), row[5]), row) for row in rows]
     order, best = max(heavy, key=lambda item: item[0])
     return facts_of(
         all_terms(uow.session),
@@ -85,10 +86,6 @@ _CURRENT = (
     " FROM consent_current c JOIN consent_shape s ON s.shape = c.shape"
     " WHERE c.purpose = ? AND c.member_id = ? AND c.recipient IN ({})"
 )
-
-
-def _read(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _recipients(purpose: Purpose, recipient: str) -> list[str]:

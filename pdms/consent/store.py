@@ -6,14 +6,14 @@ row exactly if it outweighs it, in one statement of the same transaction.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pdms.consent.state import RANK
 from pdms.consent.tables import ConsentCurrent, ConsentRecord, ConsentShape, NoticeVersion, RestrictionCurrent
-from pdms.db import Session
+from pdms.db import Session, insert_rows, on_postgres
 from pdms.taxonomy import ConsentState
 
 RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined]
@@ -35,7 +35,12 @@ COLUMNS = (
     "seq", "record_id", "member_id", "purpose", "recipient", "state", "type", "occurred_at", "known_at", "notice_no",
     "categories", "channel", "source", "evidence", "guardian", "actor", "policy_digest", "import_key",
 )  # fmt: skip
-_INSERT = f"INSERT INTO consent_record ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_TYPES: Final = {
+    "seq": "int4", "record_id": "bytea", "member_id": "bytea", "occurred_at": "timestamp", "known_at": "timestamp",
+    "notice_no": "int4", "import_key": "bytea",
+}  # fmt: skip
+_RECORD_COLUMNS: Final = tuple((name, _TYPES.get(name, "text")) for name in COLUMNS)
+_NUMBERS: Final = "SELECT nextval(pg_get_serial_sequence('consent_record', 'seq')) FROM generate_series(1, ?)"
 _OUTWEIGH = """
     INSERT INTO consent_current (purpose, recipient, member_id, shape, occurred_at, rank, seq)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -47,7 +52,7 @@ _OUTWEIGH = """
 
 
 def stored(instant: datetime) -> str:
-    """Return an instant as `UtcDateTime` stores it: UTC text that sorts as time does."""
+    """Return an instant as `UtcDateTime` stores it on SQLite, and PostgreSQL reads it: UTC text that sorts as time."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
@@ -59,13 +64,16 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     if not rows:
         return []
     connection = session.connection()
-    first = int(connection.exec_driver_sql("SELECT COALESCE(MAX(seq), 0) FROM consent_record").scalar_one()) + 1
+    numbers = _numbers(connection, len(rows))
     shapes = _shapes(connection, rows)
-    texts = {instant: stored(instant) for row in rows for instant in (row["occurred_at"], row["known_at"])}
+    instants: dict[datetime, Any] = {}
+    for instant in {instant for row in rows for instant in (row["occurred_at"], row["known_at"])}:
+        plain = on_postgres(connection)
+        instants[instant] = instant.astimezone(UTC).replace(tzinfo=None) if plain else stored(instant)
     records, currents = [], []
-    for seq, row in enumerate(rows, first):
-        occurred_at = texts[row["occurred_at"]]
-        values = {**row, "seq": seq, "occurred_at": occurred_at, "known_at": texts[row["known_at"]]}
+    for seq, row in zip(numbers, rows, strict=True):
+        occurred_at = instants[row["occurred_at"]]
+        values = {**row, "seq": seq, "occurred_at": occurred_at, "known_at": instants[row["known_at"]]}
         records.append(tuple([values[name] for name in COLUMNS]))
         currents.append(
             (
@@ -78,9 +86,18 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
                 seq,
             )
         )
-    connection.exec_driver_sql(_INSERT, records)
-    connection.exec_driver_sql(_OUTWEIGH, currents)
-    return list(range(first, first + len(rows)))
+    insert_rows(connection, "consent_record", _RECORD_COLUMNS, records)
+    # In the order of their keys: of two who write the same rows one waits, and neither waits for the other.
+    connection.exec_driver_sql(_OUTWEIGH, sorted(currents, key=lambda one: (one[0], one[1], one[2], one[6])))
+    return numbers
+
+
+def _numbers(connection: Connection, count: int) -> list[int]:
+    """Return as many fresh numbers: of the sequence where others write too, else those that come next."""
+    if on_postgres(connection):
+        return [int(number) for (number,) in connection.exec_driver_sql(_NUMBERS, (count,))]
+    last = int(connection.exec_driver_sql("SELECT COALESCE(MAX(seq), 0) FROM consent_record").scalar_one())
+    return list(range(last + 1, last + 1 + count))
 
 
 def _shape_key(row: Mapping[str, Any]) -> tuple[str, str, int, str]:
@@ -93,7 +110,7 @@ def _shapes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[t
     missing = sorted(wanted - set(known))
     if missing:
         connection.execute(
-            SHAPE.insert(),
+            insert_or_update(connection, SHAPE).on_conflict_do_nothing(),  # another writer may have been first
             [dict(zip(("state", "type", "notice_no", "categories"), key, strict=True)) for key in missing],
         )
         known = all_shapes(connection)

@@ -2,7 +2,7 @@
 
 from pdms.db.bulk import insert_rows
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
-from pdms.db.locks import Lock, alone, await_holders, beside, for_update
+from pdms.db.locks import Lock, alone, await_holders, beside, for_update, held_by_one, member_alone
 from pdms.db.session import (
     Reader,
     Session,
@@ -31,7 +31,9 @@ __all__ = [
     "fetch",
     "fetch_here",
     "for_update",
+    "held_by_one",
     "insert_rows",
+    "member_alone",
     "on_postgres",
     "open_engine",
     "open_session",

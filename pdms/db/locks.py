@@ -6,10 +6,12 @@ yet. A transaction takes named locks before row locks.
 """
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from pdms.errors import Conflict
 
@@ -30,6 +32,13 @@ class Lock(IntEnum):
     INITIALISE = 0x70646D75
     NUMBERS = 0x70646D7A
     """Shared by whoever draws numbers for rows that are read on from the last number seen (`await_holders`)."""
+    SENDING = 0x70646D76
+    """Who sends a campaign; held for a whole run (`held_by_one`)."""
+    CONSENT_IMPORT = 0x70646D77
+    POLICY = 0x70646D78
+    """Who puts a policy in force."""
+    REQUESTS = 0x70646D79
+    """Who numbers a subject request."""
 
 
 def alone(connection: Connection, lock: Lock) -> None:
@@ -64,6 +73,35 @@ def await_holders(connection: Connection, lock: Lock) -> None:
         if time.monotonic() > until:
             raise Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY")
         time.sleep(0.002)
+
+
+def member_alone(connection: Connection, member_ids: Iterable[bytes]) -> None:
+    """Hold members against whoever decides on them or changes what is decided, until the transaction ends.
+
+    Their order is always the same: of two who hold several, one waits. Two members whose ids begin alike share a lock,
+    which is no harm.
+    """
+    if connection.dialect.name == "postgresql":
+        keys = sorted({int.from_bytes(one[:8], "big", signed=True) for one in member_ids})
+        for key in keys:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(?)", (key,))
+
+
+@contextmanager
+def held_by_one(engine: Engine, lock: Lock) -> Iterator[bool]:
+    """Give whether this process now holds a lock of the whole database, for as long as the block runs (PostgreSQL).
+
+    It hangs on a connection of its own: however the process ends, the server lets it go.
+    """
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        connection.rollback()
+        raw.autocommit = True
+        try:
+            taken = bool(raw.execute("SELECT pg_try_advisory_lock(%s)", (int(lock),)).fetchone()[0])
+            yield taken
+        finally:
+            connection.invalidate()  # closes it: the lock ends with its session, whatever became of it
 
 
 def for_update(connection: Connection, *, of: str = "") -> str:

@@ -195,7 +195,7 @@ def add_opt_outs(
 def find_opt_out(uow: UnitOfWork, link: str) -> OptOutLinkRow | None:
     """Return the row of a link's random part, used or not."""
     digest = BlindIndex(uow.keys.system_key(OPT_OUT_KEY)).digest(link.encode())
-    return uow.session.get(OptOutLinkRow, digest)
+    return uow.session.get(OptOutLinkRow, digest, with_for_update=True)  # of two clicks at once, one uses it
 
 
 def forget(uow: UnitOfWork, *, member_id: MemberId) -> int:

@@ -1,7 +1,7 @@
 """One sender at a time: the frequency cap and the closing of what a killed run left rest on it.
 
-Guarantee: the lock ends with its process, however that ends. It holds on one machine; several need a lock of their
-shared database.
+Guarantee: the lock ends with its process, however that ends. Where the databases are files, it is a file's and holds on
+one machine; on PostgreSQL it is the database's, and holds for every host that works on it.
 """
 
 import fcntl
@@ -9,6 +9,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import Engine
+
+from pdms.db import Lock, held_by_one, on_postgres
 from pdms.errors import Conflict
 from pdms.settings import Home
 
@@ -16,14 +19,24 @@ LOCK = "dispatch.lock"
 
 
 @contextmanager
-def sending_alone(home: Home) -> Iterator[None]:
+def sending_alone(home: Home, engine: Engine) -> Iterator[None]:
     """Hold the right to send from this home. :raises Conflict: somebody else does (code SEND_RUNNING)."""
+    if on_postgres(engine):
+        with held_by_one(engine, Lock.SENDING) as taken:
+            if not taken:
+                raise _running()
+            yield
+        return
     handle = os.open(home.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict("another send is running in this home", code="SEND_RUNNING") from None
+            raise _running() from None
         yield
     finally:
         os.close(handle)
+
+
+def _running() -> Conflict:
+    return Conflict("another send is running in this home", code="SEND_RUNNING")

@@ -142,12 +142,12 @@ def send(
         uow.require(Scope.MARKETING)
         plan = audience.plan_of(uow, campaign=campaign)  # 1
         sender = sender_of(uow.policy, public_url=public_url)
-        home = uow.home
+        home, engine = uow.home, uow.main_engine
     if channel.channel is not plan.definition.channel:
         raise InvalidInput("channel: it is not the campaign's")
     if plan.definition.channel not in steps.CONTACT_FIELD:
         raise InvalidInput(f"channel: members hold no address for {plan.definition.channel}")
-    with sending_alone(home):  # 2
+    with sending_alone(home, engine):  # 2
         channel.connect()
         try:
             return _run(units, plan, sender, channel, progress or (lambda _: None))
@@ -208,9 +208,9 @@ def close_open_intents(units: UnitFactory) -> int:
     While a send is running nothing is closed: what is open is its own, and it closes what others left before it begins.
     """
     with units() as uow:
-        home = uow.home
+        home, engine = uow.home, uow.main_engine
     try:
-        with sending_alone(home):
+        with sending_alone(home, engine):
             return steps.close_open(units)
     except Conflict:
         return 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
+from pdms.db import member_alone
 from pdms.dispatch import attempts, audience
 from pdms.dispatch.attempts import HELD_BACK, Tally
 from pdms.dispatch.audience import Audience, Plan
@@ -55,6 +56,7 @@ def prepare(units: UnitFactory, plan: Plan, run_id: str, found: Audience, member
     held: Counter[str] = Counter()
     with units() as uow:
         refs = {"campaign": definition.name, "run": run_id}
+        member_alone(uow.session.connection(), members)
         for member in members:
             codes = decided(uow, plan, member)  # 7
             if not codes and found.contacted.get(member, 0) >= definition.cap.messages:  # 8
@@ -101,6 +103,7 @@ def hand_over(
         # Committed before the question: a withdrawal at the same moment is seen here, or sees this.
         attempts.hand(uow, run_id=run_id, member_id=one.member)
         uow.commit_intent()
+        member_alone(uow.session.connection(), [one.member])
         codes = decided(uow, plan, one.member)
         now = uow.now
     if codes or cancelled(units, plan):

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
 from pdms.consent.sets import current_columns
+from pdms.db import Lock, alone
 from pdms.errors import Conflict, NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.canonical import text_of
@@ -33,6 +34,7 @@ class Activation:
 
 def activate(uow: UnitOfWork) -> Activation:
     """Make the policy of this unit the one in force and publish its new notice versions."""
+    alone(uow.session.connection(), Lock.POLICY)
     published = publish_notices(uow)
     last = _last(uow)
     if last is not None and last.digest == uow.policy.digest:

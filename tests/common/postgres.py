@@ -100,6 +100,16 @@ class Server:
             self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
+    def bare(self) -> Iterator[str]:
+        """Give a database with nothing in it; its connection string."""
+        name = f"t{os.getpid()}_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            yield self.url(name)
+        finally:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
     def recycled(self) -> Iterator[str]:
         """Give an empty database whose tables stay as they are: emptied for the next test, not made anew."""
         name = self._free.pop() if self._free else self._create()

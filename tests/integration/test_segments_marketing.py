@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdms.clock import FixedClock
-from pdms.db import open_engine
 from pdms.db.bases import AnonTable
+from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.marketing import service as marketing
 from pdms.marketing.service import CampaignState
@@ -141,9 +141,9 @@ NOBODY = Actor(id="op-2", kind=ActorKind.OPERATOR, scopes=frozenset({Scope.SUPPO
 class Desk:
     """An anonymised side of its own, and the events it appended."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database):
         self.home = Home(folder)
-        self.engine = open_engine(self.home.anon_db)
+        self.engine = Databases(self.home, database).open(Part.ANON)
         AnonTable.metadata.create_all(self.engine)
         self.policy = policy()
         self.clock = FixedClock(NOW)
@@ -191,8 +191,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    made = Desk(tmp_path)
+def desk(tmp_path, database):
+    made = Desk(tmp_path, database)
     yield made
     made.engine.dispose()
 

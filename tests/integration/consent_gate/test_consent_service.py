@@ -28,8 +28,8 @@ GIVEN, WITHDRAWN, REFUSED = ConsentState.GIVEN, ConsentState.WITHDRAWN, ConsentS
 STORE = "kept in the shop's consent trail"
 
 
-def opened(folder: Path) -> World:
-    made = World.make(folder)
+def opened(folder: Path, database: str | None) -> World:
+    made = World.make(folder, database=database)
     report = made.ingest("shop-members", people(3))
     assert report.created == 3, report.by_rule
     child = people(1, seed=3, born=date(2015, 1, 5))[0] | {"会员编号": "C1", "身份证号": ""}
@@ -39,16 +39,16 @@ def opened(folder: Path) -> World:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[World]:
-    made = opened(tmp_path)
+def shop(tmp_path: Path, database: str | None) -> Iterator[World]:
+    made = opened(tmp_path, database)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def calm(tmp_path_factory: pytest.TempPathFactory, lasting_database: str | None) -> Iterator[World]:
     """For tests after which nothing has changed."""
-    made = opened(tmp_path_factory.mktemp("calm"))
+    made = opened(tmp_path_factory.mktemp("calm"), lasting_database)
     yield made
     made.close()
 

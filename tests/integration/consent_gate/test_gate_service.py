@@ -27,9 +27,9 @@ COUNT = 12
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[World]:
+def shop(tmp_path: Path, database: str | None) -> Iterator[World]:
     """Twelve adults who consented to segmentation and e-mail, and one of seventeen who did."""
-    made = World.make(tmp_path)
+    made = World.make(tmp_path, database=database)
     adults = people(COUNT)
     teen = people(1, seed=9, born=date(2009, 6, 15))[0]
     teen |= {"会员编号": "T1", "手机号": "13900000009", "身份证号": "", "邮箱": "t@example.com", "登录名": "teen_1"}

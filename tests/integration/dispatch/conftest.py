@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
@@ -161,10 +162,15 @@ def open_app(home: Path, clock: FixedClock) -> App:
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch) -> Iterator[Shop]:
+def shop(tmp_path, monkeypatch, database) -> Iterator[Shop]:
     monkeypatch.setenv(ROOT, new_root_text())
     clock = FixedClock(NOW)
-    settings = Settings(home=tmp_path / "home", policies=POLICIES, root_key=f"env:{ROOT}")
+    settings = Settings(
+        home=tmp_path / "home",
+        policies=POLICIES,
+        root_key=f"env:{ROOT}",
+        database_url=None if database is None else SecretStr(database),
+    )
     initialise(settings, clock=clock)
     app = App.open(settings, clock=clock)
     made = Shop(app=app, clock=clock)

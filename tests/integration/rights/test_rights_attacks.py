@@ -24,8 +24,10 @@ from pdms.vault import service as vault
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[dict[str, str]]]]:
-    made, members = populated(tmp_path_factory.mktemp("attacks"), count=60)
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, lasting_database: str | None
+) -> Iterator[tuple[World, list[dict[str, str]]]]:
+    made, members = populated(tmp_path_factory.mktemp("attacks"), count=60, database=lasting_database)
     yield made, members
     made.close()
 

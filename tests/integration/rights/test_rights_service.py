@@ -26,8 +26,10 @@ MEMBERS = 120
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[dict[str, str]]]]:
-    made, members = populated(tmp_path_factory.mktemp("rights"), count=MEMBERS)
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, lasting_database: str | None
+) -> Iterator[tuple[World, list[dict[str, str]]]]:
+    made, members = populated(tmp_path_factory.mktemp("rights"), count=MEMBERS, database=lasting_database)
     yield made, members
     made.close()
 
