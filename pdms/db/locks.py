@@ -35,6 +35,8 @@ class Lock(IntEnum):
     SENDING = 0x70646D76
     """Who sends a campaign; held for a whole run (`held_by_one`)."""
     CONSENT_IMPORT = 0x70646D77
+    RELEASES = 0x70646D7A
+    """Shared by those whose loss of a basis makes releases stale, alone for whoever lets one go live."""
     POLICY = 0x70646D78
     """Who puts a policy in force."""
     REQUESTS = 0x70646D79
@@ -100,8 +102,10 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[bool]:
         try:
             taken = bool(raw.execute("SELECT pg_try_advisory_lock(%s)", (int(lock),)).fetchone()[0])
             yield taken
+            if taken:
+                raw.execute("SELECT pg_advisory_unlock(%s)", (int(lock),))
         finally:
-            connection.invalidate()  # closes it: the lock ends with its session, whatever became of it
+            connection.invalidate()  # closes it: with its session the lock ends, whatever became of it
 
 
 def for_update(connection: Connection, *, of: str = "") -> str:

@@ -292,7 +292,7 @@ def _manifest(
 def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -> bool:
     """Commit the outcome, unless the publication was overtaken; tell which."""
     with units() as uow:
-        uow.lock_anon_first()
+        uow.lock_anon_first(alone=True)
         row = _row(uow, manifest.release_id)
         if row.overtaken:
             return False
@@ -373,7 +373,9 @@ def _found(uow: UnitOfWork, release_id: str) -> Publication | None:
 
 
 def _row(uow: UnitOfWork, release_id: str) -> Publication:
-    row = _found(uow, release_id)
+    """Return the row of a publication under way, for this unit alone: no basis is lost meanwhile."""
+    query = select(Publication).where(col(Publication.release_id) == release_id)
+    row = uow.session.exec(query.with_for_update()).one_or_none()
     if row is None:
         raise IntegrityBroken("publish: the publication's own row is gone", code="PUBLICATION_ROW")
     return row

@@ -18,7 +18,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
 from pdms.clock import Clock
 from pdms.crypto import Signer
-from pdms.db import Session, open_session
+from pdms.db import Session, locks, open_session
 from pdms.errors import Denied, PdmsError, Reason
 from pdms.policy.definitions import Policy
 from pdms.settings import Home
@@ -183,13 +183,16 @@ class UnitOfWork(AnonUnitOfWork):
             raise AssertionError("a unit takes the anonymised database first: lock_anon_first")
         return super().anon
 
-    def lock_anon_first(self) -> None:
+    def lock_anon_first(self, *, alone: bool = False) -> None:
         """Begin on the anonymised database before the identified one.
+
+        :param alone: nobody else is between here and their commit: a release goes live with no withdrawal half done,
+            which on SQLite the write lock sees to.
 
         The one order in which a unit may hold both: an anonymised unit holds its own database when its commit appends
         events to the other, so that the opposite order could wait for ever.
         """
-        self.anon.connection()
+        (locks.alone if alone else locks.beside)(self.anon.connection(), locks.Lock.RELEASES)
 
     @property
     def log_signer(self) -> "LogSigner":

@@ -110,6 +110,16 @@ class Server:
             self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
+    def copied(self, url: str) -> Iterator[str]:
+        """Give a copy of a database that nobody has open."""
+        name, source = f"t{os.getpid()}_{next(_numbers)}", url.rpartition("dbname=")[2]
+        self.run(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY = FILE_COPY")
+        try:
+            yield self.url(name)
+        finally:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
     def recycled(self) -> Iterator[str]:
         """Give an empty database whose tables stay as they are: emptied for the next test, not made anew."""
         name = self._free.pop() if self._free else self._create()

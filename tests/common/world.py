@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import Engine, inspect
 
 from pdms.access import service as access
 from pdms.bootstrap.app import App
@@ -42,6 +43,16 @@ def resident_id(born: date, sequence: int, area: str = "330102") -> str:
     body = f"{area}{born:%Y%m%d}{sequence % 1000:03d}"
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
     return body + "10X98765432"[sum(int(d) * w for d, w in zip(body, weights, strict=True)) % 11]
+
+
+def bytes_of_rows(engine: Engine) -> bytes:
+    """Every value of every row of one database, one after the other."""
+    found = []
+    with engine.begin() as connection:
+        for table in inspect(connection).get_table_names():
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}"):
+                found += [one if isinstance(one, bytes) else str(one).encode() for one in row]
+    return b"\n".join(found)
 
 
 @dataclass
@@ -118,6 +129,22 @@ class World:
             found = vault.find_external(uow, system=system, external_id=number)
         assert found is not None, number
         return found
+
+    @property
+    def in_files(self) -> bool:
+        """Whether the databases are files; where they are not, nothing is claimed of bytes."""
+        return self.app.main.dialect.name == "sqlite"
+
+    def rows(self, engine: Engine, statement: str, *values: object) -> list[Any]:
+        """What a statement finds in one database."""
+        with engine.begin() as connection:
+            return list(map(tuple, connection.exec_driver_sql(statement, values)))
+
+    def bytes_of(self, engine: Engine, pattern: str) -> bytes:
+        """All bytes of one database: of its files, or of every row where it has none."""
+        if self.in_files:
+            return b"".join(path.read_bytes() for path in self.app.home.root.glob(pattern))
+        return bytes_of_rows(engine)
 
     def file(self, name: str, rows: Sequence[Mapping[str, object]]) -> Path:
         """Write a CSV of the shop."""

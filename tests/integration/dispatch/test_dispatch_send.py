@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from common.world import bytes_of_rows
 from pdms.audit.catalogue import EventKind
 from pdms.consent import service as consent
 from pdms.db import begin
@@ -191,14 +192,14 @@ def test_the_sweep_closes_open_intents(shop):
 
     with pytest.raises(Killed):
         shop.send(Interfering(die))
-    with sending_alone(shop.app.home):
+    with sending_alone(shop.app.home, shop.app.main):
         assert dispatch.close_open_intents(shop.units(Actor.system())) == 0
     assert dispatch.close_open_intents(shop.units(Actor.system())) == 20
     assert dispatch.close_open_intents(shop.units(Actor.system())) == 0
 
 
 def test_one_sender_at_a_time(shop):
-    with sending_alone(shop.app.home), pytest.raises(Conflict) as caught:
+    with sending_alone(shop.app.home, shop.app.main), pytest.raises(Conflict) as caught:
         shop.send()
     assert caught.value.code == "SEND_RUNNING"
 
@@ -333,7 +334,10 @@ def test_neither_links_nor_contacts_are_stored_in_clear(shop):
         if path.is_file():
             data = path.read_bytes()
             assert not [w for w in wanted if w in data], path
-    anon = b"".join(p.read_bytes() for p in shop.app.home.root.glob("anon.db*"))
+    for engine in (shop.app.main, shop.app.anon, shop.app.held, shop.app.keys.engine):
+        data = bytes_of_rows(engine)
+        assert not [w for w in wanted if w in data]
+    anon = b"".join(p.read_bytes() for p in shop.app.home.root.glob("anon.db*")) + bytes_of_rows(shop.app.anon)
     assert not [m for m in shop.members.values() if m in anon or m.hex().encode() in anon]
 
 

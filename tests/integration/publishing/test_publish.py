@@ -1,5 +1,6 @@
 """Publishing on a real home: gate, vault, facts, anonymisation, release files and log together."""
 
+import contextlib
 import importlib.util
 import shutil
 import sys
@@ -37,20 +38,24 @@ world_of = module()
 
 
 @pytest.fixture(scope="module")
-def populated(tmp_path_factory) -> Path:
+def populated(tmp_path_factory, lasting_database) -> tuple[Path, str | None]:
     root = tmp_path_factory.mktemp("populated") / "home"
-    world = world_of.World(Home(root), FixedClock(world_of.NOW))
+    world = world_of.World(Home(root), FixedClock(world_of.NOW), lasting_database)
     world.populate(MEMBERS)
     world.close()
-    return root
+    return root, lasting_database
 
 
 @pytest.fixture
-def world(populated, tmp_path):
-    shutil.copytree(populated, tmp_path / "home")
-    found = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW))
-    yield found
-    found.close()
+def world(populated, tmp_path, request):
+    root, database = populated
+    shutil.copytree(root, tmp_path / "home")
+    with contextlib.ExitStack() as held:
+        if database is not None:
+            database = held.enter_context(request.getfixturevalue("postgres_server").copied(database))
+        found = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW), database)
+        yield found
+        found.close()
 
 
 def officer(world):

@@ -22,7 +22,8 @@ from pdms.audit import service as audit
 from pdms.clock import FixedClock
 from pdms.consent import service as consent
 from pdms.crypto import create_root
-from pdms.db import begin, open_engine
+from pdms.db import begin
+from pdms.db.parts import Databases, Part
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.gate import service as gate
@@ -48,13 +49,16 @@ class World:
 
     home: Home
     clock: FixedClock
+    database: str | None = None
+    """Connection string of a PostgreSQL database; None: files of the home."""
 
     def __post_init__(self) -> None:
         self.policy = load(POLICIES)
         for folder in (self.home.root, self.home.facts, self.home.releases, self.home.spill):
             folder.mkdir(parents=True, exist_ok=True)
-        self.main, self.held = open_engine(self.home.vault_db), open_engine(self.home.held_db)
-        self.anon, self.keys_db = open_engine(self.home.anon_db), open_engine(self.home.keys_db)
+        parts = Databases(self.home, self.database)
+        self.main, self.held = parts.open(Part.VAULT), parts.open(Part.HELD)
+        self.anon, self.keys_db = parts.open(Part.ANON), parts.open(Part.KEYS)
         create_all(main=self.main, held=self.held, anon=self.anon)
         self.keys = KeyStore(self.keys_db, root=create_root(ROOT), clock=self.clock)
         self.keys.initialise()

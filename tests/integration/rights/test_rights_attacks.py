@@ -1,11 +1,11 @@
 """What an attacker, a slip, a crash or a second process could make of subject requests."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from common.shell import Shell
 from common.world import World, populated
@@ -235,12 +235,11 @@ def test_after_the_receipt_nothing_ties_held_records_to_the_erasure(shop) -> Non
     request = assessed(world, members, 15, RequestType.DELETION)
     rights.execute(units(world), request_id=request)
     batch = BlindIndex(world.app.keys.system_key(held.BATCH_LABEL)).digest(request.encode()).hex()
-    raw = b"".join(p.read_bytes() for p in world.app.home.root.glob("held.db*"))
+    raw = world.bytes_of(world.app.held, "held.db*")
+    assert raw
     assert batch.encode() not in raw, "recomputed from the request's id, it would lead from a held record to a member"
-    connection = sqlite3.connect(world.app.home.held_db)
-    with pytest.raises(sqlite3.OperationalError):  # rows in order of their making would tell, too
-        connection.execute("SELECT rowid FROM held_record")
-    connection.close()
+    with pytest.raises(DBAPIError):  # rows in order of their making would tell, too
+        world.rows(world.app.held, "SELECT rowid FROM held_record")
 
 
 def test_two_processes_that_finish_one_erasure_end_with_one_receipt(shop) -> None:
@@ -351,17 +350,14 @@ def test_a_list_asked_for_with_a_negative_limit_is_refused(shop) -> None:
 def test_an_expired_months_key_and_records_are_in_no_file_and_no_log(shop) -> None:
     world, members = shop
     rights.execute(units(world), request_id=assessed(world, members, 22, RequestType.DELETION))
-    connection, keys = sqlite3.connect(world.app.home.held_db), sqlite3.connect(world.app.home.keys_db)
-    month, sealed = connection.execute("SELECT month, sealed FROM held_record ORDER BY month LIMIT 1").fetchone()
-    (wrapped,) = keys.execute("SELECT wrapped FROM held_month_key WHERE month = ?", (month,)).fetchone()
-    connection.close()
-    keys.close()
+    month, sealed = world.rows(world.app.held, "SELECT month, sealed FROM held_record ORDER BY month LIMIT 1")[0]
+    ((wrapped,),) = world.rows(world.app.keys.engine, "SELECT wrapped FROM held_month_key WHERE month = ?", month)
     before = world.clock.instant
     world.clock.instant = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC) + timedelta(days=40)
     try:
         assert rights.sweep(world.app.units(Actor.system())).held_expired >= 1
     finally:
         world.clock.instant = before
-    raw = b"".join(p.read_bytes() for name in ("held.db*", "keys.db*") for p in world.app.home.root.glob(name))
+    raw = world.bytes_of(world.app.held, "held.db*") + world.bytes_of(world.app.keys.engine, "keys.db*")
     assert sealed[:64] not in raw
     assert wrapped not in raw

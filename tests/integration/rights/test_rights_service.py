@@ -312,11 +312,8 @@ def test_the_held_record_opens_for_an_officer_with_a_ticket_and_leads_to_nobody(
         world.app.units(world.actor("support")), member_id=member, field="phone", value=members[20]["手机号"]
     )
     assert world.run("compliance", rights.held_overview)
-    import sqlite3
-
-    with sqlite3.connect(world.app.home.held_db) as held:
-        rows = held.execute("SELECT held_id, batch, month, article, wrapped_key, sealed FROM held_record").fetchall()
-    held.close()
+    columns = "held_id, batch, month, article, wrapped_key, sealed"
+    rows = world.rows(world.app.held, f"SELECT {columns} FROM held_record")
     raw = repr(rows).encode() + b"".join(part for row in rows for part in row if isinstance(part, bytes))
     for secret in (member, pseudonym, member.hex().encode(), b"H00020", members[20]["手机号"].encode()):
         assert secret not in raw
