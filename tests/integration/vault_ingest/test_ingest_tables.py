@@ -364,7 +364,7 @@ def test_a_position_of_another_load_or_an_altered_one_is_not_followed(small_home
     with pytest.raises(KeyboardInterrupt):
         take(small_home, old, batch_rows=10, progress=stop_after(1))
     with begin(small_home.engines["main"]) as session:
-        session.connection().exec_driver_sql("UPDATE ingest_load SET position = zeroblob(60)")
+        session.connection().exec_driver_sql("UPDATE ingest_load SET position = ?", (bytes(60),))
     with pytest.raises(PdmsError) as caught:
         take(small_home, old)
     assert caught.value.title == "integrity broken"
