@@ -8,7 +8,7 @@ yet. A transaction takes named locks before row locks.
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -22,6 +22,7 @@ _HOLDERS: Final = (
 )
 
 
+@unique
 class Lock(IntEnum):
     """What is locked by name; advisory locks are one space for the whole database, so each has a number of its own."""
 
@@ -35,7 +36,7 @@ class Lock(IntEnum):
     SENDING = 0x70646D76
     """Who sends a campaign; held for a whole run (`held_by_one`)."""
     CONSENT_IMPORT = 0x70646D77
-    RELEASES = 0x70646D7A
+    RELEASES = 0x70646D7D
     """Shared by those whose loss of a basis makes releases stale, alone for whoever lets one go live."""
     POLICY = 0x70646D78
     """Who puts a policy in force."""
