@@ -18,6 +18,7 @@ from pdms.crypto import RootsOf
 from pdms.db import begin
 from pdms.db.parts import Databases, Part
 from pdms.errors import IntegrityBroken, KeyUnavailable
+from pdms.facts.spill import wipe_orphans
 from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
 from pdms.policy.definitions import Policy
@@ -76,7 +77,9 @@ class App:
         :raises InvalidInput: its policies do not load. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
         """
         home = Home(settings.home.resolve())
-        return cls.assemble(home, read_config(home), settings, clock=clock)
+        config = read_config(home)
+        wipe_orphans(home)  # what a killed reader spilled
+        return cls.assemble(home, config, settings, clock=clock)
 
     @classmethod
     def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:

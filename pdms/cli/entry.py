@@ -4,11 +4,13 @@ An unexpected error prints its type and place only: its message, and the locals 
 member's data.
 """
 
+import ctypes
 import os
 import resource
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import typer
 from typer.exceptions import TyperException
@@ -17,14 +19,27 @@ from pdms.cli.face import Face
 from pdms.clock import Clock, SystemClock
 from pdms.errors import Denied, PdmsError, mapping_of
 
+PR_SET_DUMPABLE: Final = 4
+"""prctl(2)."""
+
 
 def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> int:
     """Run one command line; return its exit code. `clock` lets a story be told on a stated day."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold open keys
+    leave_no_core()
     code = run(sys.argv[1:] if argv is None else argv, clock=clock or SystemClock())
     if argv is None:
         sys.exit(code)
     return code
+
+
+def leave_no_core() -> None:
+    """Have the kernel write no memory of this process down: it would hold open keys.
+
+    The limit stops files; a program that cores are piped to is stopped on Linux only, by the second call (core(5)).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def run(argv: Sequence[str], *, clock: Clock) -> int:

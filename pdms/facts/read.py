@@ -20,6 +20,7 @@ from pdms.errors import IntegrityBroken
 from pdms.facts import store
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import KEYS, PSEUDONYM, SCHEMAS, VERSION, stored_schema
+from pdms.facts.spill import wipe_orphans
 from pdms.settings import Home
 from pdms.taxonomy import Pseudonym
 
@@ -94,10 +95,7 @@ def of_subject(home: Home, pseudonym: Pseudonym) -> dict[FactTable, list[dict[st
 def _own_spill(home: Home) -> Path:
     """Make this reader's spill folder, and remove those of processes that are no more."""
     home.spill.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for entry in home.spill.iterdir():
-        owner = entry.name.split("-")[0]
-        if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
-            shutil.rmtree(entry, ignore_errors=True)
+    wipe_orphans(home)
     spill = home.spill / f"{os.getpid()}-{secrets.token_hex(4)}"
     spill.mkdir(mode=0o700)
     return spill

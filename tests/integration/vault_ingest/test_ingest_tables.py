@@ -297,6 +297,23 @@ def test_a_wrong_address_is_refused_and_not_repeated(small_home, address, code):
     assert not re.search("secret", everything(caught.value))
 
 
+def test_a_failure_on_the_way_repeats_nothing_of_the_driver_and_the_next_run_goes_on(small_home, old):
+    old.make()
+    old.put(*(old_member(n) for n in range(30)))
+
+    def hide(done, rows):
+        if done == 10:
+            old.run("ALTER TABLE members RENAME TO secret_members")
+
+    with pytest.raises(InvalidInput) as caught:
+        take(small_home, old, batch_rows=10, progress=hide)
+    assert caught.value.code in ("SOURCE_BROKEN", "SOURCE_FAILED")
+    assert not re.search("secret|SELECT|m000009", everything(caught.value))
+    old.run("ALTER TABLE secret_members RENAME TO members")
+    report = take(small_home, old)
+    assert (report.resumed, report.created) == (True, 30)
+
+
 def everything(error):
     """What a traceback, a log or a debugger could show of an error and its causes."""
     told = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format(chain=True))
