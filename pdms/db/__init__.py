@@ -1,6 +1,6 @@
 """Engines and sessions: SQLite in files, embedded and careful, and PostgreSQL for production; one text for both."""
 
-from pdms.db.bulk import insert_rows
+from pdms.db.bulk import Column, Same, cut, insert_columns, insert_rows, one_of
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
 from pdms.db.locks import Lock, alone, await_holders, beside, for_update, held_by_one, member_alone
 from pdms.db.session import (
@@ -17,8 +17,10 @@ from pdms.db.session import (
 )
 
 __all__ = [
+    "Column",
     "Lock",
     "Reader",
+    "Same",
     "Session",
     "SqliteEngine",
     "UtcDateTime",
@@ -27,14 +29,17 @@ __all__ = [
     "begin",
     "beside",
     "checkpoint_and_vacuum",
+    "cut",
     "erases_bytes",
     "fetch",
     "fetch_here",
     "for_update",
     "held_by_one",
+    "insert_columns",
     "insert_rows",
     "member_alone",
     "on_postgres",
+    "one_of",
     "open_engine",
     "open_session",
     "stored_day",

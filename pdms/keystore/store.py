@@ -15,10 +15,11 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pdms.clock import Clock
 from pdms.crypto import (
@@ -34,7 +35,19 @@ from pdms.crypto import (
     new_key,
     suite_of,
 )
-from pdms.db import Lock, Reader, alone, beside, checkpoint_and_vacuum, erases_bytes, on_postgres
+from pdms.db import (
+    Column,
+    Lock,
+    Reader,
+    Same,
+    alone,
+    beside,
+    checkpoint_and_vacuum,
+    erases_bytes,
+    insert_columns,
+    on_postgres,
+    one_of,
+)
 from pdms.db.bases import KeysTable
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, all_epochs, begin_epoch, open_epoch, root_uri_of
@@ -52,12 +65,6 @@ _INSERT_KEY: Final = (
     "INSERT INTO member_key (member_id, key_version, epoch, minted_at, wrapped) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (member_id) DO NOTHING"
 )
-_INSERT_KEYS_AT_ONCE: Final = (
-    "INSERT INTO member_key (member_id, key_version, epoch, minted_at, wrapped)"
-    " SELECT m, ?, ?, ?, w FROM unnest(?::bytea[], ?::bytea[]) AS fresh (m, w) ORDER BY m"
-    " ON CONFLICT (member_id) DO NOTHING"
-)
-"""PostgreSQL; in order of id, so that of two who mint the same members one waits and neither waits for the other."""
 _SELECT_KEYS: Final = (
     "SELECT member_id, key_version, epoch, wrapped FROM member_key AS k WHERE member_id IN ({})"
     " AND NOT EXISTS (SELECT 1 FROM fence AS f WHERE f.member_id = k.member_id)"
@@ -139,6 +146,14 @@ class KeyStore(Unprintable):
         _check_ids(member_ids)
         if not member_ids:
             return []
+        if on_postgres(self.engine):
+            try:
+                return self._mint(member_ids, copy=True)
+            except IntegrityError:  # one of them has a key already
+                pass
+        return self._mint(member_ids, copy=False)
+
+    def _mint(self, member_ids: Sequence[MemberId], *, copy: bool) -> list[bytes]:
         minted_at = int(self._clock.now().timestamp())
         with self.engine.begin() as connection:
             beside(connection, Lock.FENCE)
@@ -151,14 +166,19 @@ class KeyStore(Unprintable):
             place = PLACE.pack(_FIRST_VERSION, epoch.id)
             wrapped = epoch.member.wrap_many(deks, contexts=[one + place for one in member_ids])
             version, number = _FIRST_VERSION, epoch.id
-            if on_postgres(connection):
-                at_once = (version, number, minted_at, list(member_ids), wrapped)
-                inserted = connection.exec_driver_sql(_INSERT_KEYS_AT_ONCE, at_once)
-            else:
-                inserted = connection.exec_driver_sql(
-                    _INSERT_KEY,
-                    [(one, version, number, minted_at, key) for one, key in zip(member_ids, wrapped, strict=True)],
-                )
+            if copy:
+                columns: list[Column] = [
+                    ("member_id", "bytea", member_ids),
+                    ("key_version", "int4", Same(version)),
+                    ("epoch", "int4", Same(number)),
+                    ("minted_at", "int8", Same(minted_at)),
+                    ("wrapped", "bytea", wrapped),
+                ]
+                insert_columns(connection, "member_key", columns)
+                return list(deks)
+            # In order of id: of two who mint the same members one waits, and neither waits for the other.
+            rows = sorted(zip(member_ids, repeat(version), repeat(number), repeat(minted_at), wrapped))
+            inserted = connection.exec_driver_sql(_INSERT_KEY, rows)
             if inserted.rowcount == len(member_ids):
                 return list(deks)
             stored: dict[MemberId, bytes] = {}
@@ -204,8 +224,9 @@ class KeyStore(Unprintable):
 
     def _fenced(self, connection: Connection, member_ids: Sequence[MemberId]) -> set[MemberId]:
         found: set[MemberId] = set()
-        for chunk, marks in _chunks(member_ids):
-            rows = connection.exec_driver_sql(f"SELECT member_id FROM fence WHERE member_id IN ({marks})", chunk)
+        for at in range(0, len(member_ids), _CHUNK):
+            condition, bound = one_of(connection, member_ids[at : at + _CHUNK], width=ID_BYTES)
+            rows = connection.exec_driver_sql(f"SELECT member_id FROM fence WHERE member_id {condition}", bound)
             found.update(rows.scalars())
         return found
 

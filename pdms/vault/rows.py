@@ -19,17 +19,7 @@ from pdms.vault.sealing import SealedMember, split_digests
 CHUNK: Final = 1000
 """Values bound in one statement: one prepared statement serves all full chunks."""
 
-MEMBER: Final = (
-    ("row_no", "int4"), ("member_id", "bytea"), ("pseudonym", "bytea"), ("system", "text"), ("status", "text"),
-    ("region", "text"), ("turns_14", "date"), ("turns_18", "date"), ("created_at", "timestamp"),
-    ("updated_at", "timestamp"),
-)  # fmt: skip
-SEALED: Final = (
-    ("row_no", "int4"), ("key_version", "int4"), ("write_seq", "int4"), ("sealed", "bytea"), ("digests", "bytea"),
-    ("source_digest", "bytea"), ("corrections", "bytea"),
-)  # fmt: skip
 INSERT_EXTERNAL: Final = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
-INDEX: Final = (("kind", "int4"), ("digest", "bytea"), ("row_no", "int4"))
 INSERT_INDEX: Final = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
 DELETE_INDEX: Final = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"
 

@@ -17,18 +17,18 @@ from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import set_digest
-from pdms.db import stored_instant
+from pdms.db import one_of, stored_instant
 from pdms.errors import InvalidInput
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.rows import CHUNK, lock_members, marks, read_sealed
+from pdms.vault.rows import CHUNK, lock_members, read_sealed
 from pdms.vault.sealing import EXTERNAL, REGISTERED, FieldCodes, Indexes, open_member
 from pdms.vault.writing import NewMembers, claim, create_members, release, write_member
 
 _EXISTING = (
     "SELECT e.digest, m.row_no, m.member_id, m.pseudonym, m.status, s.source_digest"
     " FROM external_index e JOIN member m ON m.row_no = e.row_no JOIN sealed_member s ON s.row_no = m.row_no"
-    " WHERE e.digest IN ({})"
+    " WHERE e.digest {}"
 )
 
 T = TypeVar("T")
@@ -247,7 +247,8 @@ class Upsert:
         ordered = sorted(digests)
         for at in range(0, len(ordered), CHUNK):
             part = tuple(ordered[at : at + CHUNK])
-            for row in self.connection.exec_driver_sql(_EXISTING.format(marks(len(part))), part).all():
+            condition, bound = one_of(self.connection, part, width=32)
+            for row in self.connection.exec_driver_sql(_EXISTING.format(condition), bound).all():
                 found[row[0]] = _Existing(*row[1:])
         return found
 
@@ -269,8 +270,9 @@ class Upsert:
         ordered = sorted(known_by)
         for start in range(0, len(ordered), CHUNK):
             part = tuple(ordered[start : start + CHUNK])
-            sql = f"SELECT digest, since FROM suppression WHERE digest IN ({marks(len(part))})"
-            for digest, since in self.connection.exec_driver_sql(sql, part):
+            condition, bound = one_of(self.connection, part, width=32)
+            sql = f"SELECT digest, since FROM suppression WHERE digest {condition}"
+            for digest, since in self.connection.exec_driver_sql(sql, bound):
                 refused.update(at for at in known_by[digest] if not self._registered_after(at, since))
         return refused
 

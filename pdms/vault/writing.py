@@ -7,26 +7,21 @@ cost more than the cryptography.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from functools import lru_cache
 from itertools import repeat
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
 from pdms.crypto import Dek, seal_rows
-from pdms.db import insert_rows, on_postgres
+from pdms.db import Same, cut, insert_columns, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
 from pdms.vault.rows import (
     DELETE_INDEX,
-    INDEX,
     INSERT_EXTERNAL,
     INSERT_INDEX,
-    MEMBER,
-    SEALED,
     StoredMember,
     sqlite_instant,
     turning_columns,
@@ -42,9 +37,9 @@ from pdms.vault.sealing import (
 from pdms.vault.search_rows import add_entries, replace_entries
 
 _CLAIM: Final = (
-    "INSERT INTO external_index (digest, row_no)"
-    " SELECT digest, nextval('member_row_no_seq') FROM unnest(?::bytea[]) AS fresh (digest) ORDER BY digest"
-    " ON CONFLICT (digest) DO NOTHING RETURNING digest, row_no"
+    "INSERT INTO external_index (digest, row_no) SELECT digest, nextval('member_row_no_seq')"
+    f" FROM (SELECT {cut(32)}) AS fresh (digest) ORDER BY digest ON CONFLICT (digest) DO NOTHING"
+    " RETURNING digest, row_no"
 )
 """In order of digest, so that two who enter the same ids wait for each other in one direction only."""
 
@@ -68,7 +63,8 @@ def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[byt
     An id that another transaction is entering is waited for: absent here once that one has committed.
     """
     if on_postgres(connection):
-        return dict(connection.exec_driver_sql(_CLAIM, (list(external_digests),)).all())
+        bound = (b"".join(external_digests), len(external_digests) - 1)
+        return dict(connection.exec_driver_sql(_CLAIM, bound).all())
     first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
     claimed = list(zip(sorted(external_digests), range(first, first + len(external_digests)), strict=True))
     connection.exec_driver_sql(INSERT_EXTERNAL, claimed)
@@ -108,25 +104,40 @@ def create_members(
             own.append(parts)
             entries += rows
     turning = _turning(uow, new.columns, count)
-    now: str | datetime = sqlite_instant(uow.now)
-    if on_postgres(connection):
-        turning, now = [(_day(t14), _day(t18)) for t14, t18 in turning], uow.now.astimezone(UTC).replace(tzinfo=None)
-    active, region = MemberStatus.ACTIVE.value, uow.policy.controller.region
-    insert_rows(
+    insert_columns(
         connection,
         "member",
-        MEMBER,
         [
-            (number, one, token, new.system, active, region, t14, t18, now, now)
-            for number, one, token, (t14, t18) in zip(numbers, ids, tokens, turning, strict=True)
+            ("row_no", "int4", numbers),
+            ("member_id", "bytea", ids),
+            ("pseudonym", "bytea", tokens),
+            ("system", "text", Same(new.system)),
+            ("status", "text", Same(MemberStatus.ACTIVE.value)),
+            ("region", "text", Same(uow.policy.controller.region)),
+            ("turns_14", "date", [t14 for t14, _ in turning]),
+            ("turns_18", "date", [t18 for _, t18 in turning]),
+            ("created_at", "timestamp", Same(uow.now)),
+            ("updated_at", "timestamp", Same(uow.now)),
         ],
     )
-    digests = map(b"".join, zip(*own, strict=True))
-    sealed = list(zip(numbers, repeat(1), repeat(1), blobs, digests, source_digests, repeat(None, count)))
-    insert_rows(connection, "sealed_member", SEALED, sealed)
+    insert_columns(
+        connection,
+        "sealed_member",
+        [
+            ("row_no", "int4", numbers),
+            ("key_version", "int4", Same(1)),
+            ("write_seq", "int4", Same(1)),
+            ("sealed", "bytea", blobs),
+            ("digests", "bytea", list(map(b"".join, zip(*own, strict=True)))),
+            ("source_digest", "bytea", source_digests),
+            ("corrections", "bytea", Same(None)),
+        ],
+    )
     if entries:
         entries.sort()
-        insert_rows(connection, "blind_index", INDEX, entries)
+        kinds, digests, rows_of = zip(*entries, strict=True)
+        index = [("kind", "int4", kinds), ("digest", "bytea", digests), ("row_no", "int4", rows_of)]
+        insert_columns(connection, "blind_index", index)
     add_entries(uow, new.columns, numbers)
     return ids, tokens
 
@@ -155,12 +166,7 @@ def _index(
     return parts, [(code, digest, numbers[at]) for at, digest in zip(present, digests, strict=True)]
 
 
-@lru_cache(maxsize=4096)
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[Any, Any]]:
+def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str | None, str | None]]:
     today = uow.now.astimezone(SHANGHAI).date()
     empty = [""] * count
     births, numbers = columns.get(BIRTH_DATE, empty), columns.get(ID_NUMBER, empty)
