@@ -10,8 +10,9 @@ from pdms.api.edge import edge
 from pdms.api.fields import Body
 from pdms.api.guarded import router
 from pdms.consent.service import CoverageRow
-from pdms.reports import consents, keys
+from pdms.reports import consents, keys, leakage
 from pdms.reports.keys import KeyOverview
+from pdms.reports.leakage import Leakage
 from pdms.rights import service as rights
 from pdms.rights.service import HeldMonth, HeldRecord
 
@@ -59,3 +60,9 @@ def open_held(caller: Compliance, held_id: HeldPath, body: Case) -> Any:
 def key_overview(caller: AdminOrCompliance) -> Any:
     """Where the root key lies, how many members' keys there are, and from when erasures hold for backups."""
     return caller.read(keys.overview)
+
+
+@routes.get("/leakage", summary="What the indexes tell", response_model=edge(Leakage))
+def index_leakage(caller: AdminOrCompliance) -> Any:
+    """What a thief of the database alone learns from the look-up and search indexes held, one by one and together."""
+    return caller.read(leakage.leakage)

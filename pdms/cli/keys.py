@@ -10,6 +10,7 @@ from pdms.cli.face import Face
 from pdms.cli.progress import bar
 from pdms.cli.render import show
 from pdms.errors import InvalidInput
+from pdms.taxonomy import Language
 
 app = typer.Typer(no_args_is_help=True, help="Keys (scope: admin, compliance).")
 
@@ -101,3 +102,42 @@ def destroy(
             raise InvalidInput("destroy: to be confirmed, with --yes where nobody can be asked")
         typer.confirm(f"Destroy the root of epoch {epoch}? Backups made under it are lost for good.", abort=True)
     show(rotation.destroy_epoch(units, epoch=epoch), as_json=face.json, title="destroyed")
+
+
+@app.command("leakage")
+def leakage(
+    context: typer.Context,
+    language: Annotated[Language, typer.Option(help="Of the conclusions.")] = Language.ZH,
+) -> None:
+    """Measure what a thief of the database alone learns from the indexes held, one by one and together.
+
+    Bucket sizes, entropy, guesses, and the name frequencies that anyone knows. Example: `pdms keys leakage`
+    """
+    from pdms.reports import leakage as report
+
+    face: Face = context.obj
+    found = face.run(report.leakage)
+    if face.json:
+        show(found, as_json=True)
+        return
+    zh = language is Language.ZH
+    rows = [(one.name, one.form, one.risk, one.sizes, one.zh if zh else one.en) for one in found.indexes]
+    rows += [(" + ".join(one.indexes), "joint", "", one.sizes, one.zh if zh else one.en) for one in found.joint]
+    show(
+        [
+            {
+                "index": name,
+                "form": form,
+                "buckets": sizes.buckets,
+                "smallest / median / largest": f"{sizes.smallest:,} / {sizes.median:,} / {sizes.largest:,}",
+                "alone": f"{sizes.alone:.1%}",
+                "bits": f"{sizes.entropy_bits:.1f} of {sizes.possible_bits:.1f}",
+                "guesses": sizes.expected_guesses,
+                "risk": risk,
+            }
+            for name, form, risk, sizes, _ in rows
+        ],
+        as_json=False,
+        title=f"what the indexes tell, {found.members:,} members",
+    )
+    show([{"index": name, "in words": words} for name, _, _, _, words in rows], as_json=False)

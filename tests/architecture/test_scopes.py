@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "consent withdraw": ([MEMBER, "--purpose", "segment"], CARE),
     "keys destroy": (["1", "--yes"], {"admin"}),
     "keys horizon": ([], OFFICE),
+    "keys leakage": ([], OFFICE),
     "keys list": ([], OFFICE),
     "keys rotate": (["epoch", "--dry-run"], {"admin"}),
     "keys show": ([], OFFICE),
