@@ -46,7 +46,7 @@ def test_the_first_key_opens_and_is_stored_nowhere(tmp_path: Path, canary) -> No
     made = initialise(settings(tmp_path), clock=CLOCK)
     assert made.first_key is not None
     assert made.first_key.text not in repr(made)
-    secret = made.first_key.text.rsplit("_", 1)[1]
+    secret = made.first_key.text.split("_", 3)[3]  # the secret itself may hold a _
     assert canary.search(tmp_path, [secret]) == []
     with App.open(settings(tmp_path), clock=CLOCK) as app:
         assert app.authenticate(made.first_key.text).role == "admin"
