@@ -52,6 +52,8 @@ class NoteKey:
     name: str
     public_key: bytes
     kind: int = ED25519
+    older: tuple["NoteKey", ...] = ()
+    """Keys with which the same signer signed before; what they signed is still theirs."""
 
     def __post_init__(self) -> None:
         if not _KEY_NAME.fullmatch(self.name):
@@ -116,7 +118,8 @@ class Note:
 
 def note_key(signer: NamedSigner) -> NoteKey:
     """Return the public half of a log's signer."""
-    return NoteKey(signer.name, signer.public_key)
+    older = getattr(signer, "older", ())
+    return NoteKey(signer.name, signer.public_key, older=tuple(NoteKey(signer.name, one) for one in older))
 
 
 def sign_note(text: str, signer: NamedSigner) -> Note:
@@ -161,9 +164,10 @@ def verify_note(note: Note, key: NoteKey) -> int | None:
 
     :raises IntegrityBroken: NOTE_UNSIGNED, no signature names this key; BAD_SIGNATURE, one does and is false.
     """
-    for signature in note.signatures:
-        if signature.name == key.name and signature.key_id == key.key_id:
-            return _verify(note.text, signature.raw, key)
+    for one in (key, *key.older):
+        for signature in note.signatures:
+            if signature.name == one.name and signature.key_id == one.key_id:
+                return _verify(note.text, signature.raw, one)
     raise IntegrityBroken("note: not signed by this key", code="NOTE_UNSIGNED")
 
 

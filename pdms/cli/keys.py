@@ -1,14 +1,17 @@
 """`pdms keys`: the state of keys, their rotation, and from when on no backup opens an erased member."""
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
 from pdms.cli.render import show
+from pdms.crypto import suite_of
 from pdms.errors import InvalidInput
 from pdms.taxonomy import Language
 
@@ -19,6 +22,13 @@ class What(StrEnum):
     """Keys that can be rotated."""
 
     EPOCH = "epoch"
+    DEKS = "deks"
+    INDEX = "index"
+    SUPPRESSION = "suppression"
+    SUITE = "suite"
+    LOG = "log"
+    RECEIPTS = "receipts"
+    MANIFESTS = "manifests"
 
 
 @app.command("show")
@@ -33,14 +43,14 @@ def show_(context: typer.Context) -> None:
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """List the key epochs with the number of keys under each.
+    """List the key epochs, the system keys that were rotated, and what is still to be sealed or indexed anew.
 
     Example: `pdms keys list`
     """
     from pdms.reports import keys
 
     face: Face = context.obj
-    show(face.run(keys.epochs), as_json=face.json, title="key epochs")
+    show(face.run(keys.state), as_json=face.json, title="keys")
 
 
 @app.command("horizon")
@@ -58,27 +68,55 @@ def horizon(context: typer.Context) -> None:
 @app.command("rotate")
 def rotate(
     context: typer.Context,
-    what: Annotated[What, typer.Argument(help="epoch: wrap all living keys under a new root.")],
+    what: Annotated[What, typer.Argument(help="Which keys; see below.")],
     root: Annotated[
         str | None, typer.Option(help="epoch: URI of the new root key; default: beside the old one, under a new name.")
     ] = None,
+    to: Annotated[str | None, typer.Option(help="suite: aes-256-gcm or sm4-gcm.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be done and change nothing.")] = False,
 ) -> None:
     """Put new keys in place of old ones (scope: admin); everything goes on meanwhile.
 
-    Cut off, the same command goes on. After `epoch`, `pdms keys destroy` ends what older backups open.
+    epoch: all living keys are wrapped under a new root, nothing sealed is touched; afterwards `pdms keys destroy` ends
+    what older backups open. deks: every member is sealed anew under a key of their own. suite: the same, for another
+    cipher suite. index: look-ups and identity are indexed anew. suppression: one more key is nested around what stops
+    the re-import of erased members. log, receipts, manifests: new signatures; old ones are verified under the old key.
 
-    Example: `pdms keys rotate epoch --dry-run`
+    Cut off, the same command goes on. Example: `pdms keys rotate epoch --dry-run`
     """
     from pdms.rotation import service as rotation
 
     face: Face = context.obj
+    suite = suite_of(to).name if to is not None else None
+    if (suite is not None) is not (what is What.SUITE):
+        raise InvalidInput("to: for suite, and there it is needed")
+    if root is not None and what is not What.EPOCH:
+        raise InvalidInput("root: for epoch only")
     if dry_run:
-        show(face.run(rotation.plan_epoch), as_json=face.json, title=f"{what}: would be done")
+        plans: dict[What, Callable[..., Any]] = {
+            What.EPOCH: rotation.plan_epoch,
+            What.DEKS: rotation.plan_deks,
+            What.SUITE: partial(rotation.plan_deks, suite=suite),
+            What.INDEX: rotation.plan_index,
+            What.SUPPRESSION: rotation.plan_suppression,
+        }
+        if what not in plans:
+            raise InvalidInput("dry-run: one key is made at once, there is nothing to count")
+        show(face.run(plans[what]), as_json=face.json, title=f"{what}: would be done")
         return
     with bar(f"rotate {what}", quiet=face.json) as progress:
-        done = rotation.rotate_epoch(face.units, root_uri=root, progress=progress)
-    show(done, as_json=face.json, title="rotated")
+        match what:
+            case What.EPOCH:
+                done: object = rotation.rotate_epoch(face.units, root_uri=root, progress=progress)
+            case What.DEKS | What.SUITE:
+                done = rotation.rotate_deks(face.units, suite=suite, progress=progress)
+            case What.INDEX:
+                done = rotation.rotate_index(face.units, progress=progress)
+            case What.SUPPRESSION:
+                done = rotation.rotate_suppression(face.units, progress=progress)
+            case _:
+                done = rotation.rotate_signer(face.units, signs=rotation.Signed(what.value))
+    show(done, as_json=face.json, title=f"{what}: rotated")
 
 
 @app.command("destroy")

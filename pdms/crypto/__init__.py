@@ -32,7 +32,7 @@ from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, se
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
 from pdms.crypto.stream import SealedReader, SealedWriter, read_note
-from pdms.crypto.suites import DEFAULT_SUITE, Suite, SuiteName, suite_of
+from pdms.crypto.suites import DEFAULT_SUITE, Suite, SuiteName, suite_of, suite_of_key
 from pdms.crypto.wrap import KeyWrapper
 
 __all__ = [
@@ -85,4 +85,5 @@ __all__ = [
     "set_digest",
     "successor_uri",
     "suite_of",
+    "suite_of_key",
 ]

@@ -35,6 +35,16 @@ class Dek(KeyBytes):
     """The data key of one member; `version` tells which of that member's keys it is (1 when first minted)."""
 
     version: int = 1
+    other: "Dek | None" = None
+    """While the member's fields are sealed anew: the key that some of them may still be under."""
+
+    @staticmethod
+    def at(key: bytes, version: int) -> bytes | None:
+        """Return the one of a member's keys that has this version; None: there is none."""
+        if Dek.version_of(key) == version:
+            return key
+        other = key.other if isinstance(key, Dek) else None
+        return other if other is not None and other.version == version else None
 
     @classmethod
     def of(cls, key: bytes, *, version: int = 1) -> "Dek":

@@ -92,6 +92,7 @@ _SUITES: Final = (
     Suite(SuiteName.SM4_GCM, 2, 16, Sm4Gcm, hashes.SM3),
 )
 _BY_NAME: Final = {suite.name: suite for suite in _SUITES}
+_BY_KEY_BYTES: Final = {suite.key_bytes: suite for suite in _SUITES}
 _BY_CODE: Final = {suite.code: suite for suite in _SUITES}
 
 
@@ -114,4 +115,15 @@ def suite_of_code(code: int) -> Suite:
     suite = _BY_CODE.get(code)
     if suite is None:
         raise IntegrityBroken("sealed value: unknown suite", code="UNKNOWN_SUITE")
+    return suite
+
+
+def suite_of_key(key: bytes) -> Suite:
+    """Return the suite that a data key was made for: each suite has keys of a length of its own.
+
+    :raises InvalidInput: `KEY_LENGTH`.
+    """
+    suite = _BY_KEY_BYTES.get(len(key))
+    if suite is None:
+        raise InvalidInput("key: of a length that no suite has", code="KEY_LENGTH")
     return suite

@@ -15,6 +15,7 @@ from pdms.db.session import (
     stored_day,
     stored_instant,
 )
+from pdms.db.watch import Watch
 
 __all__ = [
     "Column",
@@ -24,6 +25,7 @@ __all__ = [
     "Session",
     "SqliteEngine",
     "UtcDateTime",
+    "Watch",
     "alone",
     "await_holders",
     "begin",

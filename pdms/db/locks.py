@@ -42,6 +42,8 @@ class Lock(IntEnum):
     """Who puts a policy in force."""
     REQUESTS = 0x70646D79
     """Who numbers a subject request."""
+    REINDEX = 0x70646D7E
+    """Shared by those who enter members, alone for whoever puts a new index key beside the old one."""
 
 
 def alone(connection: Connection, lock: Lock) -> None:

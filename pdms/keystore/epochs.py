@@ -37,10 +37,11 @@ def live_epochs(engine: Engine) -> list[EpochState]:
 class EpochKeys(Unprintable):
     """The opened wrapping keys of one epoch, one for each kind of key."""
 
-    __slots__ = ("held", "id", "member", "system")
+    __slots__ = ("held", "id", "member", "suite", "system")
 
     def __init__(self, epoch: int, key: bytes, *, suite: SuiteName) -> None:
         self.id = epoch
+        self.suite = suite
         self.member = KeyWrapper(key, label="wrap:member", suite=suite)
         self.system = KeyWrapper(key, label="wrap:system", suite=suite)
         self.held = KeyWrapper(key, label="wrap:held", suite=suite)

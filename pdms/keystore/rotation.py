@@ -17,7 +17,8 @@ from pdms.crypto import RootKey, has_horizon
 from pdms.db import Lock, alone, on_postgres
 from pdms.errors import Conflict, KeyUnavailable, NotFound
 from pdms.keystore.epochs import EpochKeys, begin_epoch, end_epoch, root_uri_of
-from pdms.keystore.store import PLACE, KeyStore, month_context, system_context
+from pdms.keystore.places import PLACE, month_context, system_context
+from pdms.keystore.store import KeyStore
 
 BATCH: Final = 20_000
 """Members a transaction: others that write wait for a tenth of a second at most."""

@@ -12,7 +12,6 @@ fence, key, data when shredding; a sweep drops keys whose member never arrived (
 import os
 import re
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
@@ -30,6 +29,7 @@ from pdms.crypto import (
     RootKey,
     RootsOf,
     Signer,
+    Suite,
     SuiteName,
     Unprintable,
     new_key,
@@ -51,19 +51,23 @@ from pdms.db import (
 from pdms.db.bases import KeysTable
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, all_epochs, begin_epoch, open_epoch, root_uri_of
-from pdms.keystore.labels import SystemKey, known_label
+from pdms.keystore.labels import SystemKey
+from pdms.keystore.places import FIRST_VERSION, PLACE, month_context
+from pdms.keystore.versions import SystemKeys
 from pdms.taxonomy import ID_BYTES, MemberId
 
 # Bound lists of one length share one prepared statement; SQLite takes 32,766 values in a statement.
 _CHUNK: Final = 1000
-_FIRST_VERSION: Final = 1
 _MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
-PLACE: Final = struct.Struct(">II")
 
 # Driver SQL, not Core: SQLAlchemy's executemany costs twice the insert itself (5.5 against 11 microseconds a row).
 _INSERT_KEY: Final = (
     "INSERT INTO member_key (member_id, key_version, epoch, minted_at, wrapped) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (member_id) DO NOTHING"
+)
+_SELECT_NEXT: Final = (
+    "SELECT member_id, key_version, epoch, wrapped FROM member_key_next AS k WHERE member_id IN ({})"
+    " AND NOT EXISTS (SELECT 1 FROM fence AS f WHERE f.member_id = k.member_id)"
 )
 _SELECT_KEYS: Final = (
     "SELECT member_id, key_version, epoch, wrapped FROM member_key AS k WHERE member_id IN ({})"
@@ -83,7 +87,7 @@ class KeyStore(Unprintable):
     """
 
     __slots__ = (
-        "_clock", "_epochs", "_opened_by", "_reader", "_roots", "_system", "engine", "reading", "roots", "suite",
+        "_clock", "_epochs", "_opened_by", "_reader", "_roots", "_suite", "engine", "reading", "roots", "system",
     )  # fmt: skip
 
     def __init__(
@@ -97,15 +101,15 @@ class KeyStore(Unprintable):
         roots: RootsOf | None = None,
     ) -> None:
         self.engine = engine
-        self.suite = suite_of(suite)
+        self._suite = suite_of(suite)
         self._reader = Reader(engine)
-        self.reading = engine.execution_options(pdms_begin="DEFERRED")
+        self.reading: Engine = engine.execution_options(pdms_begin="DEFERRED")
         self._roots = (root, *older_roots)
         self.roots = roots
         self._clock = clock
         self._epochs: dict[int, EpochKeys] = {}
         self._opened_by: dict[int, RootKey] = {}
-        self._system: dict[str, KeyBytes] = {}
+        self.system = SystemKeys(self)
 
     def initialise(self) -> bool:
         """Make the tables, the first epoch and the `SystemKey`s; return whether anything was missing.
@@ -121,10 +125,16 @@ class KeyStore(Unprintable):
                 fresh = True
             epoch = self.current(connection)
             for label in SystemKey:
-                if self._stored_system_key(connection, label) is None:
-                    self._add_system_key(connection, label, epoch)
+                known = "SELECT count(*) FROM system_key WHERE label = ?"
+                if not connection.exec_driver_sql(known, (label.value,)).scalar_one():
+                    self.system.add(connection, label, epoch)
                     fresh = True
         return fresh
+
+    @property
+    def suite(self) -> Suite:
+        """The suite in force: it wraps new keys and sets the length of new DEKs."""
+        return suite_of(self.system.suite) if self.system.suite is not None else self._suite
 
     @property
     def root(self) -> RootKey:
@@ -155,6 +165,7 @@ class KeyStore(Unprintable):
 
     def _mint(self, member_ids: Sequence[MemberId], *, copy: bool) -> list[bytes]:
         minted_at = int(self._clock.now().timestamp())
+        self.system.look()
         with self.engine.begin() as connection:
             beside(connection, Lock.FENCE)
             if self._fenced(connection, member_ids):
@@ -163,9 +174,9 @@ class KeyStore(Unprintable):
             size = self.suite.key_bytes
             block = os.urandom(size * len(member_ids))
             deks = [Dek(block[at : at + size]) for at in range(0, len(block), size)]
-            place = PLACE.pack(_FIRST_VERSION, epoch.id)
+            place = PLACE.pack(FIRST_VERSION, epoch.id)
             wrapped = epoch.member.wrap_many(deks, contexts=[one + place for one in member_ids])
-            version, number = _FIRST_VERSION, epoch.id
+            version, number = FIRST_VERSION, epoch.id
             if copy:
                 columns: list[Column] = [
                     ("member_id", "bytea", member_ids),
@@ -193,11 +204,29 @@ class KeyStore(Unprintable):
         """
         _check_ids(member_ids)
         found: dict[MemberId, bytes] = {}
-        if len(member_ids) == 1:
-            self._unwrap(self._reader.fetch(_SELECT_KEY, (member_ids[0],)), into=found)
-            return found
-        for chunk, marks in _chunks(member_ids):
-            self._unwrap(self._reader.fetch(_SELECT_KEYS.format(marks), chunk), into=found)
+        coming: dict[MemberId, bytes] = {}
+        if on_postgres(self.engine):  # one question for both costs less there than to ask whether there are two
+            for chunk, marks in _chunks(member_ids):
+                both = f"{_SELECT_KEYS.format(marks)} UNION ALL {_SELECT_NEXT.format(marks)}"
+                rows = self._reader.fetch(both, (*chunk, *chunk))
+                least = {row[0]: row[1] for row in sorted(rows, key=lambda row: -row[1])}
+                self._unwrap((row for row in rows if row[1] == least[row[0]]), into=found)
+                self._unwrap((row for row in rows if row[1] != least[row[0]]), into=coming)
+        else:
+            self.system.look()
+            if self.system.next_keys:  # before the old ones: a key that takes its place in between is found there
+                for chunk, marks in _chunks(member_ids):
+                    self._unwrap(self._reader.fetch(_SELECT_NEXT.format(marks), chunk), into=coming)
+            if len(member_ids) == 1:
+                self._unwrap(self._reader.fetch(_SELECT_KEY, (member_ids[0],)), into=found)
+            else:
+                for chunk, marks in _chunks(member_ids):
+                    self._unwrap(self._reader.fetch(_SELECT_KEYS.format(marks), chunk), into=found)
+        for member_id, key in coming.items():
+            held = found.get(member_id)
+            if isinstance(key, Dek) and isinstance(held, Dek) and held.version < key.version:
+                key.other = held
+                found[member_id] = key
         return found
 
     def _unwrap(self, rows: Iterable[Any], *, into: dict[MemberId, bytes]) -> None:
@@ -241,7 +270,8 @@ class KeyStore(Unprintable):
         with self.engine.begin() as connection:
             if len(self._fenced(connection, member_ids)) != len(set(member_ids)):
                 raise Conflict("member: its key is destroyed only behind a fence", code="NOT_FENCED")
-            connection.exec_driver_sql("DELETE FROM member_key WHERE member_id = ?", [(one,) for one in member_ids])
+            for table in ("member_key_next", "member_key"):
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE member_id = ?", [(one,) for one in member_ids])
 
     def member_ids(self, *, minted_before: datetime | None = None) -> Iterator[MemberId]:
         """Iterate over the ids that have a key, in order of id, in bounded memory and short transactions."""
@@ -273,6 +303,10 @@ class KeyStore(Unprintable):
             return 0
         limit = int(minted_before.timestamp())
         with self.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "DELETE FROM member_key_next WHERE member_id = ? AND minted_at < ?",
+                [(one, limit) for one in member_ids],
+            )
             gone = connection.exec_driver_sql(
                 "DELETE FROM member_key WHERE member_id = ? AND minted_at < ?", [(one, limit) for one in member_ids]
             )
@@ -285,24 +319,19 @@ class KeyStore(Unprintable):
 
         :raises InvalidInput: `UNKNOWN_KEY_LABEL`.
         """
-        key = self._system.get(label)
-        if key is not None:
-            return key
-        use = known_label(label)
-        with self.reading.connect() as connection:
-            key = self._stored_system_key(connection, use)
-        if key is None:
-            with self.engine.begin() as connection:  # again, behind a lock: another process may have made it
-                alone(connection, Lock.INITIALISE)
-                key = self._stored_system_key(connection, use)
-                if key is None:
-                    key = self._add_system_key(connection, use, self.current(connection))
-        self._system[use] = key
-        return key
+        return self.system.of(label)[0].key
+
+    def system_keys(self, label: str, *, retired: bool = False) -> list[bytes]:
+        """Return the keys of one use, newest first; `retired`: also those that no look-up needs any more."""
+        return [one.key for one in self.system.of(label) if retired or not one.retired]
 
     def signer(self, name: str = "log") -> Signer:
         """Return the Ed25519 signer of `log` (checkpoints), `receipts` or `manifests`."""
         return Signer(self.system_key(f"sign:{name}"))
+
+    def public_keys(self, name: str = "log") -> list[bytes]:
+        """Return the public keys under which documents of one kind were ever signed, newest first."""
+        return [Signer(key).public_key for key in self.system_keys(f"sign:{name}", retired=True)]
 
     def held_month_key(self, month: str) -> bytes:
         """Return the key of held records that expire in `month` (YYYY-MM), made on first use.
@@ -336,24 +365,6 @@ class KeyStore(Unprintable):
                 " ON CONFLICT (month) DO UPDATE SET wrapped = NULL",
                 (month, self.current(connection).id),
             )
-
-    def _stored_system_key(self, connection: Connection, use: str) -> KeyBytes | None:
-        row = connection.exec_driver_sql(
-            "SELECT version, epoch, wrapped FROM system_key WHERE label = ? ORDER BY version DESC LIMIT 1", (use,)
-        ).one_or_none()
-        if row is None:
-            return None
-        context = system_context(use, row.version, row.epoch)
-        return self.epoch(connection, row.epoch).system.unwrap(row.wrapped, context=context)
-
-    def _add_system_key(self, connection: Connection, use: str, epoch: EpochKeys) -> KeyBytes:
-        key = new_key()
-        wrapped = epoch.system.wrap(key, context=system_context(use, _FIRST_VERSION, epoch.id))
-        connection.exec_driver_sql(
-            "INSERT INTO system_key (label, version, epoch, wrapped) VALUES (?, ?, ?, ?)",
-            (use, _FIRST_VERSION, epoch.id, wrapped),
-        )
-        return key
 
     def _stored_month_key(self, connection: Connection, month: str) -> KeyBytes | None:
         row = connection.exec_driver_sql(
@@ -403,7 +414,7 @@ class KeyStore(Unprintable):
     def epoch(self, connection: Connection, number: int) -> EpochKeys:
         """Return an epoch's keys, opened once. :raises KeyUnavailable: as `open_epoch`, or its root is out of reach."""
         epoch = self._epochs.get(number)
-        if epoch is None:
+        if epoch is None or epoch.suite != self.suite.name:
             try:
                 epoch, root = open_epoch(connection, number, roots=self._roots, suite=self.suite.name)
             except KeyUnavailable as error:
@@ -439,13 +450,3 @@ def _check_ids(member_ids: Sequence[MemberId]) -> None:
 def _check_month(month: str) -> None:
     if _MONTH.fullmatch(month) is None:
         raise InvalidInput("month: YYYY-MM", code="MONTH_FORM")
-
-
-def system_context(use: str, version: int, epoch: int) -> bytes:
-    """Return what a wrapped system key is bound to."""
-    return PLACE.pack(version, epoch) + use.encode()
-
-
-def month_context(month: str, epoch: int) -> bytes:
-    """Return what the wrapped key of a held month is bound to."""
-    return PLACE.pack(0, epoch) + month.encode()

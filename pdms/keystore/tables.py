@@ -22,7 +22,7 @@ class EpochRow(KeysTable, table=True):
 
 
 class SystemKeyRow(KeysTable, table=True):
-    """One key of one use; the highest version is in force."""
+    """One key of one use; the highest version is in force, older ones verify or look up until they are retired."""
 
     __tablename__ = "system_key"
 
@@ -30,6 +30,9 @@ class SystemKeyRow(KeysTable, table=True):
     version: int = Field(primary_key=True)
     epoch: int = Field(foreign_key="epoch.epoch")
     wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Nothing stored needs it for a look-up any more; what it signed or nested is still checked with it."""
 
 
 class MemberKeyRow(KeysTable, table=True):
@@ -43,6 +46,33 @@ class MemberKeyRow(KeysTable, table=True):
     minted_at: int = Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), nullable=False))
     """Unix seconds; lets a sweep tell an orphan from a member who is just being stored."""
     wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class NextMemberKeyRow(KeysTable, table=True):
+    """The coming DEK of one member while the member's fields are sealed anew; then it takes the old one's place."""
+
+    __tablename__ = "member_key_next"
+
+    member_id: bytes = Field(sa_column=Column(LargeBinary(16), primary_key=True))
+    key_version: int
+    epoch: int
+    minted_at: int = Field(sa_type=BigInteger)
+    wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RotationRow(KeysTable, table=True):
+    """A rotation that walks through the vault: what, since when, how far. The row `suite` keeps the suite in force."""
+
+    __tablename__ = "key_rotation"
+
+    what: str = Field(primary_key=True)
+    target: str
+    """Of `suite`: the suite that new DEKs are for; else the version that is put in place."""
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    position: int = Field(sa_type=BigInteger)
+    """Row number in the vault up to which all is done."""
+    done: int = Field(sa_type=BigInteger)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class FenceRow(KeysTable, table=True):

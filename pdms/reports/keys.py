@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from pdms.keystore import KeyStore, rotation
+from pdms.crypto import SuiteName
+from pdms.keystore import KeyStore, member_keys, rotation
+from pdms.keystore.walks import walk_of
 from pdms.rotation import service as horizons
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitOfWork
+from pdms.vault import service as vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,49 @@ class KeyOverview:
     member_keys: int
     erasure_horizon: str
     """Of members who are erased now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resealing:
+    """What is not yet under the newest keys: a rotation goes on, was cut off, or is to be asked for."""
+
+    suite: SuiteName
+    """In force."""
+    other_suite: int
+    """Members whose key is for another suite: `pdms keys rotate suite`."""
+    between_keys: int
+    """Members with two keys, whose fields are being sealed anew."""
+    older_epoch: int
+    """Keys that hang on an older epoch: `pdms keys rotate epoch` goes on."""
+    unindexed: int
+    """Members that a rotation of the index keys has not come to yet."""
+    shallow: int
+    """Suppression entries without the newest key around them."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.other_suite + self.between_keys + self.older_epoch + self.unindexed + self.shallow
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVersions:
+    """One use of system keys: how many versions there are, and how many are still tried by look-ups."""
+
+    use: str
+    versions: int
+    in_use: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """All of it: what stands under `needs_reseal` is 0 where no rotation is under way."""
+
+    epochs: tuple["EpochOverview", ...]
+    system_keys: tuple[KeyVersions, ...]
+    """Those that were ever rotated."""
+    needs_reseal: int
+    resealing: Resealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +107,28 @@ def epochs(uow: UnitOfWork) -> list[EpochOverview]:
         )
         for one in uow.keys.epochs()
     ]
+
+
+def needs_reseal(uow: UnitOfWork) -> Resealing:
+    """Count what is not under the newest keys yet."""
+    uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+    store = cast("KeyStore", uow.keys)
+    store.system.look()
+    walk = walk_of(store.engine, horizons.INDEX)
+    return Resealing(
+        store.suite.name,
+        member_keys.count_stale(store, until=None, suite=store.suite.name),
+        member_keys.count_coming(store),
+        rotation.left(store),
+        vault.members_after(uow, walk.position) if walk is not None else 0,
+        vault.shallow_suppressions(uow),
+    )
+
+
+def state(uow: UnitOfWork) -> KeyState:
+    """Return epochs, versions of system keys, and what is still to be sealed, indexed or wrapped anew."""
+    uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+    left = needs_reseal(uow)
+    versions = cast("KeyStore", uow.keys).system.counts()
+    rotated = tuple(KeyVersions(use, count, used) for use, (count, used) in versions.items() if count > 1)
+    return KeyState(tuple(epochs(uow)), rotated, left.total, left)

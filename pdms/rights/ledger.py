@@ -159,7 +159,8 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
 
     :param session: on the identified database; it wrote nothing that is not committed. :param key: of `rights-ledger`.
     :param mark: end with a mark, if the last line does not know the newest checkpoint.
-    :raises IntegrityBroken: LEDGER_BROKEN: the end of the file is not what was written.
+    :raises IntegrityBroken: LEDGER_BROKEN: the end of the file is not what was written. DATABASE_ROLLED_BACK: an old
+        database stands in the place of the one that the ledger tells of (a restore makes both anew).
     """
     chain = BlindIndex(key)
     with _opened(path) as file, _newest(session) as session:
@@ -171,6 +172,11 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
         head = audit.checkpoint(session)
         size = head.size if head is not None else 0
         seen = last or Line(0, What.MARK, now, 0, 0, 0, 0)
+        if size < seen.size and _leaves_now(session) < seen.size:
+            raise IntegrityBroken(
+                "rights ledger: it knows a later state of the log than the database holds, which was put back",
+                code="DATABASE_ROLLED_BACK",
+            )
         batch: list[bytes] = []
 
         def put(line: Line) -> None:
@@ -196,6 +202,13 @@ def extend(session: Session, *, path: Path, key: bytes, now: datetime, mark: boo
             put(_blank(seen, What.MARK, now, **reached))
         _write(file, batch)
     return Position(seen.number, seen.mac, seen.size)
+
+
+def _leaves_now(session: Session) -> int:
+    """Return the leaves of the newest checkpoint, asked anew: the session may have begun to read before it was made."""
+    with begin(session.connection().engine, read_only=True) as reading:
+        head = audit.checkpoint(reading)
+    return head.size if head is not None else 0
 
 
 @contextmanager
@@ -227,7 +240,9 @@ def adopt(session: Session, lines: Iterator[Line], *, path: Path, key: bytes, no
             if len(batch) >= _BATCH:
                 _write(file, batch)
         restored = _blank(seen, What.RESTORED, now, log=log, consents=consents, restrictions=restrictions)
-        seen = _chained(chain, seen, replace(restored, number=seen.number + 1))
+        head = audit.checkpoint(session)
+        size = head.size if head is not None else 0  # the log begins again from the backup's
+        seen = _chained(chain, seen, replace(restored, number=seen.number + 1, size=size))
         batch.append(seen.rendered())
         _write(file, batch)
     return Position(seen.number, seen.mac, seen.size)

@@ -29,7 +29,8 @@ from pdms.vault import service as vault
 BATCH = 200
 BY_LEDGER = "RIGHTS_LEDGER"
 """How the requester's identity was checked: before, as the ledger shows."""
-_NEED_A_KEY = ("hold", "suppress")
+_NEEDS_A_KEY = "hold"
+"""The step that opens the member: what the law keeps is saved, and what stops a re-import is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +172,12 @@ def _erase_again(units: UnitFactory, member: MemberId, *, request: str, at: date
 def _pass_over(uow: UnitOfWork, request: str, member: MemberId) -> bool:
     """Tell whether a member's key is gone, and if so acknowledge the steps that need it.
 
-    It was destroyed between the copies of the data and of the keys: what needs plaintext can be done by nobody.
+    It was destroyed between the copies of the data and of the keys: what needs plaintext can be done by nobody. What
+    stops a silent re-import is made from the index digests that are left.
     """
     if uow.keys.deks([member]):
         return False
-    for step in _NEED_A_KEY:
-        if uow.session.get(ErasureStepRow, (request, step)) is None:
-            uow.session.add(ErasureStepRow(request_id=request, step=step, done_at=uow.now, counts="{}"))
+    if uow.session.get(ErasureStepRow, (request, _NEEDS_A_KEY)) is None:
+        vault.suppress_keyless(uow, member)
+        uow.session.add(ErasureStepRow(request_id=request, step=_NEEDS_A_KEY, done_at=uow.now, counts="{}"))
     return True

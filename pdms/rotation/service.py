@@ -1,5 +1,6 @@
 """The operations on keys, in one place. Long ones take a unit factory and may be asked again after any crash."""
 
+from pdms.crypto import SuiteName
 from pdms.rotation.epochs import (
     EpochEnded,
     EpochPlan,
@@ -10,16 +11,44 @@ from pdms.rotation.epochs import (
     rotate_epoch,
 )
 from pdms.rotation.horizons import EpochHorizon, horizon_at, horizons
+from pdms.rotation.indexes import (
+    INDEX,
+    Signed,
+    SignerRotated,
+    WalkDone,
+    WalkPlan,
+    plan_index,
+    plan_suppression,
+    rotate_index,
+    rotate_signer,
+    rotate_suppression,
+)
+from pdms.rotation.members import DekPlan, DeksRotated, plan_deks, rotate_deks
 
 __all__ = [
+    "INDEX",
+    "DekPlan",
+    "DeksRotated",
     "EpochEnded",
     "EpochHorizon",
     "EpochPlan",
     "EpochRotated",
+    "Signed",
+    "SignerRotated",
+    "SuiteName",
+    "WalkDone",
+    "WalkPlan",
     "destroy_epoch",
     "horizon_at",
     "horizons",
+    "plan_deks",
     "plan_epoch",
+    "plan_index",
+    "plan_suppression",
     "resume",
+    "rotate_deks",
     "rotate_epoch",
+    "rotate_index",
+    "rotate_signer",
+    "rotate_suppression",
 ]

@@ -34,8 +34,16 @@ class Keyring(Protocol):
         """Return the 256-bit key of one use, e.g. `index:phone`, `suppression`, `audit-digest`."""
         ...
 
+    def system_keys(self, label: str, *, retired: bool = False) -> list[bytes]:
+        """Return the keys of one use, newest first; `retired`: also those that no look-up needs any more."""
+        ...
+
     def signer(self, name: str = "log") -> Signer:
         """Return the signer of one kind of document: `log`, `receipts` or `manifests`."""
+        ...
+
+    def public_keys(self, name: str = "log") -> list[bytes]:
+        """Return the public keys under which documents of one kind were ever signed, newest first."""
         ...
 
     def held_month_key(self, month: str) -> bytes:

@@ -197,7 +197,7 @@ class UnitOfWork(AnonUnitOfWork):
     @property
     def log_signer(self) -> "LogSigner":
         """The signer of this home's checkpoints."""
-        return LogSigner(self.origin, self.keys.signer("log"))
+        return LogSigner(self.origin, self.keys.signer("log"), tuple(self.keys.public_keys("log")[1:]))
 
     def commit_intent(self) -> None:
         """Commit what this unit did so far, events included, and go on: an intent must precede its effect."""
@@ -231,6 +231,8 @@ class LogSigner:
 
     name: str
     key: Signer = field(repr=False)
+    older: tuple[bytes, ...] = ()
+    """Public keys with which the log was signed before."""
 
     @property
     def public_key(self) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pdms.db import fetch_here
-from pdms.errors import KeyUnavailable, NotFound
+from pdms.errors import IntegrityBroken, KeyUnavailable, NotFound
 from pdms.taxonomy import MemberId
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.sealing import FieldCodes, Indexes, SealedMember, open_member
@@ -34,12 +34,15 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
     """Return the living members whose normalised value equals `value`, all fields opened.
 
     :raises NotFound: the policy has no such index. :raises KeyUnavailable: a member's key is gone.
+    :raises IntegrityBroken: `INDEX_MOVED`, or something was altered.
     """
     codes, indexes = _opened(uow)
     if index not in indexes.field_of:
         raise NotFound(f"index {index}: the policy has none of that name")
-    wanted = (indexes.code_of[index], indexes.digests(index, [value])[0])
-    rows = fetch_here(uow.session.connection(), _FOUND, wanted)
+    connection, code = uow.session.connection(), indexes.code_of[index]
+    rows = [
+        row for digest, _ in indexes.looked_up(index, [value]) for row in fetch_here(connection, _FOUND, (code, digest))
+    ]
     if not rows:
         return []
     deks = uow.keys.deks([MemberId(row[0]) for row in rows])
@@ -49,7 +52,10 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
         if dek is None:
             raise KeyUnavailable("member: its key is gone", code="MEMBER_KEY_GONE")
         stored = SealedMember(MemberId(member_id), version, sequence, blob)
-        opened.append(Opened(MemberId(member_id), codes.named(open_member(dek, stored))))
+        fields = codes.named(open_member(dek, stored))
+        if fields.get(indexes.field_of[index]) != value:
+            raise IntegrityBroken("index: an entry leads to a member who has another value", code="INDEX_MOVED")
+        opened.append(Opened(MemberId(member_id), fields))
     return opened
 
 

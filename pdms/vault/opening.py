@@ -69,7 +69,8 @@ def matches(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     definition = uow.policy.fields.get(field)
     if definition is not None and definition.index is not None:
         held_digest = stored.digests.get(definition.code)
-        return held_digest is not None and same_bytes(held_digest, indexes.digests(definition.index, [value])[0])
+        asked = indexes.looked_up(definition.index, [value])
+        return held_digest is not None and any(same_bytes(held_digest, digest) for digest, _ in asked)
     code = FieldCodes(uow.policy).code(field)
     held = open_member(dek_of(uow.keys, member_id), stored.sealed, codes=[code]).get(code)
     return held is not None and same_bytes(held.encode(), value.encode())

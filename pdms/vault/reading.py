@@ -43,7 +43,8 @@ _STATES = "SELECT member_id, status, region, CAST(turns_14 AS text), CAST(turns_
 def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dict[str, MemberKeys]:
     """Return the living members behind external ids of one system; unknown and erased ones are absent."""
     distinct = list(dict.fromkeys(external_ids))
-    by_digest = dict(zip(Indexes(uow.keys, uow.policy).external(system, distinct), distinct, strict=True))
+    looked_up = Indexes(uow.keys, uow.policy).external_looked_up(system, distinct)
+    by_digest = {digest: distinct[place] for digest, place in looked_up}
     found: dict[str, MemberKeys] = {}
     sql = (
         "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.row_no = e.row_no"
@@ -64,10 +65,10 @@ def known_words(uow: UnitOfWork, words: Iterable[str], *, system: str, index: st
     """Return those of `words` (normalised) that are some member's external id of `system`, or value of `index`."""
     distinct = sorted(set(words))
     indexes = Indexes(uow.keys, uow.policy)
-    by_digest = dict(zip(indexes.external(system, distinct), distinct, strict=True))
+    by_digest = {digest: distinct[place] for digest, place in indexes.external_looked_up(system, distinct)}
     rows = list(_in_chunks(uow, "SELECT digest FROM external_index WHERE digest IN ({})", sorted(by_digest)))
     if index in indexes.field_of:
-        by_digest |= zip(indexes.digests(index, distinct), distinct, strict=True)
+        by_digest |= {digest: distinct[place] for digest, place in indexes.looked_up(index, distinct)}
         code = int(indexes.code_of[index])
         sql = f"SELECT DISTINCT digest FROM blind_index WHERE kind = {code} AND digest IN ({{}})"
         rows += _in_chunks(uow, sql, sorted(by_digest))
@@ -82,12 +83,13 @@ def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
     indexes = Indexes(uow.keys, uow.policy)
     if index not in indexes.field_of:
         raise NotFound(f"index {index}: the policy has none of that name")
-    rows = uow.session.connection().exec_driver_sql(
+    sql = (
         "SELECT m.member_id FROM blind_index b JOIN member m ON m.row_no = b.row_no"
-        " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY m.member_id",
-        (indexes.code_of[index], indexes.digests(index, [value])[0]),
+        " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased'"
     )
-    return [MemberId(row[0]) for row in rows]
+    run, code = uow.session.connection().exec_driver_sql, indexes.code_of[index]
+    found = {bytes(row[0]) for digest, _ in indexes.looked_up(index, [value]) for row in run(sql, (code, digest))}
+    return [MemberId(one) for one in sorted(found)]
 
 
 def state(uow: UnitOfWork, member_id: MemberId) -> MemberState:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from pdms.crypto import BlindIndex, Dek, open_fields, seal_fields
+from pdms.crypto import BlindIndex, Dek, SealError, open_fields, seal_fields, suite_of_key
 from pdms.errors import IntegrityBroken, InvalidInput, KeyUnavailable
 from pdms.policy.definitions import Policy
 from pdms.taxonomy import MemberId
@@ -81,22 +81,31 @@ class SealedMember:
 def seal_member(dek: bytes, *, member_id: MemberId, fields: Mapping[bytes, str], write_seq: int) -> bytes:
     """Return the blob of a member's values. :param fields: code → value; empty values are left out."""
     present = [(code, value.encode()) for code, value in fields.items() if value]
-    sealed = seal_fields(dek, member=member_id, fields=present, key_version=Dek.version_of(dek), write_seq=write_seq)
+    sealed = seal_fields(
+        dek, member=member_id, fields=present, key_version=Dek.version_of(dek), write_seq=write_seq,
+        suite=suite_of_key(dek).name,
+    )  # fmt: skip
     return encode_map({pair[0]: value for pair, value in zip(present, sealed, strict=True)})
 
 
 def open_member(dek: bytes, stored: SealedMember, *, codes: Iterable[bytes] | None = None) -> dict[bytes, str]:
     """Open a member's values, all or those of `codes` (absent ones stay absent).
 
-    :raises IntegrityBroken: something was altered, moved or put back.
+    :raises IntegrityBroken: something was altered, moved or put back; or the key was rotated between reading the one
+        and the other, and the same question opens it a moment later (`WRONG_KEY_VERSION`).
     """
+    key = Dek.at(dek, stored.key_version)
+    if key is None:
+        raise IntegrityBroken(
+            "sealed member: under another key version than the member has now", code=SealError.WRONG_KEY_VERSION.value
+        )
     try:
         sealed = _decode_sealed(stored.blob)
     except msgspec.DecodeError as error:
         raise IntegrityBroken("sealed member: not a map of sealed values", code="SEALED_MAP") from error
     wanted = sealed if codes is None else {code: sealed[code] for code in codes if code in sealed}
     opened = open_fields(
-        dek,
+        key,
         member=stored.member_id,
         fields=wanted.items(),
         key_version=stored.key_version,
@@ -129,7 +138,7 @@ class Indexes:
 
     def __init__(self, keys: Keyring, policy: Policy) -> None:
         self._keys = keys
-        self._opened: dict[str, BlindIndex] = {}
+        self._opened: dict[str, list[BlindIndex]] = {}
         self.field_of = {field.index: field.name for field in policy.fields.values() if field.index}
         """Index → field name."""
         self.code_of = {field.index: field.code for field in policy.fields.values() if field.index}
@@ -141,18 +150,88 @@ class Indexes:
 
     def digests_of(self, kind: str, values: Sequence[bytes]) -> list[bytes]:
         """Return the digests of encoded values under one index."""
-        label = "external-id" if kind == EXTERNAL else kind.replace("_", "-")
-        return self._index(f"index:{label}").digest_many(values)
+        return self._index(f"index:{_label(kind)}").digest_many(values)
 
     def external(self, system: str, external_ids: Sequence[str]) -> list[bytes]:
         """Return the identity digests of external ids of one system."""
         start = system + _SEPARATOR
         return self.digests(EXTERNAL, [start + one for one in external_ids])
 
+    def several(self, kind: str) -> bool:
+        """Tell whether an index has entries under more than one key: its rotation goes on."""
+        return len(self._versions(f"index:{_label(kind)}")) > 1
+
+    def looked_up(self, kind: str, values: Sequence[str]) -> list[tuple[bytes, int]]:
+        """Return (digest, place of its value) under every version of an index: while a rotation goes on, both are held.
+
+        The newest version first, so that a reader who takes the first takes what writers write.
+        """
+        encoded = [value.encode() for value in values]
+        found: list[tuple[bytes, int]] = []
+        for index in self._versions(f"index:{_label(kind)}"):
+            found += zip(index.digest_many(encoded), range(len(encoded)), strict=True)
+        return found
+
+    def external_looked_up(self, system: str, external_ids: Sequence[str]) -> list[tuple[bytes, int]]:
+        """Return (digest, place of its external id) under every version of the identity index."""
+        start = system + _SEPARATOR
+        return self.looked_up(EXTERNAL, [start + one for one in external_ids])
+
     def suppressions(self, kind: str, values: Sequence[str], *, system: str) -> list[bytes]:
-        """Return the digests by which an erased member would be known again."""
+        """Return the digests by which an erased member would be known again, under all suppression keys nested."""
+        return self._nested(self._suppressed(kind, values, system=system), depth=len(self._chain()))
+
+    def suppressions_looked_up(
+        self, kind: str, values: Sequence[str], *, system: str, least: int, by_index: bool
+    ) -> list[tuple[bytes, int]]:
+        """Return (digest, place of its value) at every depth of nesting from `least` on.
+
+        :param by_index: also of entries that were made from an index digest.
+        """
+        forms = [self._suppressed(kind, values, system=system)]
+        if by_index:
+            start = f"{system}{_SEPARATOR}" if kind == EXTERNAL else ""
+            code = EXTERNAL_CODE if kind == EXTERNAL else self.code_of[kind]
+            encoded = [(start + value).encode() for value in values]
+            forms += [
+                [indexed_form(code, digest) for digest in index.digest_many(encoded)]
+                for index in self._versions(f"index:{_label(kind)}", retired=True)
+            ]
+        found: list[tuple[bytes, int]] = []
+        for form in forms:
+            for depth in range(max(1, least), len(self._chain()) + 1):
+                found += zip(self._nested(form, depth=depth), range(len(values)), strict=True)
+        return found
+
+    def suppressed_by_index(self, digests: Mapping[int, bytes]) -> list[bytes]:
+        """Return suppression entries for a member whose plaintext is gone, from what it was indexed by."""
+        forms = [indexed_form(code, digest) for code, digest in digests.items()]
+        return self._nested(forms, depth=len(self._chain()))
+
+    @property
+    def suppression_version(self) -> int:
+        """How many suppression keys are nested around a new entry."""
+        return len(self._chain())
+
+    def nest(self, digests: Sequence[bytes], *, depth: int) -> list[bytes]:
+        """Return entries of `depth` nested keys under the keys that came since."""
+        for index in self._chain()[depth:]:
+            digests = index.digest_many(digests)
+        return list(digests)
+
+    def _nested(self, values: Sequence[bytes], *, depth: int) -> list[bytes]:
+        found = list(values)
+        for index in self._chain()[:depth]:
+            found = index.digest_many(found)
+        return found
+
+    def _suppressed(self, kind: str, values: Sequence[str], *, system: str) -> list[bytes]:
         start = f"{kind}{_SEPARATOR}" + (f"{system}{_SEPARATOR}" if kind == EXTERNAL else "")
-        return self._index("suppression").digest_many([(start + value).encode() for value in values])
+        return [(start + value).encode() for value in values]
+
+    def _chain(self) -> list[BlindIndex]:
+        """The suppression keys, oldest first."""
+        return self._versions("suppression", retired=True)[::-1]
 
     def row(self, member_id: MemberId, row: bytes) -> bytes:
         """Return the digest that tells a changed source row from an unchanged one."""
@@ -163,6 +242,20 @@ class Indexes:
         return self._index("row-digest")
 
     def _index(self, label: str) -> BlindIndex:
-        if label not in self._opened:
-            self._opened[label] = BlindIndex(self._keys.system_key(label))
-        return self._opened[label]
+        return self._versions(label)[0]
+
+    def _versions(self, label: str, *, retired: bool = False) -> list[BlindIndex]:
+        """The keys of one use, newest first; asked for once, so that one operation sees one state of a rotation."""
+        name = f"{label}+retired" if retired else label
+        if name not in self._opened:
+            self._opened[name] = [BlindIndex(key) for key in self._keys.system_keys(label, retired=retired)]
+        return self._opened[name]
+
+
+def indexed_form(code: int, digest: bytes) -> bytes:
+    """Return what a suppression entry is made of where only an index digest is left."""
+    return b"index" + _SEPARATOR.encode() + bytes((code,)) + digest
+
+
+def _label(kind: str) -> str:
+    return "external-id" if kind == EXTERNAL else kind.replace("_", "-")

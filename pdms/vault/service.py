@@ -5,6 +5,7 @@ The shred steps are `suppress`, `destroy_key`, `forget`, `purge`, in this order,
 
 from pdms.vault.comparing import Comparison, Standing, compare_batch, standing
 from pdms.vault.decoys import alarm, decoys, mark_decoys
+from pdms.vault.index_rotation import index_labels, members_after, reindex_some
 from pdms.vault.opening import Corrected, correct, masked, matches, reveal, settle_ages
 from pdms.vault.reading import (
     MemberKeys,
@@ -23,8 +24,12 @@ from pdms.vault.reading import (
     state_rows,
 )
 from pdms.vault.reindexing import Reindexed, reindex
+from pdms.vault.reseal import reseal
 from pdms.vault.searching import search
-from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, suppressed_since
+from pdms.vault.shredding import destroy_key, disable, forget, purge, suppress, suppress_keyless, suppressed_since
+from pdms.vault.suppressions import count as suppression_entries
+from pdms.vault.suppressions import nest_some as nest_suppressions
+from pdms.vault.suppressions import shallow as shallow_suppressions
 from pdms.vault.upsert import MemberBatch, MemberRow, Outcome, UpsertResult, upsert_batch, upsert_members
 
 __all__ = [
@@ -50,24 +55,32 @@ __all__ = [
     "find",
     "find_external",
     "forget",
+    "index_labels",
     "known_words",
     "mark_decoys",
     "masked",
     "matches",
+    "members_after",
     "members_of",
+    "nest_suppressions",
     "pseudonym_of",
     "pseudonyms_of",
     "purge",
     "reindex",
+    "reindex_some",
+    "reseal",
     "resolve",
     "reveal",
     "search",
     "settle_ages",
+    "shallow_suppressions",
     "standing",
     "state",
     "state_rows",
     "suppress",
+    "suppress_keyless",
     "suppressed_since",
+    "suppression_entries",
     "upsert_batch",
     "upsert_members",
 ]

@@ -8,10 +8,11 @@ after the last, the sealed bytes are in neither database file nor log. Facts, co
 from datetime import datetime
 
 from pdms.audit.catalogue import EventKind
-from pdms.db import checkpoint_and_vacuum, for_update, stored_instant
-from pdms.errors import Conflict
+from pdms.db import checkpoint_and_vacuum, for_update
+from pdms.errors import Conflict, NotFound
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
+from pdms.vault import suppressions
 from pdms.vault.decoys import decoys, mark_decoys
 from pdms.vault.reading import only_self, stored_member
 from pdms.vault.rows import DELETE_INDEX, sqlite_instant
@@ -42,12 +43,24 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
     for kind, name in indexes.field_of.items():
         if held.get(name):
             digests += indexes.suppressions(kind, [held[name]], system=system)
-    since = sqlite_instant(uow.now)
-    connection.exec_driver_sql(
-        "INSERT INTO suppression (digest, since) VALUES (?, ?)"
-        " ON CONFLICT (digest) DO UPDATE SET since = excluded.since",
-        [(digest, since) for digest in sorted(set(digests))],
-    )
+    suppressions.add(uow, indexes, digests)
+    _set_status(uow, member_id, MemberStatus.ERASED)
+    uow.record(EventKind.SUPPRESSION_ADDED, member=member_id, numbers={"entries": len(digests)})
+    return len(digests)
+
+
+def suppress_keyless(uow: UnitOfWork, member_id: MemberId) -> int:
+    """Step 1 where the key is gone already (a restore): entries from the index digests that are left of the member.
+
+    :return: entries written; 0 where the rows are gone too.
+    """
+    try:
+        stored = stored_member(uow, member_id, lock=True)
+    except NotFound:
+        return 0
+    indexes = Indexes(uow.keys, uow.policy)
+    digests = indexes.suppressed_by_index(stored.digests)
+    suppressions.add(uow, indexes, digests, by_index=True)
     _set_status(uow, member_id, MemberStatus.ERASED)
     uow.record(EventKind.SUPPRESSION_ADDED, member=member_id, numbers={"entries": len(digests)})
     return len(digests)
@@ -55,10 +68,11 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
 
 def suppressed_since(uow: UnitOfWork, *, system: str, external_id: str) -> datetime | None:
     """Return since when an external id is known as an erased member's, to the microsecond; None: it is not."""
-    digest = Indexes(uow.keys, uow.policy).suppressions(EXTERNAL, [external_id], system=system)[0]
     connection = uow.session.connection()
-    since = connection.exec_driver_sql("SELECT since FROM suppression WHERE digest = ?", (digest,)).scalar()
-    return stored_instant(since) if since is not None else None
+    found = suppressions.known(
+        connection, Indexes(uow.keys, uow.policy), {EXTERNAL: ([0], [external_id])}, system=system
+    )
+    return max((since for _, since in found), default=None)
 
 
 def destroy_key(uow: UnitOfWork, member_id: MemberId) -> None:

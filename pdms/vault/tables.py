@@ -7,7 +7,7 @@ to blind indexes: a member's own digests lie beside its sealed bytes, so that fo
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, LargeBinary
+from sqlalchemy import BigInteger, LargeBinary, false
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -118,6 +118,10 @@ class SuppressionTable(MainTable, table=True):
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
     since: datetime = Field(sa_type=UtcDateTime)
+    key_version: int = Field(default=1, index=True, sa_column_kwargs={"server_default": "1"})
+    """How many suppression keys are nested around it: a rotation has no plaintext to begin anew from."""
+    by_index: bool = Field(default=False, index=True, sa_column_kwargs={"server_default": false()})
+    """Made from an index digest, since the plaintext was gone already (a restore)."""
 
 
 class DecoyListTable(MainTable, table=True):

@@ -17,10 +17,12 @@ from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import set_digest
-from pdms.db import one_of, stored_instant
+from pdms.db import Lock, beside, one_of
 from pdms.errors import InvalidInput
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
+from pdms.vault import suppressions
+from pdms.vault.index_rotation import adopt_old
 from pdms.vault.rows import CHUNK, lock_members, read_sealed
 from pdms.vault.sealing import EXTERNAL, REGISTERED, FieldCodes, Indexes, open_member
 from pdms.vault.writing import NewMembers, claim, create_members, release, write_member
@@ -177,7 +179,9 @@ class Upsert:
         self.registered_at = registered_at
         self.connection: Connection = uow.session.connection()
         self.codes = FieldCodes(uow.policy)
+        beside(self.connection, Lock.REINDEX)
         self.indexes = Indexes(uow.keys, uow.policy)
+        adopt_old(uow, self.indexes, system=system, external_ids=external_ids)
         self.digests = self.indexes.external(system, external_ids)
         # What a row says, as bytes: names once, so that two sources with other fields never look alike.
         head = _encode_row(list(columns))
@@ -254,31 +258,19 @@ class Upsert:
 
     def suppressed(self, fresh: Sequence[int]) -> set[int]:
         """Return the new rows that speak of an erased member and show no later registration."""
-        if not fresh or not self.connection.exec_driver_sql("SELECT 1 FROM suppression LIMIT 1").first():
+        if not fresh:
             return set()
-        known_by: dict[bytes, list[int]] = {}
         names = {kind: name for kind, name in self.indexes.field_of.items() if name in self.columns}
+        columns: dict[str, tuple[list[int], list[str]]] = {}
         for kind, column in [(EXTERNAL, self.external_ids), *((k, self.columns[n]) for k, n in names.items())]:
             present = [at for at in fresh if column[at]]
-            for at, digest in zip(
-                present,
-                self.indexes.suppressions(kind, [column[at] for at in present], system=self.system),
-                strict=True,
-            ):
-                known_by.setdefault(digest, []).append(at)
-        refused: set[int] = set()
-        ordered = sorted(known_by)
-        for start in range(0, len(ordered), CHUNK):
-            part = tuple(ordered[start : start + CHUNK])
-            condition, bound = one_of(self.connection, part, width=32)
-            sql = f"SELECT digest, since FROM suppression WHERE digest {condition}"
-            for digest, since in self.connection.exec_driver_sql(sql, bound):
-                refused.update(at for at in known_by[digest] if not self._registered_after(at, since))
-        return refused
+            columns[kind] = (present, [column[at] for at in present])
+        found = suppressions.known(self.connection, self.indexes, columns, system=self.system)
+        return {at for at, since in found if not self._registered_after(at, since)}
 
-    def _registered_after(self, at: int, since: str | datetime) -> bool:
+    def _registered_after(self, at: int, since: datetime) -> bool:
         registered = self.registered_at[at] if self.registered_at is not None else None
-        return registered is not None and registered > stored_instant(since)
+        return registered is not None and registered > since
 
     def _create(self, rows: Sequence[int], numbers: Mapping[bytes, int]) -> None:
         if not rows:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
-from pdms.crypto import Dek, seal_rows
+from pdms.crypto import Dek, seal_rows, suite_of_key
 from pdms.db import Same, cut, insert_columns, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
@@ -148,7 +148,8 @@ def _seal(
     """Return each row's map of sealed values, all under key version 1 and write sequence 1."""
     order = [codes.code(name) for name in columns]
     rows = zip(*columns.values(), strict=True)
-    return [encode_map(sealed) for sealed in seal_rows(deks, members=ids, fields=order, rows=rows)]
+    suite = suite_of_key(deks[0]).name  # minted together, hence for one suite
+    return [encode_map(sealed) for sealed in seal_rows(deks, members=ids, fields=order, rows=rows, suite=suite)]
 
 
 def _index(

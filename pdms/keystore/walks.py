@@ -1,0 +1,55 @@
+"""Walks: rotations that go through the vault member by member. What goes on, and how far it came, stands here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from pdms.db import fetch, stored_instant
+from pdms.keystore.places import stored
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A walk that goes on. `position`: row number in the vault up to which all is done."""
+
+    what: str
+    started_at: datetime
+    position: int
+    done: int
+
+
+def walk_of(engine: Engine, what: str) -> Walk | None:
+    """Return the walk of this name that goes on; None: none does."""
+    rows = fetch(
+        engine,
+        "SELECT started_at, position, done FROM key_rotation WHERE what = ? AND finished_at IS NULL",
+        (what,),
+    )
+    return Walk(what, stored_instant(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else None
+
+
+def begin_walk(connection: Connection, what: str, *, now: datetime) -> bool:
+    """Note that a walk goes on; return False where it does already."""
+    begun = connection.exec_driver_sql(
+        "INSERT INTO key_rotation (what, target, started_at, position, done) VALUES (?, '', ?, 0, 0)"
+        " ON CONFLICT (what) DO UPDATE SET started_at = excluded.started_at, position = 0, done = 0,"
+        " finished_at = NULL WHERE key_rotation.finished_at IS NOT NULL",
+        (what, stored(now)),
+    )
+    return begun.rowcount > 0
+
+
+def advance_walk(engine: Engine, what: str, *, position: int, done: int) -> None:
+    """Note how far a walk came; asked for less than is noted, it notes nothing."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE key_rotation SET position = ?, done = done + ?"
+            " WHERE what = ? AND finished_at IS NULL AND position < ?",
+            (position, done, what, position),
+        )
+
+
+def end_walk(connection: Connection, what: str, *, now: datetime) -> None:
+    """Note that a walk came to its end."""
+    connection.exec_driver_sql("UPDATE key_rotation SET finished_at = ? WHERE what = ?", (stored(now), what))
