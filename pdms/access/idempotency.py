@@ -12,6 +12,7 @@ from sqlmodel import col, delete
 
 from pdms.access.tables import IdempotencyRow
 from pdms.crypto import BlindIndex, same_bytes
+from pdms.db import member_alone
 from pdms.errors import Conflict, InvalidInput
 from pdms.unit_of_work import Actor, UnitOfWork
 
@@ -51,6 +52,7 @@ def claim(uow: UnitOfWork, *, key: str, route: str, path: str, body: bytes) -> C
     key_digest = digest(b"key\0" + _actor(uow.actor) + b"\0" + key.encode())
     request_digest = digest(b"request\0" + f"{route}\0{path}\0".encode() + body)
     uow.session.exec(delete(IdempotencyRow).where(col(IdempotencyRow.created_at) < uow.now - KEPT))
+    member_alone(uow.session.connection(), [key_digest])
     row = uow.session.get(IdempotencyRow, key_digest)
     if row is None:
         uow.session.add(

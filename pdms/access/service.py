@@ -17,6 +17,7 @@ from sqlmodel import col, delete, select
 from pdms.access import secrets
 from pdms.access.tables import ApiKeyRow, MemberTokenRow, OperatorRow
 from pdms.audit.catalogue import EventKind
+from pdms.db import Lock, alone
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Unauthenticated
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, Scope, new_id
@@ -104,6 +105,7 @@ def create_operator(
         raise InvalidInput("label: lower-case letters, digits and hyphens, 2 to 41 characters, a letter first")
     if role not in uow.policy.roles:
         raise InvalidInput(f"role: the policy knows {', '.join(sorted(uow.policy.roles))}")
+    alone(uow.session.connection(), Lock.OPERATORS)
     if uow.session.exec(select(OperatorRow).where(col(OperatorRow.label) == label)).first() is not None:
         raise Conflict("label: another operator has it")
     row = OperatorRow(operator_id=new_id("op"), label=label, role=role, trained_until=trained_until, created_at=uow.now)

@@ -23,6 +23,9 @@ FORMAT: Final = "pdms-backup-1"
 MANIFEST: Final = "manifest.json"
 DATABASES: Final = ("vault.db", "anon.db", "held.db", "keys.db")
 FOLDERS: Final = ("facts", "releases")
+SERVER: Final = "postgres"
+"""Folder of what lay on a server: `postgres/<part>/tables.json`, `postgres/<part>/<table>/NNNNNNNN.copy`."""
+TABLES: Final = "tables.json"
 CONTEXT: Final = b"backup:"
 _PART: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._=-]{1,128}")
 _PIECE: Final = 1 << 18
@@ -137,16 +140,22 @@ def read(file: BinaryIO, sink: Sink, *, root: RootKey) -> Manifest:
     if raw is None:
         raise broken("it has no manifest")
     manifest = Manifest.from_json(raw)
-    if tuple(found) != manifest.files or {*DATABASES} - {file.name for file in found}:
+    if tuple(found) != manifest.files or not _whole({file.name for file in found}):
         raise broken("its files are not those of its manifest")
     return manifest
+
+
+def _whole(names: set[str]) -> bool:
+    """Say whether all four databases are there: as files, or as tables of a server."""
+    described = {f"{SERVER}/{name.removesuffix('.db')}/{TABLES}" for name in DATABASES}
+    return names.issuperset(DATABASES) or names.issuperset(described)
 
 
 def checked_name(name: str) -> str:
     """Return a file's name if it lies where a home has files. :raises IntegrityBroken: BACKUP_FORM."""
     parts = name.split("/")
     well_formed = all(_PART.fullmatch(part) for part in parts)
-    if not well_formed or not (name in DATABASES or (len(parts) > 1 and parts[0] in FOLDERS)):
+    if not well_formed or not (name in DATABASES or (len(parts) > 1 and parts[0] in (*FOLDERS, SERVER))):
         raise broken("a file's name is none of a home's")
     return name
 

@@ -179,7 +179,8 @@ def _begin(units: UnitFactory, config: Mapping[str, Any]) -> Manifest:
 def _told(files: Iterator[tuple[str, Path]], progress: Callable[[str], None]) -> Iterator[tuple[str, Path]]:
     stage = ""
     for name, path in files:
-        part = name.partition("/")[0]
+        parts = name.split("/")
+        part = parts[1] if parts[0] == archive.SERVER else parts[0].removesuffix(".db")
         if part != stage:
             progress(part)
             stage = part

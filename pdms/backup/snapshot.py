@@ -1,5 +1,7 @@
 """Everything of a home, as of about now, to be read once: copies of the databases, links to files that never change.
 
+On PostgreSQL the copy is what COPY gives, table by table, of one state of each part.
+
 Order: data, facts, releases, keys. A key is stored before its data and destroyed before them, so that with the keys
 copied last no row is copied without the key it had, unless that key was destroyed meanwhile: then it stays unreadable.
 Guarantee: what is made lies in one folder below the home's spill, and is gone when the iteration ends, however it ends.
@@ -11,12 +13,17 @@ import os
 import secrets
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy import Engine
 
+from pdms.backup import archive
+from pdms.db import on_postgres
 from pdms.db.copy import copy_database
+from pdms.db.parts import Part
 from pdms.settings import Home
 
 
@@ -40,14 +47,14 @@ def files(home: Home, engines: Engines) -> Generator[tuple[str, Path], None, Non
     mark.touch(mode=0o600)
     try:
         _link_releases(home, folder)
-        for name, engine in (("vault.db", engines.main), ("anon.db", engines.anon), ("held.db", engines.held)):
-            yield from _database(name, engine, folder)
+        for part, engine in ((Part.VAULT, engines.main), (Part.ANON, engines.anon), (Part.HELD, engines.held)):
+            yield from _database(part, engine, folder)
         _link_facts(home, folder)
         yield from _linked(folder, "facts")
         # Once more: what anon.db tells of may have been published after the first look.
         _link_releases(home, folder)
         yield from _linked(folder, "releases")
-        yield from _database("keys.db", engines.keys, folder)
+        yield from _database(Part.KEYS, engines.keys, folder)
         mark.unlink()  # gone already, if an erasure wiped the spill between two files: the copies may not fit together
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,11 +71,55 @@ def _own_folder(home: Home) -> Path:
     return folder
 
 
-def _database(name: str, engine: Engine, folder: Path) -> Iterator[tuple[str, Path]]:
+def _database(part: Part, engine: Engine, folder: Path) -> Iterator[tuple[str, Path]]:
+    if on_postgres(engine):
+        yield from _tables(part, engine, folder)
+        return
+    name = f"{part}.db"
     path = folder / name
     copy_database(engine, path)
     yield name, path
     path.unlink()
+
+
+def _tables(part: Part, engine: Engine, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Write out what PostgreSQL gives, piece by piece: a name in an archive needs its size before its content."""
+    from pdms.db import tables_copy
+
+    under = f"{archive.SERVER}/{part}"
+    stream = tables_copy.unload(engine)
+    with closing(stream):
+        for one in stream:
+            if isinstance(one, tables_copy.Tables):
+                yield from _spooled(folder, f"{under}/{archive.TABLES}", iter([one.to_json()]))
+                continue
+            table, content = one
+            number, more = 0, True
+            while more:
+                name = f"{under}/{table}/{number:08}.copy"
+                with _opened(folder / name) as out:
+                    written = 0
+                    for piece in content:
+                        written += out.write(piece)
+                        if written >= tables_copy.PIECE_BYTES:
+                            break
+                    else:
+                        more = False
+                yield name, folder / name
+                (folder / name).unlink()
+                number += 1
+
+
+def _spooled(folder: Path, name: str, content: Iterator[bytes]) -> Iterator[tuple[str, Path]]:
+    with _opened(folder / name) as out:
+        out.writelines(content)
+    yield name, folder / name
+    (folder / name).unlink()
+
+
+def _opened(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
 def _link_facts(home: Home, folder: Path) -> None:

@@ -22,6 +22,7 @@ from pdms.audit.checkpoint import SignedCheckpoint, parse_signed_checkpoint
 from pdms.backup import service as backup
 from pdms.backup.archive import Manifest, broken
 from pdms.backup.service import Backup
+from pdms.bootstrap import server_restore
 from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig, read_config, write_config
 from pdms.bootstrap.upgrade import upgrade_parts
@@ -101,13 +102,20 @@ def restore(
         source = ledger_path or Path(manifest.ledger)
         if not source.is_file():
             raise Conflict("rights ledger: not found; name it with --ledger", code="LEDGER_MISSING")
-        upgrade_parts(
-            Databases.of(home, settings, recorded=config.database)
-        )  # a backup may be older than the schema of today
-        with App.assemble(home, config, settings, clock=clock) as app:
-            done = _replay(app, manifest, source, earlier, progress)
-            differs = app.policy.digest != manifest.policy
+        databases = Databases.of(home, settings, recorded=config.database)
+        server_restore.check(home, databases)
+        with server_restore.undone_on_failure(databases):
+            if databases.on_server:
+                progress("load")
+                server_restore.fill(home, databases)
+                config = config.model_copy(update={"database": databases.without_password()})
+            else:
+                upgrade_parts(databases)  # a backup may be older than the schema of today
+            with App.assemble(home, config, settings, clock=clock) as app:
+                done = _replay(app, manifest, source, earlier, progress)
+                differs = app.policy.digest != manifest.policy
         progress("open")
+        server_restore.finish(databases)
         write_config(home, config)
         shutil.rmtree(home.spill, ignore_errors=True)
         home.spill.mkdir(mode=0o700)

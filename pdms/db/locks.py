@@ -40,6 +40,9 @@ class Lock(IntEnum):
     """Shared by those whose loss of a basis makes releases stale, alone for whoever lets one go live."""
     POLICY = 0x70646D78
     """Who puts a policy in force."""
+    OPERATORS = 0x70646D7B
+    CAMPAIGNS = 0x70646D7C
+    """Who saves a segment or drafts a campaign."""
     REQUESTS = 0x70646D79
     """Who numbers a subject request."""
     REINDEX = 0x70646D7E
@@ -84,7 +87,7 @@ def member_alone(connection: Connection, member_ids: Iterable[bytes]) -> None:
     """Hold members against whoever decides on them or changes what is decided, until the transaction ends.
 
     Their order is always the same: of two who hold several, one waits. Two members whose ids begin alike share a lock,
-    which is no harm.
+    which is no harm. Anything else that is named by random or digested bytes, and has no row yet, is held likewise.
     """
     if connection.dialect.name == "postgresql":
         keys = sorted({int.from_bytes(one[:8], "big", signed=True) for one in member_ids})

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import col, func, select
 
+from pdms.db import member_alone
 from pdms.errors import Conflict, NotFound
 from pdms.ingest.kind import Stored
 from pdms.ingest.readers import Rejected
@@ -58,6 +59,7 @@ class LoadTotals:
 
 def begin_load(uow: UnitOfWork, source: Source, *, content: str, rows: int, size: int) -> Load:
     """Return the unfinished load of this content, or begin a new run of it."""
+    member_alone(uow.session.connection(), [bytes.fromhex(content)])  # the same file at once: one load, not two
     runs = uow.session.exec(select(LoadTable).where(col(LoadTable.load_id).startswith(f"{content}-"))).all()
     for run in runs:
         if run.finished_at is None:
@@ -166,7 +168,7 @@ def rules_of(uow: UnitOfWork, load_id: str) -> LoadTotals:
 
 
 def _row(uow: UnitOfWork, load_id: str) -> LoadTable:
-    row = uow.session.get(LoadTable, load_id)
+    row = uow.session.get(LoadTable, load_id, with_for_update=True)
     if row is None:
         raise NotFound("load: none of that id")
     return row

@@ -16,6 +16,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 
 from pdms.audit.catalogue import EventKind
+from pdms.db import Lock, alone
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.marketing import campaigns, rfm
 from pdms.marketing.campaigns import Definition
@@ -78,6 +79,7 @@ def create(uow: AnonUnitOfWork, *, text: str | None = None, document: Mapping[st
     definition = campaigns.parse(read_document(text) if text is not None else document or {})
     segment = segments.show(uow, name=definition.segment)
     _check_policy(uow, definition, segment.view)
+    alone(uow.anon.connection(), Lock.CAMPAIGNS)
     if uow.anon.get(CampaignRow, definition.name) is not None:
         raise Conflict("campaign: a campaign of that name exists")
     row = CampaignRow(

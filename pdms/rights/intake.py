@@ -15,6 +15,7 @@ from sqlmodel import col, func, select
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import seal_blob
+from pdms.db import Lock, alone, member_alone
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
 from pdms.policy.reasons import reason
@@ -109,6 +110,7 @@ def submit(
         raise InvalidInput("field: not a member field of the policy, or its value is too long")
     if field is not None and value is not None:
         normalise_value(uow.policy, field=field, value=value, now=uow.now)  # refused now rather than on execution
+    member_alone(uow.session.connection(), [member_id])
     same = select(SubjectRequestRow.number).where(
         col(SubjectRequestRow.member_id) == member_id,
         col(SubjectRequestRow.type) == request_type.value,
@@ -233,7 +235,7 @@ def load(uow: UnitOfWork, request_id: str) -> SubjectRequestRow:
 
     :raises NotFound: none has this id, or it is not the acting member's; the reach for another's is in the log.
     """
-    row = uow.session.get(SubjectRequestRow, request_id)
+    row = uow.session.get(SubjectRequestRow, request_id, with_for_update=not uow.read_only)
     missing = NotFound("request: none has this id")
     if row is None:
         raise missing
@@ -319,6 +321,7 @@ def _today(uow: UnitOfWork) -> date:
 
 def next_number(uow: UnitOfWork) -> str:
     """Return the number of the next request of this year."""
+    alone(uow.session.connection(), Lock.REQUESTS)
     year = _today(uow).year
     count = uow.session.exec(
         select(func.count()).select_from(SubjectRequestRow).where(col(SubjectRequestRow.number).like(f"R-{year}-%"))

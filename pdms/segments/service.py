@@ -17,6 +17,7 @@ import numpy as np
 from sqlmodel import select
 
 from pdms.audit.catalogue import EventKind
+from pdms.db import Lock, alone
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason
 from pdms.segments.classes import Classes, classes_of
@@ -92,6 +93,7 @@ def save(uow: AnonUnitOfWork, *, text: str | None = None, document: Mapping[str,
     label = json.dumps(_label(given.get("label", {})), ensure_ascii=False, sort_keys=True)
     body = json.dumps(to_document(rule), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(f"{view}\n{body}".encode()).hexdigest()
+    alone(uow.anon.connection(), Lock.CAMPAIGNS)
     row = uow.anon.get(SegmentRow, name)
     if row is None:
         row = SegmentRow(

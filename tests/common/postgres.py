@@ -109,6 +109,12 @@ class Server:
         finally:
             self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def bare_for_good(self) -> str:
+        """Return the connection string of a database with nothing in it, which goes with the server."""
+        name = f"t{os.getpid()}_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
     @contextmanager
     def copied(self, url: str) -> Iterator[str]:
         """Give a copy of a database that nobody has open."""
