@@ -11,7 +11,7 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent.store import RESTRICTED, insert_or_update
 from pdms.consent.tables import RestrictionRecord
-from pdms.db import member_alone
+from pdms.db import Lock, beside, member_alone
 from pdms.errors import Denied, InvalidInput
 from pdms.policy.decide import RestrictionFact
 from pdms.policy.reasons import reason
@@ -97,6 +97,7 @@ def _change(uow: UnitOfWork, member_id: MemberId, fact: RestrictionFact, *, acti
         changed = connection.execute(RESTRICTED.delete().where(*where)).rowcount > 0
     if not changed:
         return False
+    beside(connection, Lock.NUMBERS)
     uow.session.add(
         RestrictionRecord(
             record_id=new_id_bytes(),

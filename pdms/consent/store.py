@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pdms.consent.state import RANK
 from pdms.consent.tables import ConsentCurrent, ConsentRecord, ConsentShape, NoticeVersion, RestrictionCurrent
-from pdms.db import Session, insert_rows, on_postgres
+from pdms.db import Lock, Session, beside, insert_rows, on_postgres
 from pdms.taxonomy import ConsentState
 
 RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined]
@@ -95,6 +95,7 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
 def _numbers(connection: Connection, count: int) -> list[int]:
     """Return as many fresh numbers: of the sequence where others write too, else those that come next."""
     if on_postgres(connection):
+        beside(connection, Lock.NUMBERS)
         return [int(number) for (number,) in connection.exec_driver_sql(_NUMBERS, (count,))]
     last = int(connection.exec_driver_sql("SELECT COALESCE(MAX(seq), 0) FROM consent_record").scalar_one())
     return list(range(last + 1, last + 1 + count))
