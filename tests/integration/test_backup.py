@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import inspect, text
 
-from common.world import NOW, ROOT_VARIABLE, World, consents_of, populated
+from common.world import NOW, ROOT_VARIABLE, World, consents_of, orders_of, populated
 from pdms.audit import service as audit
 from pdms.backup import archive
 from pdms.bootstrap import backups
@@ -425,6 +425,11 @@ def test_an_import_of_who_was_erased_is_refused_after_the_restore(own: Shop, tmp
         again = World(app, tmp_path, world.clock, world.tokens, world.admin_token)
         report = again.ingest("shop-members", [own.members[2]])
         assert (report.created, report.updated) == (0, 0)
+        orders, _ = orders_of([own.members[2]])
+        assert again.ingest("shop-orders", orders).by_rule == {"UNKNOWN_MEMBER": len(orders)}
+        late = {"会员编号": "H00002", "事件编号": "LATE", "时间": "2026-11-01 10:00:00", "行为": "浏览"}
+        late |= {"商品编码": "P1", "类目": "grocery"}
+        assert again.ingest("shop-events", [late]).by_rule == {"UNKNOWN_MEMBER": 1}
 
 
 def test_the_restored_home_has_a_ledger_that_serves_the_next_restore(own: Shop, tmp_path: Path) -> None:
