@@ -346,6 +346,7 @@ def _postgres(quick: bool) -> Iterator[dict[str, Any]]:
                     "the same", mine, unit, f"{peer.name}: {one:,.1f}", one / mine, goal,
                     None if goal is None else one / mine >= goal,
                 )  # fmt: skip
+            server.analyse()
             yield from _postgres_look_up(app, server, peers, held=(rounds + 1) * BATCH, few=few, tries=tries)
 
 
