@@ -78,6 +78,8 @@ def clean(value: str) -> str:
     """Return text in NFKC with blanks collapsed. :raises Broken: CONTROL_CHARACTER."""
     if value.isascii() and value.isprintable():
         return value if value.isalnum() else " ".join(value.split())
+    if value.isalnum() and unicodedata.is_normalized("NFKC", value):  # most Chinese names: no blank, nothing to fold
+        return value
     # twice: compatibility forms of blanks become blanks only by NFKC, which may in turn leave some at the ends
     folded = " ".join(unicodedata.normalize("NFKC", value).split())
     if not folded.isprintable() and any(unicodedata.category(char) in _CONTROL for char in folded):
