@@ -11,7 +11,7 @@ lock.
 It does not erase bytes: heap and WAL keep old row versions, so pdms claims the key level only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -149,6 +149,15 @@ def quiet() -> Iterator[None]:
             raise told from None
         kind = IntegrityError if isinstance(error, psycopg.IntegrityError) else DBAPIError
         raise kind(None, None, error, hide_parameters=True) from None
+
+
+def ask(cursor: Any, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of one SELECT (with `?` marks) by a cursor of the driver; errors are translated."""
+    try:
+        return cursor.execute(driver_text(statement), values).fetchall()  # type: ignore[no-any-return]
+    except Exception:
+        with quiet():
+            raise
 
 
 def without_password(url: str) -> str:

@@ -95,14 +95,19 @@ def fetch(engine: Engine, statement: str, values: Sequence[Any] = ()) -> list[tu
 def fetch_here(connection: Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows of one SELECT (with `?` marks) within a transaction: the driver's own tuples, at a fifth of the
     cost of SQLAlchemy's result."""
-    raw: Any = connection.connection.driver_connection
+    place: Any = connection.connection
     if not on_postgres(connection):
         with _QUIET_SQLITE:
-            return raw.execute(statement, values).fetchall()  # type: ignore[no-any-return]
-    from pdms.db.postgres import driver_text, quiet
+            return place.driver_connection.execute(statement, values).fetchall()  # type: ignore[no-any-return]
+    from pdms.db.postgres import ask
 
-    with quiet():
-        return raw.execute(driver_text(statement), values, binary=True).fetchall()  # type: ignore[no-any-return]
+    cursor = place.info.get(_CURSOR)  # lives as long as the driver's connection; making one costs a third of the asking
+    if cursor is None:
+        cursor = place.info[_CURSOR] = place.driver_connection.cursor(binary=True)
+    return ask(cursor, statement, values)
+
+
+_CURSOR = "pdms.cursor"
 
 
 class Reader:
@@ -124,9 +129,9 @@ class Reader:
             return fetch(self._engine, statement, values)
         mine = self._mine
         if getattr(mine, "process", None) != os.getpid():
-            kept = self._engine.raw_connection()
-            mine.raw, mine.kept, mine.process = kept.driver_connection, kept, os.getpid()
-            kept.detach()
+            place = self._engine.raw_connection()
+            mine.raw, mine.place, mine.process = place.driver_connection, place, os.getpid()
+            place.detach()
         with _QUIET_SQLITE:
             return mine.raw.execute(statement, values).fetchall()  # type: ignore[no-any-return]
 

@@ -84,3 +84,31 @@ def test_within_a_transaction_its_own_changes_are_read(engine):
         assert fetch_here(connection, "SELECT n FROM one WHERE n = ?", (7,)) == [(7,)]
     with begin(engine) as session, pytest.raises(IntegrityBroken):
         fetch_here(session.connection(), "SELECT n FROM other")
+
+
+def test_the_same_on_a_server(postgres):
+    pytest.importorskip("psycopg")
+    from pdms.db.postgres import open_postgres
+
+    engine = open_postgres(postgres, schema="pdms_keys")
+    reader, found = Reader(engine), []
+    ask = "SELECT count(*) FROM member_key WHERE key_version = ?"
+    assert reader.fetch(ask, (1,)) == [(0,)]
+    assert reader.fetch("SELECT ?::bytea", (b"\x00\xff",)) == [(b"\x00\xff",)]
+    with pytest.raises(IntegrityBroken):
+        reader.fetch("SELECT 1 FROM nothing_of_that_name")
+    assert reader.fetch(ask, (1,)) == [(0,)]  # an error leaves no transaction behind
+    threads = [threading.Thread(target=lambda: found.append(reader.fetch(ask, (1,)))) for _ in range(20)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [[(0,)]] * 20
+    with begin(engine, read_only=True) as session:
+        connection = session.connection()
+        assert fetch_here(connection, ask, (1,)) == fetch_here(connection, ask, (2,)) == [(0,)]
+    with begin(engine, read_only=True) as session, pytest.raises(IntegrityBroken):
+        fetch_here(session.connection(), "SELECT 1 FROM nothing_of_that_name")
+    with begin(engine, read_only=True) as session:
+        assert fetch_here(session.connection(), ask, (1,)) == [(0,)]
+    engine.dispose()
