@@ -6,6 +6,7 @@ outside the vault: what they get passes `reveal`, or `masked`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from pdms.db import fetch_here
@@ -18,7 +19,7 @@ _KEPT: Final = "pdms.vault.indexes"
 _FOUND: Final = (
     "SELECT m.member_id, s.key_version, s.write_seq, s.sealed FROM blind_index b"
     " JOIN member m ON m.row_no = b.row_no JOIN sealed_member s ON s.row_no = b.row_no"
-    " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased' ORDER BY m.member_id"
+    " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased'"
 )
 
 
@@ -45,6 +46,7 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
     ]
     if not rows:
         return []
+    rows.sort(key=itemgetter(0))  # by member id, which tells nothing; in the database one row would be sorted as well
     deks = uow.keys.deks([MemberId(row[0]) for row in rows])
     opened = []
     for member_id, version, sequence, blob in rows:
