@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     root_key: str | None = Field(
         default=None, description="URI of the root key that `init` creates (file:, env:, pkcs11:)."
     )
+    suite: str | None = Field(
+        default=None, description="Cipher suite of the home that `init` makes (aes-256-gcm, sm4-gcm)."
+    )
     database_url: SecretStr | None = Field(
         default=None,
         description="PostgreSQL for all databases, e.g. postgresql://pdms@host/pdms; default: files in the home.",

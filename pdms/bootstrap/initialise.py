@@ -21,10 +21,11 @@ from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publish_config, read_config
 from pdms.bootstrap.upgrade import Upgraded, upgrade_home
 from pdms.clock import Clock
-from pdms.crypto import create_root, new_passphrase, open_root
+from pdms.crypto import create_root, new_passphrase, open_root, suite_of
 from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, InvalidInput
 from pdms.keystore import KeyStore
+from pdms.keystore.member_keys import choose_suite
 from pdms.policy.loader import load
 from pdms.settings import Home, Settings
 from pdms.unit_of_work import Actor, UnitOfWork
@@ -83,6 +84,8 @@ def initialise(settings: Settings, *, clock: Clock, upgrade: bool = False) -> In
 
 def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     policies = _policies_folder(settings)
+    if settings.suite is not None:
+        suite_of(settings.suite)  # an unknown one is said before anything is made
     load(policies)  # a home on policies that do not load would refuse everything later; say it now
     for folder in (home.facts, home.releases, home.packages, home.spill):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -93,7 +96,11 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
     try:
         for part, engine in engines.items():
             schema.create(part, engine)
-        KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock).initialise()
+        keys = KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock)
+        keys.initialise()
+        keys.refresh()
+        if settings.suite is not None and keys.system.suite is None:
+            choose_suite(keys, suite_of(settings.suite).name, now=clock.now())
     finally:
         for engine in engines.values():
             engine.dispose()

@@ -25,9 +25,14 @@ class Watch:
         self._pid = 0
         self._lock = Lock()
 
+    @property
+    def cheap(self) -> bool:
+        """Whether `changed` can tell, and costs next to nothing."""
+        return bool(self.path) and self.path != ":memory:"
+
     def changed(self) -> bool:
         """Tell whether a commit happened since the last call."""
-        if not self.path or self.path == ":memory:":
+        if not self.cheap:
             return True
         with self._lock:
             if self._connection is None or self._pid != os.getpid():

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
 from pdms.crypto import EpochState, KeyWrapper, RootKey, SuiteName, Unprintable, new_key
-from pdms.errors import KeyUnavailable, NotFound
+from pdms.errors import IntegrityBroken, KeyUnavailable, NotFound
 from pdms.keystore.tables import EpochRow
 
 FIRST_EPOCH: Final = 1
@@ -61,14 +61,18 @@ def open_epoch(
     :return: its keys, and the root that opened it.
     :raises KeyUnavailable: `EPOCH_DESTROYED`, or `WRONG_ROOT`: none of the roots opens it.
     """
-    wrapped = connection.execute(select(_EPOCH.c.wrapped).where(_EPOCH.c.epoch == epoch)).scalar_one_or_none()
-    if wrapped is None:
+    row = connection.execute(select(_EPOCH.c.wrapped, _EPOCH.c.root_uri).where(_EPOCH.c.epoch == epoch)).one_or_none()
+    if row is None or row.wrapped is None:
         raise KeyUnavailable("key epoch: destroyed, or never begun", code="EPOCH_DESTROYED")
+    wrapped = row.wrapped
     for root in roots:
         try:
             return EpochKeys(epoch, root.unwrap(wrapped, context=_context(epoch)), suite=suite), root
         except KeyUnavailable as error:
             if error.code != "WRONG_ROOT":
+                raise
+        except IntegrityBroken:  # to a root of another kind, what this one wrapped is of no known form
+            if root.uri == row.root_uri:
                 raise
     raise KeyUnavailable("key epoch: the root key that was opened is not the one of this key store", code="WRONG_ROOT")
 

@@ -314,6 +314,10 @@ class KeyStore(Unprintable):
 
     # --- system keys, signers, held months
 
+    def refresh(self) -> None:
+        """Before writing what depends on system keys: see the versions that another process has made by now."""
+        self.system.look()
+
     def system_key(self, label: str) -> bytes:
         """Return the 256-bit key of one use (`SystemKey`, or `index:` and an index name), made on first use.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
+from time import monotonic
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
@@ -20,6 +21,8 @@ from pdms.keystore.labels import known_label
 from pdms.keystore.places import FIRST_VERSION, stored, system_context
 from pdms.keystore.walks import begin_walk, end_walk
 
+LEASE: Final = 0.05
+"""Seconds."""
 _STATE: Final = (
     "SELECT (SELECT count(*) FROM system_key), (SELECT COALESCE(sum(version), 0) FROM system_key),"
     " (SELECT count(retired_at) FROM system_key), (SELECT count(*) FROM (SELECT 1 FROM member_key_next LIMIT 1) AS n),"
@@ -55,7 +58,7 @@ class EpochSource(Protocol):
 class SystemKeys(Unprintable):
     """The system keys of an opened key store, as this process remembers them."""
 
-    __slots__ = ("_known", "_lock", "_stamp", "_store", "_watch", "next_keys", "suite")
+    __slots__ = ("_known", "_lock", "_looked_at", "_stamp", "_store", "_watch", "next_keys", "suite")
 
     def __init__(self, store: EpochSource) -> None:
         self._store = store
@@ -63,16 +66,25 @@ class SystemKeys(Unprintable):
         self._watch = Watch(store.engine)
         self._lock = RLock()
         self._stamp: tuple[int, ...] | None = None
+        self._looked_at = float("-inf")
         self.next_keys = False
         """Whether some members have a key that is coming."""
         self.suite: SuiteName | None = None
         """The suite that a rotation put in force; None: the one that the store was opened with."""
 
-    def look(self) -> None:
-        """Forget what another process may have changed. Cheap where nobody wrote."""
+    def look(self, *, strict: bool = True) -> None:
+        """Forget what another process may have changed. Cheap where nobody wrote.
+
+        :param strict: where asking costs a journey to the server, reading may rely on what was known a moment ago (a
+            look-up then misses, for that moment, who is being indexed anew); writing may not.
+        """
         with self._lock:
-            if not self._watch.changed():
+            if self._watch.cheap:
+                if not self._watch.changed():
+                    return
+            elif not strict and monotonic() - self._looked_at < LEASE:
                 return
+            self._looked_at = monotonic()
             *stamp, next_keys, suite = fetch(self._store.engine, _STATE)[0]
             if tuple(stamp) != self._stamp:
                 self._known.clear()
@@ -85,7 +97,7 @@ class SystemKeys(Unprintable):
 
         :raises InvalidInput: `UNKNOWN_KEY_LABEL`.
         """
-        self.look()
+        self.look(strict=False)
         known = self._known.get(label)
         if known is not None:
             return known

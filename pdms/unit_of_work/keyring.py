@@ -30,6 +30,10 @@ class Keyring(Protocol):
         """Destroy the wrapped DEKs of fenced ids."""
         ...
 
+    def refresh(self) -> None:
+        """Before writing what depends on system keys: see the versions that another process has made by now."""
+        ...
+
     def system_key(self, label: str) -> bytes:
         """Return the 256-bit key of one use, e.g. `index:phone`, `suppression`, `audit-digest`."""
         ...

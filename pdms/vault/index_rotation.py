@@ -62,6 +62,7 @@ def adopt_old(uow: UnitOfWork, indexes: Indexes, *, system: str, external_ids: S
 def reindex(uow: UnitOfWork, members: Mapping[int, tuple[MemberId, str]]) -> None:
     """Index members anew under the newest keys. :param members: row number → member id and system; rows are locked."""
     connection = uow.session.connection()
+    uow.keys.refresh()
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     deks = uow.keys.deks([member for member, _ in members.values()])
     stored = read_sealed(connection, {number: member for number, (member, _) in members.items()})

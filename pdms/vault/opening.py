@@ -149,6 +149,7 @@ def correct(uow: UnitOfWork, member_id: MemberId, *, field: str, value: str) -> 
     if field not in uow.policy.fields:
         raise InvalidInput(f"field {field}: the policy knows none of that name", code="UNKNOWN_FIELD")
     stored = living_member(uow, member_id, lock=True)
+    uow.keys.refresh()
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     dek = dek_of(uow.keys, member_id)
     held = codes.named(open_member(dek, stored.sealed))

@@ -35,6 +35,7 @@ def suppress(uow: UnitOfWork, member_id: MemberId) -> int:
     :return: entries written. Repeatable until the key is destroyed. :raises NotFound: no such member.
     """
     stored = stored_member(uow, member_id, lock=True)
+    uow.keys.refresh()
     codes, indexes = FieldCodes(uow.policy), Indexes(uow.keys, uow.policy)
     held = codes.named(open_member(dek_of(uow.keys, member_id), stored.sealed))
     connection = uow.session.connection()
@@ -58,6 +59,7 @@ def suppress_keyless(uow: UnitOfWork, member_id: MemberId) -> int:
         stored = stored_member(uow, member_id, lock=True)
     except NotFound:
         return 0
+    uow.keys.refresh()
     indexes = Indexes(uow.keys, uow.policy)
     digests = indexes.suppressed_by_index(stored.digests)
     suppressions.add(uow, indexes, digests, by_index=True)
@@ -69,6 +71,7 @@ def suppress_keyless(uow: UnitOfWork, member_id: MemberId) -> int:
 def suppressed_since(uow: UnitOfWork, *, system: str, external_id: str) -> datetime | None:
     """Return since when an external id is known as an erased member's, to the microsecond; None: it is not."""
     connection = uow.session.connection()
+    uow.keys.refresh()
     found = suppressions.known(
         connection, Indexes(uow.keys, uow.policy), {EXTERNAL: ([0], [external_id])}, system=system
     )

@@ -64,6 +64,7 @@ def count(uow: UnitOfWork) -> int:
 
 def shallow(uow: UnitOfWork) -> int:
     """Count entries around which a newer suppression key is not nested yet."""
+    uow.keys.refresh()
     version = Indexes(uow.keys, uow.policy).suppression_version
     sql = "SELECT count(*) FROM suppression WHERE key_version < ?"
     return int(uow.session.connection().exec_driver_sql(sql, (version,)).scalar_one())
@@ -72,6 +73,7 @@ def shallow(uow: UnitOfWork) -> int:
 def nest_some(uow: UnitOfWork, *, batch: int) -> int:
     """Nest the newer keys around up to `batch` entries; return how many. What is left to do stands in the rows."""
     connection = uow.session.connection()  # the write lock first: who writes entries has seen the newest key
+    uow.keys.refresh()
     indexes = Indexes(uow.keys, uow.policy)
     version = indexes.suppression_version
     rows = connection.exec_driver_sql(

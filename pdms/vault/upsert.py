@@ -180,6 +180,7 @@ class Upsert:
         self.connection: Connection = uow.session.connection()
         self.codes = FieldCodes(uow.policy)
         beside(self.connection, Lock.REINDEX)
+        uow.keys.refresh()
         self.indexes = Indexes(uow.keys, uow.policy)
         adopt_old(uow, self.indexes, system=system, external_ids=external_ids)
         self.digests = self.indexes.external(system, external_ids)
