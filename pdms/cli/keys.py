@@ -24,6 +24,7 @@ class What(StrEnum):
     EPOCH = "epoch"
     DEKS = "deks"
     INDEX = "index"
+    SEARCH = "search"
     SUPPRESSION = "suppression"
     SUITE = "suite"
     LOG = "log"
@@ -79,8 +80,9 @@ def rotate(
 
     epoch: all living keys are wrapped under a new root, nothing sealed is touched; afterwards `pdms keys destroy` ends
     what older backups open. deks: every member is sealed anew under a key of their own. suite: the same, for another
-    cipher suite. index: look-ups and identity are indexed anew. suppression: one more key is nested around what stops
-    the re-import of erased members. log, receipts, manifests: new signatures; old ones are verified under the old key.
+    cipher suite. index: look-ups and identity are indexed anew; search: searches by part. suppression: one more key
+    is nested around what stops the re-import of erased members.
+    log, receipts, manifests: new signatures; old ones are verified under the old key.
 
     Cut off, the same command goes on. Example: `pdms keys rotate epoch --dry-run`
     """
@@ -112,6 +114,8 @@ def rotate(
                 done = rotation.rotate_deks(face.units, suite=suite, progress=progress)
             case What.INDEX:
                 done = rotation.rotate_index(face.units, progress=progress)
+            case What.SEARCH:
+                done = rotation.rotate_search(face.units, progress=progress)
             case What.SUPPRESSION:
                 done = rotation.rotate_suppression(face.units, progress=progress)
             case _:

@@ -24,6 +24,7 @@ from pdms.rotation.indexes import (
     rotate_suppression,
 )
 from pdms.rotation.members import DekPlan, DeksRotated, plan_deks, rotate_deks
+from pdms.rotation.searches import rotate_search
 
 __all__ = [
     "INDEX",
@@ -49,6 +50,7 @@ __all__ = [
     "rotate_deks",
     "rotate_epoch",
     "rotate_index",
+    "rotate_search",
     "rotate_signer",
     "rotate_suppression",
 ]

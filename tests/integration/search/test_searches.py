@@ -16,6 +16,7 @@ from pdms.errors import Conflict, Denied, InvalidInput, PdmsError
 from pdms.policy.loader import PolicyInvalid, load
 from pdms.reports import evidence
 from pdms.rights import service as rights
+from pdms.rotation import service as rotation
 from pdms.settings import Settings
 from pdms.taxonomy import MemberId, RequestType
 from pdms.vault import service as vault
@@ -309,6 +310,42 @@ def test_a_writer_under_the_old_policy_makes_searches_refuse_and_not_miss(tmp_pa
     assert reindexed(world).members == 1
     assert search(world, phone_last4="5678") == {world.id_of("H99999")}
     old.close()
+    world.close()
+
+
+def test_new_keys_for_searches_leave_no_entry_under_the_old_ones(tmp_path) -> None:
+    world = World.make(tmp_path, policies=policies_with(tmp_path, DECLARED))
+    members = people(50)
+    world.ingest("shop-members", members)
+    reindexed(world)
+    before = set(rows(world, "SELECT kind, bucket, row_no FROM search_index"))
+    done = rotation.rotate_search(world.app.units(world.actor("admin")), batch=20)
+    assert (done.rows, done.keys) == (50, 3)
+    consistent(world)
+    after = set(rows(world, "SELECT kind, bucket, row_no FROM search_index"))
+    assert len(before & after) < len(before) / 10
+    last = members[7]["手机号"][-4:]
+    assert search(world, phone_last4=last) == by_hand(world, members, lambda m: m["手机号"].endswith(last))
+    with pytest.raises(Denied):
+        rotation.rotate_search(world.app.units(world.actor("support")))
+    world.close()
+
+
+def test_a_rotation_cut_off_goes_on_without_further_keys(tmp_path) -> None:
+    world = World.make(tmp_path, policies=policies_with(tmp_path, DECLARED))
+    world.ingest("shop-members", people(50))
+    reindexed(world)
+
+    def dies(done: int, _all: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rotation.rotate_search(world.app.units(world.actor("admin")), batch=20, progress=dies)
+    with pytest.raises(Conflict):
+        search(world, phone_last4="0001")
+    done = rotation.rotate_search(world.app.units(world.actor("admin")), batch=20)
+    assert (done.rows, done.keys) == (30, 0)
+    consistent(world)
     world.close()
 
 
