@@ -1,13 +1,11 @@
 """Every rotation: all members stay who they are, found and opened by every process, cut off or not; none comes back."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from common.shell import Shell
 from common.world import World, people
 from pdms.bootstrap.app import App
+from pdms.db import begin
 from pdms.errors import KeyUnavailable
 from pdms.keystore import member_keys
 from pdms.reports import evidence
@@ -30,8 +28,8 @@ WALKS = {
 
 
 @pytest.fixture
-def world(tmp_path):
-    made = World.make(tmp_path)
+def world(tmp_path, database):
+    made = World.make(tmp_path, database=database)
     assert made.ingest("shop-members", MEMBERS).rejected == 0
     Shell(made)("support", "member", "erase", f"shop:{ERASED}", typed=MEMBERS[3]["手机号"] + "\n")
     yield made
@@ -161,19 +159,14 @@ def whole_of(world, app):
 
 def test_a_rotated_key_opens_nothing_that_was_sealed_before(world):
     store, member = world.app.keys, world.id_of("H00001")
-    path = world.app.home.vault_db
-    with closing(sqlite3.connect(path)) as raw:
-        [(number, old)] = raw.execute(
-            "SELECT s.row_no, s.sealed FROM sealed_member s JOIN member m ON m.row_no = s.row_no WHERE m.member_id = ?",
-            (member,),
-        )
+    query = "SELECT s.row_no, s.sealed FROM sealed_member s JOIN member m ON m.row_no = s.row_no WHERE m.member_id = ?"
+    ((number, old),) = world.rows(world.app.main, query, member)
     dek = store.deks([member])[member]
     Shell(world)("admin", "keys", "rotate", "deks")
     assert store.deks([member])[member] != dek
     assert store.deks([member])[member].version == 2
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute("UPDATE sealed_member SET sealed = ? WHERE row_no = ?", (old, number))
-        raw.commit()
+    with begin(world.app.main) as session:
+        session.connection().exec_driver_sql("UPDATE sealed_member SET sealed = ? WHERE row_no = ?", (old, number))
     with pytest.raises(Exception, match="key version"), world.unit("support") as uow:
         vault.masked(uow, member)
 
@@ -185,9 +178,8 @@ def test_the_suite_changes_length_and_header_of_everything(world):
     assert {len(key) for key in world.app.keys.deks(list(world.app.keys.member_ids())).values()} == {16}
     import msgspec
 
-    with closing(sqlite3.connect(world.app.home.vault_db)) as raw:
-        for (blob,) in raw.execute("SELECT sealed FROM sealed_member"):
-            assert {SealedValue(one).suite for one in msgspec.msgpack.decode(blob).values()} == {"sm4-gcm"}
+    for (blob,) in world.rows(world.app.main, "SELECT sealed FROM sealed_member"):
+        assert {SealedValue(one).suite for one in msgspec.msgpack.decode(blob).values()} == {"sm4-gcm"}
     world.ingest("shop-members", people(COUNT + 1)[COUNT:])
     assert left(world).total == 0
     Shell(world)("admin", "keys", "rotate", "suite", "--to", "aes-256-gcm")

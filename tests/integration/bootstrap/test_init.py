@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def settings(folder: Path, **more: object) -> Settings:
     return Settings(home=folder / "home", policies=POLICIES, **more)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Where the databases go, as the environment says: files, or a PostgreSQL database with nothing in it."""
+    if request.param == "sqlite":
+        yield dict(os.environ)
+        return
+    with request.getfixturevalue("postgres_server").bare() as url:
+        monkeypatch.setenv("PDMS_DATABASE_URL", url)
+        yield dict(os.environ)
+
+
 def state(folder: Path) -> dict[str, bytes]:
     return {
         str(p.relative_to(folder)): p.read_bytes()
@@ -32,6 +44,7 @@ def state(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.usefixtures("environment")
 def test_asking_twice_changes_nothing(tmp_path: Path) -> None:
     first = initialise(settings(tmp_path), clock=CLOCK)
     assert first.created
@@ -120,11 +133,11 @@ time.sleep(5)
 
 
 @pytest.mark.parametrize("after", [0.05, 0.3, 0.6, 0.9, 1.3])
-def test_killed_and_asked_again_it_is_finished(tmp_path: Path, after: float) -> None:
+def test_killed_and_asked_again_it_is_finished(tmp_path: Path, after: float, environment: dict[str, str]) -> None:
     script = KILLED.format(
         tests=str(Path(__file__).parents[2]), after=after, home=str(tmp_path / "home"), policies=str(POLICIES)
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=os.environ, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     finished = initialise(settings(tmp_path), clock=CLOCK)
     with App.open(settings(tmp_path), clock=CLOCK) as app:
@@ -133,10 +146,10 @@ def test_killed_and_asked_again_it_is_finished(tmp_path: Path, after: float) -> 
     assert initialise(settings(tmp_path), clock=CLOCK).created is False
 
 
-def test_two_at_once_make_one_home(tmp_path: Path) -> None:
+def test_two_at_once_make_one_home(tmp_path: Path, environment: dict[str, str]) -> None:
     script = KILLED.format(tests="", after=60, home=str(tmp_path / "home"), policies=str(POLICIES)).replace(
         "time.sleep(5)", "os._exit(0)"
     )
-    running = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
+    running = [subprocess.Popen([sys.executable, "-c", script], env=environment) for _ in range(2)]
     assert [process.wait() for process in running] == [0, 0]
     App.open(settings(tmp_path), clock=CLOCK).close()
