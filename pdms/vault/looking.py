@@ -44,6 +44,9 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
     rows = [
         row for digest, _ in indexes.looked_up(index, [value]) for row in fetch_here(connection, _FOUND, (code, digest))
     ]
+    if not rows:  # nobody, or a rotation of the index passed between its keys and its entries
+        again = Indexes(uow.keys, uow.policy).looked_up(index, [value], retired=True)
+        rows = [row for digest, _ in again for row in fetch_here(connection, _FOUND, (code, digest))]
     if not rows:
         return []
     rows.sort(key=itemgetter(0))  # by member id, which tells nothing; in the database one row would be sorted as well

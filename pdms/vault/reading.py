@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from pdms.db import for_update, stored_day
 from pdms.errors import Denied, NotFound
@@ -37,21 +38,28 @@ StateRow = tuple[bytes, str, str, str | None, str | None]
 """member id, status, region, turns_14, turns_18 (`YYYY-MM-DD`), as stored."""
 
 
+OVERTAKEN: Final = (False, True)
+"""Who is not found is looked for again, under keys read anew and the retired ones: a whole rotation of the index may
+have passed between reading its keys and its entries."""
 _STATES = "SELECT member_id, status, region, CAST(turns_14 AS text), CAST(turns_18 AS text) FROM member"
 
 
 def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dict[str, MemberKeys]:
     """Return the living members behind external ids of one system; unknown and erased ones are absent."""
     distinct = list(dict.fromkeys(external_ids))
-    looked_up = Indexes(uow.keys, uow.policy).external_looked_up(system, distinct)
-    by_digest = {digest: distinct[place] for digest, place in looked_up}
     found: dict[str, MemberKeys] = {}
+    tried: set[bytes] = set()
     sql = (
         "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.row_no = e.row_no"
         " WHERE m.status <> 'erased' AND e.digest IN ({})"
     )
-    for digest, member_id, pseudonym in _in_chunks(uow, sql, sorted(by_digest)):
-        found[by_digest[digest]] = MemberKeys(MemberId(member_id), Pseudonym(pseudonym))
+    for retired in OVERTAKEN:
+        left = [one for one in distinct if one not in found]
+        looked_up = Indexes(uow.keys, uow.policy).external_looked_up(system, left, retired=retired)
+        by_digest = {digest: left[place] for digest, place in looked_up if digest not in tried}
+        tried |= by_digest.keys()
+        for digest, member_id, pseudonym in _in_chunks(uow, sql, sorted(by_digest)):
+            found[by_digest[digest]] = MemberKeys(MemberId(member_id), Pseudonym(pseudonym))
     return found
 
 
@@ -87,8 +95,14 @@ def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
         "SELECT m.member_id FROM blind_index b JOIN member m ON m.row_no = b.row_no"
         " WHERE b.kind = ? AND b.digest = ? AND m.status <> 'erased'"
     )
-    run, code = uow.session.connection().exec_driver_sql, indexes.code_of[index]
-    found = {bytes(row[0]) for digest, _ in indexes.looked_up(index, [value]) for row in run(sql, (code, digest))}
+    found: set[bytes] = set()
+    for retired in OVERTAKEN:
+        looked_up = indexes.looked_up(index, [value], retired=retired)
+        run, code = uow.session.connection().exec_driver_sql, indexes.code_of[index]
+        found |= {bytes(row[0]) for digest, _ in looked_up for row in run(sql, (code, digest))}
+        if found:
+            break
+        indexes = Indexes(uow.keys, uow.policy)
     return [MemberId(one) for one in sorted(found)]
 
 

@@ -161,21 +161,25 @@ class Indexes:
         """Tell whether an index has entries under more than one key: its rotation goes on."""
         return len(self._versions(f"index:{_label(kind)}")) > 1
 
-    def looked_up(self, kind: str, values: Sequence[str]) -> list[tuple[bytes, int]]:
+    def looked_up(self, kind: str, values: Sequence[str], *, retired: bool = False) -> list[tuple[bytes, int]]:
         """Return (digest, place of its value) under every version of an index: while a rotation goes on, both are held.
 
         The newest version first, so that a reader who takes the first takes what writers write.
+
+        :param retired: also under those whose rotation is over, for who was overtaken by it.
         """
         encoded = [value.encode() for value in values]
         found: list[tuple[bytes, int]] = []
-        for index in self._versions(f"index:{_label(kind)}"):
+        for index in self._versions(f"index:{_label(kind)}", retired=retired):
             found += zip(index.digest_many(encoded), range(len(encoded)), strict=True)
         return found
 
-    def external_looked_up(self, system: str, external_ids: Sequence[str]) -> list[tuple[bytes, int]]:
-        """Return (digest, place of its external id) under every version of the identity index."""
+    def external_looked_up(
+        self, system: str, external_ids: Sequence[str], *, retired: bool = False
+    ) -> list[tuple[bytes, int]]:
+        """Return (digest, place of its external id) under every version of the identity index. Otherwise as above."""
         start = system + _SEPARATOR
-        return self.looked_up(EXTERNAL, [start + one for one in external_ids])
+        return self.looked_up(EXTERNAL, [start + one for one in external_ids], retired=retired)
 
     def suppressions(self, kind: str, values: Sequence[str], *, system: str) -> list[bytes]:
         """Return the digests by which an erased member would be known again, under all suppression keys nested."""

@@ -1,7 +1,8 @@
 """One process of four on one home: `home_crowd_driver.py HOME ROLE SECONDS`. Prints what it was told, as JSON.
 
 Everything goes through the services that the faces call. `ingest` writes addresses and new members by file, `staff`
-looks up, reveals and corrects e-mail addresses, `erase` erases, `keys` takes orders in, rotates the epoch and sweeps.
+looks up, reveals and corrects e-mail addresses, `erase` erases, `keys` takes orders in, rotates keys of every kind
+and sweeps.
 """
 
 import csv
@@ -28,6 +29,12 @@ from pdms.vault import service as vault
 
 STAYING, LEAVING, NEW = 30, 30, 2000
 PEOPLE = people(STAYING + LEAVING + NEW)
+ROTATIONS: tuple[Callable[[Any], object], ...] = (
+    rotation.rotate_deks,
+    rotation.rotate_index,
+    rotation.rotate_suppression,
+    rotation.rotate_epoch,
+)
 REVEALS = 50
 """An operator may open sixty an hour."""
 
@@ -108,8 +115,8 @@ class Process:
         rows = [dict(row, 订单号=f"{self.turn}-{row['订单号']}") for row in orders]
         report = self.take("shop-orders", rows)
         assert set(report.by_rule) <= {"UNKNOWN_MEMBER"}, report.by_rule
-        if self.turn % 4 == 1:
-            rotation.rotate_epoch(self.units("admin"))
+        if self.turn % 2:
+            ROTATIONS[self.rotated % len(ROTATIONS)](self.units("admin"))
             self.rotated += 1
         if self.turn % 5 == 0:
             rights.sweep(self.units("compliance"))

@@ -16,6 +16,7 @@ from pdms.rights import service as rights
 from pdms.rotation import service as rotation
 from pdms.taxonomy import MemberId, RequestType
 from pdms.vault import service as vault
+from pdms.vault.looking import look_up
 
 COUNT = 8
 OLD = "浙江省杭州市旧址路1号"
@@ -169,3 +170,36 @@ def test_facts_that_a_load_wrote_behind_an_erasure_go_with_the_next_sweep(
     world.pass_time(days=2)
     assert rights.sweep(world.app.units(world.actor("compliance"))).facts_orphaned
     assert not any(facts.of_subject(world.app.home, pseudonym).values())
+
+
+class Overtaken:
+    """Keys, but for what happens right after they are first read."""
+
+    def __init__(self, keys: Any, meanwhile: Callable[[], object]) -> None:
+        self._keys, self._meanwhile = keys, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+    def system_keys(self, label: str, *, retired: bool = False) -> list[bytes]:
+        found: list[bytes] = self._keys.system_keys(label, retired=retired)
+        meanwhile, self._meanwhile = self._meanwhile, lambda: None
+        meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("way", ["external id", "index", "opened"])
+def test_a_look_up_that_a_whole_rotation_overtakes_finds_its_member(
+    world: World, members: list[dict[str, str]], way: str
+) -> None:
+    member = world.id_of("H00002")
+    phone = f"+86{members[2]['手机号']}"
+    admin = world.app.units(world.actor("admin"))
+    with world.app.unit(world.actor("support"), read_only=True) as uow:
+        uow.keys = Overtaken(uow.keys, lambda: rotation.rotate_index(admin))
+        if way == "external id":
+            assert vault.find_external(uow, system="shop", external_id="H00002") == member
+        elif way == "index":
+            assert vault.find(uow, index="phone", value=phone) == [member]
+        else:
+            assert [one.member_id for one in look_up(uow, index="phone", value=phone)] == [member]

@@ -10,13 +10,14 @@ from common.old_shop import old_postgres, old_sqlite
 from common.shell import Shell
 from common.world import World, people
 from pdms.audit.catalogue import EventKind
-from pdms.crypto import Verifier
+from pdms.crypto import Verifier, new_root_text
 from pdms.db import begin
 from pdms.errors import Denied, IntegrityBroken, InvalidInput
 from pdms.ingest import cutover
 from pdms.ingest import service as ingest
 from pdms.policy.canonical import text_of
 from pdms.rights import service as rights
+from pdms.rotation import service as rotation
 from pdms.taxonomy import Language, RequestType, RestrictionKind
 
 COUNT = 40
@@ -136,6 +137,26 @@ def test_a_value_that_was_moved_is_found(world: World, old) -> None:
     made = report_of(world, found)
     assert not made.ready
     assert "LOOK_INTO_BROKEN" in made.document["remains"]
+
+
+def test_keys_may_be_rotated_between_the_batches_and_before_the_check(world: World, old, monkeypatch) -> None:
+    monkeypatch.setenv("PDMS_TEST_NEXT_ROOT", new_root_text())
+    admin = world.app.units(world.actor("admin"))
+
+    def rotate(done: int, rows: int) -> None:
+        if done == 14:
+            rotation.rotate_deks(admin)
+            rotation.rotate_index(admin)
+            rotation.rotate_epoch(admin, root_uri="env:PDMS_TEST_NEXT_ROOT")
+        if done == 28:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take(world, old, batch_rows=7, progress=rotate)
+    assert take(world, old).resumed
+    rotation.rotate_deks(admin)
+    assert counts(verify(world, old)) == {"equal": COUNT}
+    assert take(world, old).unchanged == COUNT
 
 
 def test_the_log_tells_of_permits_and_of_the_comparison(world: World, old) -> None:
