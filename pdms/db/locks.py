@@ -47,6 +47,10 @@ class Lock(IntEnum):
     """Who numbers a subject request."""
     REINDEX = 0x70646D7E
     """Shared by those who enter members, alone for whoever puts a new index key beside the old one."""
+    ADOPTING = 0x70646D80
+    """Alone for whoever indexes members anew, in a batch of a rotation or while storing them; shared by all others who
+    store members. Those lock rows first and enter ids then, these the other way round: side by side they could wait for
+    each other."""
 
 
 def alone(connection: Connection, lock: Lock) -> None:

@@ -7,10 +7,10 @@ before another is made. Searches by part of a value have indexes and keys of the
 
 from collections.abc import Mapping, Sequence
 
-from pdms.db import for_update
+from pdms.db import Lock, alone, for_update, on_postgres, one_of
 from pdms.taxonomy import MemberId
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.rows import CHUNK, DELETE_INDEX, INSERT_EXTERNAL, INSERT_INDEX, marks, read_sealed
+from pdms.vault.rows import CHUNK, DELETE_INDEX, INSERT_EXTERNAL, INSERT_INDEX, read_sealed
 from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, join_digests, open_member
 
 
@@ -31,6 +31,7 @@ def members_after(uow: UnitOfWork, row_no: int) -> int:
 def reindex_some(uow: UnitOfWork, *, after: int, batch: int) -> tuple[int, int | None]:
     """Index up to `batch` members after a row number anew; return how many were looked at, and the last row number."""
     connection = uow.session.connection()
+    alone(connection, Lock.ADOPTING)
     sql = "SELECT row_no, member_id, system FROM member WHERE row_no > ? ORDER BY row_no LIMIT ?"
     rows = connection.exec_driver_sql(sql + for_update(connection), (after, batch)).all()
     if not rows:
@@ -45,16 +46,22 @@ def adopt_old(uow: UnitOfWork, indexes: Indexes, *, system: str, external_ids: S
         return
     newest = set(indexes.external(system, external_ids))
     old = sorted({digest for digest, _ in indexes.external_looked_up(system, external_ids)} - newest)
+    # All whom the batch may change, old and new, in one order: who changes many members at once waits for these, or
+    # these for them, never both.
+    every = sorted(newest.union(old))
     connection = uow.session.connection()
     found: dict[int, tuple[MemberId, str]] = {}
-    for at in range(0, len(old), CHUNK):
-        part = tuple(old[at : at + CHUNK])
+    size = len(every) if on_postgres(connection) else CHUNK
+    behind = set(old)
+    for at in range(0, len(every), size):
+        part = tuple(every[at : at + size])
+        condition, bound = one_of(connection, part, width=32)
         sql = (
-            "SELECT m.row_no, m.member_id, m.system FROM external_index e JOIN member m ON m.row_no = e.row_no"
-            f" WHERE e.digest IN ({marks(len(part))}) ORDER BY m.row_no"
+            "SELECT m.row_no, m.member_id, m.system, e.digest FROM external_index e"
+            f" JOIN member m ON m.row_no = e.row_no WHERE e.digest {condition} ORDER BY m.row_no"
         )
-        rows = connection.exec_driver_sql(sql + for_update(connection, of="m"), part).all()
-        found |= {int(row[0]): (MemberId(bytes(row[1])), row[2]) for row in rows}
+        rows = connection.exec_driver_sql(sql + for_update(connection, of="m"), bound).all()
+        found |= {int(row[0]): (MemberId(bytes(row[1])), row[2]) for row in rows if bytes(row[3]) in behind}
     if found:
         reindex(uow, found)
 

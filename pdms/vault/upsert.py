@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import set_digest
-from pdms.db import Lock, beside, one_of
+from pdms.db import Lock, alone, beside, one_of
 from pdms.errors import InvalidInput
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
@@ -182,6 +182,10 @@ class Upsert:
         beside(self.connection, Lock.REINDEX)
         uow.keys.refresh()
         self.indexes = Indexes(uow.keys, uow.policy)
+        if self.indexes.several(EXTERNAL):
+            alone(self.connection, Lock.ADOPTING)
+        else:
+            beside(self.connection, Lock.ADOPTING)
         adopt_old(uow, self.indexes, system=system, external_ids=external_ids)
         self.digests = self.indexes.external(system, external_ids)
         # What a row says, as bytes: names once, so that two sources with other fields never look alike.

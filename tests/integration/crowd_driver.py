@@ -15,6 +15,7 @@ from pathlib import Path
 from pdms.bootstrap.app import App
 from pdms.clock import FixedClock
 from pdms.errors import Conflict, KeyUnavailable, NotFound
+from pdms.rotation import service as rotation
 from pdms.settings import Settings
 from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
@@ -89,6 +90,16 @@ class Member:
         except NotFound:
             return
 
+    def rotate(self, _field: str) -> None:
+        units = self.app.units(SYSTEM)
+        what = self.turn % 3
+        if what == 0:
+            rotation.rotate_index(units, batch=20)
+        elif what == 1:
+            rotation.rotate_deks(units, batch=20)
+        else:
+            rotation.rotate_suppression(units, batch=20)
+
     def look(self, _field: str) -> None:
         number = self.dice.randrange(STAYING)
         with self.app.unit(SYSTEM, read_only=True) as uow:
@@ -106,7 +117,7 @@ def main() -> None:
         me = Member(app, seed)
         work: dict[str, Callable[[str], None]] = {
             "name": me.upsert, "login": me.upsert, "email": me.correct, "address": me.correct,
-            "erase": me.erase, "look": me.look,
+            "erase": me.erase, "look": me.look, "rotate": me.rotate,
         }  # fmt: skip
         until = time.monotonic() + seconds
         while time.monotonic() < until:

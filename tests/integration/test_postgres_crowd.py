@@ -1,4 +1,4 @@
-"""Several processes on one PostgreSQL home at once: they store, correct, look up and erase members; nothing is lost."""
+"""Several processes on one PostgreSQL home at once: they store, correct, look up, rotate and erase; nothing is lost."""
 
 import json
 import os
@@ -114,5 +114,5 @@ def test_a_small_crowd(crowded):
 
 @pytest.mark.slow
 def test_eight_processes_for_two_minutes(crowded):
-    told = run_crowd(crowded, ["name", "login", "email", "address", "erase", "erase", "look", "look"], 120)
+    told = run_crowd(crowded, ["name", "login", "email", "address", "erase", "erase", "look", "rotate"], 120)
     check(crowded, told)
