@@ -19,7 +19,7 @@ import pdms.publish.tables
 import pdms.rights.tables
 import pdms.segments.tables
 import pdms.vault.tables
-import pdms.views.tables  # noqa: F401
+import pdms.views.tables  # noqa: F401 - imported for their tables: each registers itself
 from pdms.db.bases import AnonTable, HeldTable, KeysTable, MainTable
 from pdms.db.parts import Part
 

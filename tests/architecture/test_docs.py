@@ -173,16 +173,3 @@ def test_starter_policies_are_documents_with_comments():
         files = list((policies / kind).glob("*.yaml"))
         assert any("#" in path.read_text("utf-8") for path in files), kind
     assert text("policies/policy.yaml").count("\n#") + text("policies/policy.yaml").count("  #") > 20
-
-
-def test_product_code_names_no_workplace():
-    words = re.compile(r"/work/|/tmp/team|shared/design|issue \d|the lead\b", re.IGNORECASE)
-    found = [
-        f"{path.relative_to(ROOT)}:{number}"
-        for folder in ("pdms", "policies", "docs", "scripts")
-        for path in sorted((ROOT / folder).rglob("*"))
-        if path.suffix in (".py", ".md", ".yaml", ".csv", "") and path.is_file()
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if words.search(line)
-    ]
-    assert found == []
