@@ -221,10 +221,12 @@ def test_on_the_command_line(world: World, old, tmp_path: Path, canary, monkeypa
     assert document["ready"]
     cutover.check(document, public_key=bytes.fromhex(document["signature"]["public_key"]))
     for language, word in ((Language.ZH, "可以切换"), (Language.EN, "ready to switch")):
-        text = report.with_suffix(f".{language}.txt").read_text("utf-8")
+        readable = report.with_suffix(f".{language}.txt")
+        text = readable.read_text("utf-8")
         assert word in text
         assert "OLD_" not in text
-        assert report.stat().st_mode & 0o777 == 0o600
+        assert readable.stat().st_mode & 0o777 == 0o600
+    assert report.stat().st_mode & 0o777 == 0o600
     shell("ingest", "ingest", "shop-members", *where, "extra.csv", expect=2)
     shell("ingest", "ingest", "shop-members", "--from-url", old.url, expect=2)
     shell("ingest", "ingest", "shop-members", expect=2)

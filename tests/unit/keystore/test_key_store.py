@@ -277,6 +277,7 @@ class TestPurge:
         keys.held_month_key("2029-05")
         with keys.engine.begin() as connection:
             wrapped = connection.exec_driver_sql("SELECT wrapped FROM held_month_key").scalar_one()
+        assert any(wrapped in path.read_bytes() for path in tmp_path.glob("keys.db*"))
         keys.destroy_held_month("2029-05")
         keys.purge()
         assert not any(wrapped in path.read_bytes() for path in tmp_path.glob("keys.db*"))
