@@ -28,6 +28,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -153,20 +154,17 @@ def seal_rows(
     if not all(0 < len(one) <= MAX_FIELD_CODE_BYTES for one in fields):
         raise InvalidInput(f"field code: 1 to {MAX_FIELD_CODE_BYTES} bytes", code="FIELD_CODE_LENGTH")
     header = _header(which, key_version=key_version, write_seq=write_seq)
-    aead, pads, width = which.aead, _PADS, NONCE_BYTES
-    # Random bytes are drawn once for all; every value takes the next twelve, so that none is used twice.
-    block, at = os.urandom(width * len(fields) * len(members)), 0
-    for dek, member, row in zip(deks, members, rows, strict=True):
+    aead, pads = which.aead, _PADS
+    # Random bytes are drawn once for all and cut by the struct: a nonce for each field, used or not, none twice.
+    block = os.urandom(NONCE_BYTES * len(fields) * len(members))
+    nonces = struct.Struct(f"{NONCE_BYTES}s" * len(fields)).iter_unpack(block) if fields else repeat((), len(members))
+    for dek, member, row, drawn in zip(deks, members, rows, nonces, strict=True):
         encrypt, bound = aead(dek).encrypt, header + member
-        sealed = {}
-        for field, plaintext in zip(fields, row, strict=True):
-            if plaintext:
-                nonce = block[at : at + width]
-                at += width
-                sealed[field] = (
-                    header + nonce + encrypt(nonce, plaintext + pads[len(plaintext) & 15], bound + field)
-                )  # fmt: skip
-        yield sealed
+        yield {
+            field: header + nonce + encrypt(nonce, plaintext + pads[len(plaintext) & 15], bound + field)
+            for field, plaintext, nonce in zip(fields, row, drawn, strict=True)
+            if plaintext
+        }
 
 
 def open_fields(
