@@ -81,6 +81,7 @@ def create_app(
         finally:
             sequencer.stop()
 
+    app.follow_policy()
     guard = Middleware(
         Guard,
         limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST),

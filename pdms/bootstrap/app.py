@@ -1,8 +1,10 @@
 """The assembled application: one home, opened. Faces get their units of work here and nowhere else."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Engine
@@ -15,7 +17,7 @@ from pdms.audit.events import Event
 from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.clock import Clock
 from pdms.crypto import RootsOf
-from pdms.db import begin
+from pdms.db import Watch, begin
 from pdms.db.parts import Databases, Part
 from pdms.errors import IntegrityBroken, KeyUnavailable
 from pdms.facts.spill import wipe_orphans
@@ -59,6 +61,9 @@ class App:
     settings: Settings
     clock: Clock
     policy: Policy
+    """What units decide by."""
+    policies: Path
+    """Folder of the documents; what they say counts once it is activated."""
     origin: str
     root_uri: str
     keys: KeyStore = field(repr=False)
@@ -68,6 +73,9 @@ class App:
     audit_writer: Engine = field(repr=False)
     """By which the anonymised side appends audit events; on PostgreSQL its own login, which can read none."""
     _ledger_checked: bool = field(default=False, repr=False)
+    _watch: Watch | None = field(default=None, repr=False)
+    _every: float = field(default=1.0, repr=False)
+    _asked: float = field(default=0.0, repr=False)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock) -> Self:
@@ -84,13 +92,16 @@ class App:
     @classmethod
     def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:
         """Put the parts together from a configuration."""
-        policy = load(settings.policies or config.policies)
+        folder = settings.policies or config.policies
+        policy = load(folder)
         databases = Databases.of(home, settings, recorded=config.database)
         engines = databases.open_all()
         try:
             for part, engine in engines.items():
                 schema.require_current(part, engine)
             uri, keys = _key_store(engines[Part.KEYS], config, settings, clock=clock)
+            with begin(engines[Part.VAULT], read_only=True) as session:
+                policy = gate.in_force(session, documents=policy, follow=False)
         except BaseException:
             for engine in engines.values():
                 engine.dispose()
@@ -100,6 +111,7 @@ class App:
             settings=settings,
             clock=clock,
             policy=policy,
+            policies=folder,
             origin=config.origin,
             root_uri=uri,
             keys=keys,
@@ -109,8 +121,30 @@ class App:
             audit_writer=databases.open_audit_writer(engines[Part.VAULT]),
         )
 
+    def follow_policy(self, *, every: float = 1.0) -> None:
+        """From now on decide by whatever is in force, activated by this process or another; for long-lived processes.
+
+        :param every: seconds between two questions where each is a query (PostgreSQL).
+        """
+        self._watch, self._every = Watch(self.main), every
+
+    def _renew_policy(self) -> None:
+        """Notice an activation. On SQLite each unit asks, for a microsecond; elsewhere one query a second, and who
+        decides by a policy that is no longer in force meanwhile is refused with POLICY_NOT_ACTIVE."""
+        if self._watch is None:
+            return
+        if not self._watch.cheap:
+            before, self._asked = self._asked, time.monotonic()
+            if self._asked - before < self._every:
+                self._asked = before
+                return
+        if self._watch.changed():
+            with begin(self.main, read_only=True) as session:
+                self.policy = gate.in_force(session, documents=self.policy, follow=True)
+
     def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:
         """Return a unit of the identified side."""
+        self._renew_policy()
         return UnitOfWork(
             actor=actor,
             clock=self.clock,
@@ -128,6 +162,7 @@ class App:
 
     def anon_unit(self, actor: Actor, *, read_only: bool = False) -> AnonUnitOfWork:
         """Return a unit of the anonymised side: it has no way to a member."""
+        self._renew_policy()
         return AnonUnitOfWork(
             actor=actor,
             clock=self.clock,
@@ -196,6 +231,8 @@ class App:
 
     def close(self) -> None:
         """Let go of the databases."""
+        if self._watch is not None:
+            self._watch.close()
         for engine in (self.main, self.held, self.anon, self.audit_writer, self.keys.engine):
             engine.dispose()
 

@@ -1,7 +1,7 @@
-"""`pdms policy`: check, explain, diff, test, activate."""
+"""`pdms policy`: check, explain, diff, test, activate, history, revert."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from pdms.cli.face import Face
 from pdms.cli.render import show
 from pdms.clock import SHANGHAI
 from pdms.taxonomy import Language
+
+if TYPE_CHECKING:
+    from pdms.unit_of_work import UnitOfWork
 
 app = typer.Typer(no_args_is_help=True, help="Policy documents: the law as this shop applies it.")
 
@@ -116,14 +119,56 @@ def test(context: typer.Context) -> None:
 
 @app.command("activate")
 def activate(context: typer.Context) -> None:
-    """Put the policy documents as they are now in force (scope: admin or compliance); the change is an event."""
+    """Put the policy documents as they are now in force (scope: admin or compliance); the change is an event.
+
+    A running server goes on by them from its next request on. Example: `pdms policy check && pdms policy activate`
+    """
+    from pdms.gate import service
+    from pdms.policy.loader import load
+    from pdms.taxonomy import Scope
+
+    face: Face = context.obj
+    documents = load(face.app.policies)
+
+    def work(uow: "UnitOfWork") -> service.Activation:
+        uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+        return service.activate(uow, policy=documents)
+
+    show(face.run(work), as_json=face.json, title="in force")
+
+
+@app.command("history")
+def history(context: typer.Context) -> None:
+    """List which policies were in force, from when, and who put them there (scope: admin or compliance)."""
     from pdms.gate import service
     from pdms.taxonomy import Scope
 
     face: Face = context.obj
 
-    def work(uow: "object") -> object:
-        uow.require(Scope.ADMIN, Scope.COMPLIANCE)  # type: ignore[attr-defined]
-        return service.activate(uow)  # type: ignore[arg-type]
+    def work(uow: "UnitOfWork") -> tuple[service.PolicyInForce, ...]:
+        uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+        return service.history(uow)
+
+    show(face.run(work), as_json=face.json, title="history")
+
+
+@app.command("revert")
+def revert(
+    context: typer.Context,
+    digest: Annotated[str, typer.Argument(help="Digest of a policy that was in force, from `pdms policy history`.")],
+) -> None:
+    """Put an earlier policy in force again, as it was (scope: admin or compliance); the change is an event.
+
+    The documents in the folder stay as they are: mend them before the next `pdms policy activate`.
+    Example: `pdms policy revert 4f0c...`
+    """
+    from pdms.gate import service
+    from pdms.taxonomy import Scope
+
+    face: Face = context.obj
+
+    def work(uow: "UnitOfWork") -> service.Activation:
+        uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+        return service.revert(uow, digest=digest)
 
     show(face.run(work), as_json=face.json, title="in force")

@@ -1,22 +1,26 @@
-"""Putting a policy in force: its notices published, its whole form kept, its digest in the log.
+"""Putting a policy in force: its notices published, its whole form kept, its digest in the log; and going back.
 
-Guarantees: the same policy twice changes nothing; every policy that ever decided can be read again by its digest.
+Guarantees: the same policy twice changes nothing; every policy that ever decided can be read again by its digest
+(`policy_at`), from the table `policy_version`, whose `content` is the canonical form that the digest is of. Going back
+is an activation like any other: nothing is taken out of the history.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
 from pdms.consent.sets import current_columns
-from pdms.db import Lock, alone
+from pdms.db import Lock, Session, alone
 from pdms.errors import Conflict, NotFound
 from pdms.gate.tables import PolicyVersion
-from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Policy
 from pdms.policy.diff import diff
+from pdms.policy.stored import content_of, policy_of
 from pdms.taxonomy import ConsentState, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
@@ -32,18 +36,44 @@ class Activation:
     notices: tuple[PublishedNotice, ...]
 
 
-def activate(uow: UnitOfWork) -> Activation:
-    """Make the policy of this unit the one in force and publish its new notice versions."""
+@dataclass(frozen=True, slots=True)
+class PolicyInForce:
+    """One activation: which policy was in force, and from when."""
+
+    number: int
+    digest: str
+    activated_at: datetime
+    actor: str
+
+
+def activate(uow: UnitOfWork, *, policy: Policy | None = None) -> Activation:
+    """Make a policy, that of this unit if none is given, the one in force and publish its new notice versions.
+
+    From here on this unit decides by it.
+    """
+    return _activate(uow, policy or uow.policy, {})
+
+
+def revert(uow: UnitOfWork, *, digest: str) -> Activation:
+    """Put a policy in force again that was so before. :raises NotFound: no such policy was ever in force."""
+    return _activate(uow, policy_at(uow, digest=digest), {"revert": "yes"})
+
+
+def _activate(uow: UnitOfWork, policy: Policy, more: Mapping[str, str]) -> Activation:
+    uow.policy = policy
+    uow.session.info.pop(_IN_FORCE, None)
     alone(uow.session.connection(), Lock.POLICY)
     published = publish_notices(uow)
     last = _last(uow)
     if last is not None and last.digest == uow.policy.digest:
         return Activation(last.digest, changed=False, activated_at=last.activated_at, notices=published)
     uow.session.add(
-        PolicyVersion(digest=uow.policy.digest, content=content_of(uow), activated_at=uow.now, actor=uow.actor.id)
+        PolicyVersion(
+            digest=uow.policy.digest, content=content_of(uow.policy), activated_at=uow.now, actor=uow.actor.id
+        )
     )
     uow.session.flush()
-    refs = {"policy": uow.policy.digest}
+    refs = {"policy": uow.policy.digest, **more}
     if last is not None:
         refs["before"] = last.digest
     uow.record(EventKind.POLICY_ACTIVATED, refs=refs, numbers={"notices": len(published)})
@@ -58,8 +88,8 @@ def active_digest(uow: UnitOfWork) -> str:
     return last.digest
 
 
-_IN_FORCE = "pdms.gate.in_force"
-_NEWEST = "SELECT digest FROM policy_version ORDER BY number DESC LIMIT 1"
+_IN_FORCE: Final = "pdms.gate.in_force"
+_NEWEST: Final = "SELECT digest FROM policy_version ORDER BY number DESC LIMIT 1"
 
 
 def require_active(uow: UnitOfWork) -> None:
@@ -79,10 +109,43 @@ def require_active(uow: UnitOfWork) -> None:
     info[_IN_FORCE] = uow.policy.digest
 
 
-def content_of(uow: UnitOfWork) -> str:
-    """Return the canonical form whose SHA-256 is the policy's digest."""
-    left_out = ("digest", "segments", "tests")
-    return text_of({f.name: getattr(uow.policy, f.name) for f in fields(uow.policy) if f.name not in left_out})
+def policy_at(uow: UnitOfWork, *, digest: str) -> Policy:
+    """Return a policy that was in force at some time, whole, as it decided then.
+
+    :raises NotFound: no policy of this digest was ever in force. :raises IntegrityBroken: its stored text was altered.
+    """
+    content = (
+        uow.session.connection()
+        .exec_driver_sql("SELECT content FROM policy_version WHERE digest = ? ORDER BY number LIMIT 1", (digest,))
+        .scalar()
+    )
+    if content is None:
+        raise NotFound("policy: none of this digest was ever in force")
+    return policy_of(content, digest=digest)
+
+
+def history(uow: UnitOfWork) -> tuple[PolicyInForce, ...]:
+    """Return every activation, oldest first; each holds until the next."""
+    columns = [PolicyVersion.__table__.c[name] for name in ("number", "digest", "activated_at", "actor")]  # type: ignore[attr-defined]
+    rows = uow.session.connection().execute(select(*columns).order_by(columns[0]))
+    return tuple(PolicyInForce(*row) for row in rows)
+
+
+def in_force(session: Session, *, documents: Policy, follow: bool) -> Policy:
+    """Return the policy to decide by: what is in force, or `documents` where they are newer.
+
+    Documents that were never put in force are somebody's draft: they are returned, and the gate refuses to decide by
+    them (`require_active`), unless `follow`: a running server goes on with what is in force. Documents that were in
+    force once and were reverted since give way. Examples and tests are the documents' own, since they decide nothing.
+    """
+    run = session.connection().exec_driver_sql
+    newest = run(_NEWEST).scalar()
+    if newest is None or newest == documents.digest:
+        return documents
+    if not follow and run("SELECT 1 FROM policy_version WHERE digest = ?", (documents.digest,)).first() is None:
+        return documents
+    content = run("SELECT content FROM policy_version WHERE digest = ? ORDER BY number LIMIT 1", (newest,)).scalar_one()
+    return replace(policy_of(content, digest=newest), segments=documents.segments, tests=documents.tests)
 
 
 def _last(uow: UnitOfWork) -> PolicyVersion | None:

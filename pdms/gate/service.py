@@ -17,7 +17,18 @@ from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
 from pdms.crypto import set_digest
 from pdms.errors import Denied, NotFound
-from pdms.gate.activation import Activation, activate, active_digest, affected, require_active
+from pdms.gate.activation import (
+    Activation,
+    PolicyInForce,
+    activate,
+    active_digest,
+    affected,
+    history,
+    in_force,
+    policy_at,
+    require_active,
+    revert,
+)
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.sets import decide_set
 from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, Decision, Use, decide, use_codes
@@ -41,15 +52,20 @@ from pdms.vault.age import age_stage
 __all__ = [
     "Activation",
     "Eligible",
+    "PolicyInForce",
     "activate",
     "active_digest",
     "affected",
     "compare_permit",
     "decide_one",
     "eligible",
+    "history",
+    "in_force",
     "permit",
+    "policy_at",
     "record_consent",
     "release_permit",
+    "revert",
     "search_permit",
 ]
 

@@ -75,6 +75,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "notice show": (["0" * 64], set(ROLES)),
     "policy activate": ([], OFFICE),
     "policy diff": ([str(POLICIES)], OFFICE),
+    "policy history": ([], OFFICE),
+    "policy revert": (["0" * 64], OFFICE),
     "policy explain": (["segment"], set(ROLES)),
     "policy test": ([], set(ROLES)),
     "release export": ([RELEASE, "OUT"], SALES),

@@ -13,8 +13,9 @@ from common.world import POLICIES, World, consents_of, people
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
-from pdms.bootstrap.app import ANONYMOUS
+from pdms.bootstrap.app import ANONYMOUS, App
 from pdms.consent import service as consent
+from pdms.db import begin
 from pdms.errors import Conflict, Denied, NotFound
 from pdms.gate import service as gate
 from pdms.policy.loader import load
@@ -262,3 +263,54 @@ def test_PIPL_51_4_marketing_records_no_consent(shop: World) -> None:
     with pytest.raises(Denied) as caught:
         shop.run("marketing", gate.record_consent, shop.id_of("H00000"), purpose="market_sms", state=ConsentState.GIVEN)
     assert codes(caught) == ["SCOPE_MISSING"]
+
+
+def changed(shop: World, tmp_path: Path, before: str, after: str) -> Path:
+    """The starter documents in a folder of their own, with one line changed."""
+    folder = tmp_path / "documents"
+    shutil.copytree(POLICIES, folder)
+    text = (folder / "policy.yaml").read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    (folder / "policy.yaml").write_text(text.replace(before, after), encoding="utf-8")
+    return folder
+
+
+def test_a_reverted_policy_decides_as_it_did(shop: World, tmp_path: Path) -> None:
+    folder = changed(shop, tmp_path, "contact: privacy@shop.example", "contact: office@shop.example")
+    first, second = shop.app.policy.digest, load(folder)
+    shop.run("compliance", gate.activate, policy=second)
+    done = shop.run("compliance", gate.revert, digest=first)
+    assert (done.digest, done.changed) == (first, True)
+    found = shop.run("compliance", gate.history)
+    assert [one.digest for one in found] == [first, second.digest, first]
+    assert [one.number for one in found] == sorted(one.number for one in found)
+    assert shop.run("marketing", gate.eligible, **SEGMENT).policy_digest == first
+    with shop.unit() as uow:
+        assert gate.policy_at(uow, digest=second.digest).controller.contact == "office@shop.example"
+    newest = events(shop, EventKind.POLICY_ACTIVATED)[0]
+    assert (newest.refs["revert"], newest.refs["before"]) == ("yes", second.digest)
+    with pytest.raises(NotFound):
+        shop.run("compliance", gate.revert, digest="0" * 64)
+
+
+def test_documents_that_were_reverted_give_way_and_drafts_do_not(shop: World, tmp_path: Path) -> None:
+    folder = changed(shop, tmp_path, "contact: privacy@shop.example", "contact: office@shop.example")
+    first, second = shop.app.policy.digest, load(folder)
+    with begin(shop.app.main, read_only=True) as session:
+        assert gate.in_force(session, documents=second, follow=False) is second
+        assert gate.in_force(session, documents=second, follow=True).digest == first
+    shop.run("compliance", gate.activate, policy=second)
+    shop.run("compliance", gate.revert, digest=first)
+    with begin(shop.app.main, read_only=True) as session:
+        found = gate.in_force(session, documents=second, follow=False)
+    assert (found.digest, found.tests) == (first, second.tests)
+
+
+def test_a_long_lived_process_goes_on_by_what_another_activates(shop: World, tmp_path: Path) -> None:
+    folder = changed(shop, tmp_path, "contact: privacy@shop.example", "contact: office@shop.example")
+    shop.app.follow_policy(every=0)
+    before = shop.run("marketing", gate.eligible, **SEGMENT).policy_digest
+    with App.open(shop.app.settings, clock=shop.clock) as other:
+        other.run(Actor.system(), gate.activate, policy=load(folder))
+    found = shop.run("marketing", gate.eligible, **SEGMENT)
+    assert found.policy_digest == load(folder).digest != before
