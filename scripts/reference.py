@@ -1,6 +1,7 @@
-"""Writes docs/cli.md and docs/api.md from the code; `--check` fails where they differ from what is there.
+"""Writes docs/cli.md, docs/api.md and docs/requirements.md; `--check` fails where they differ from what is there.
 
-The command reference is the commands' own help, the API reference the application's own OpenAPI document.
+The command reference is the commands' own help, the API reference the application's own OpenAPI document, the table of
+requirements is made of docs/requirements.yaml and the names of the tests.
 """
 
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import requirements
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTE = "<!-- Written by scripts/reference.py from the code; do not edit. -->\n\n"
@@ -66,9 +70,9 @@ def api() -> str:
 
 
 def main() -> int:
-    """Write, or check, both documents."""
+    """Write, or check, the documents."""
     check, stale = "--check" in sys.argv[1:], []
-    for name, text in (("cli.md", cli()), ("api.md", api())):
+    for name, text in (("cli.md", cli()), ("api.md", api()), ("requirements.md", requirements.document())):
         path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):
             stale.append(name)

@@ -244,9 +244,10 @@ def render(content: str) -> str:
     lines.append(head["rights"])
     lines += [f"- {key}: {value}" for key, value in sorted(said["rights"].items())]
     lines += ["", f"{head['automated']}: {said['automated_decisions']}", "", head["recipients"]]
-    lines += [
-        f"- {item['name']} ({item['contact']}): {item['purpose']}; {item['method']}" for item in said["recipients"]
-    ]
+    for item in said["recipients"]:
+        lines.append(f"- {item['name']} ({item['contact']}): {item['purpose']}; {item['method']}")
+        if item.get("rights"):  # versions of older policies do not have the key
+            lines.append(f"  {head['rights']}: {item['rights']}")
     if said["changes"]:
         lines += ["", f"{head['changes']}: {said['changes']}"]
     return "\n".join(lines) + "\n"

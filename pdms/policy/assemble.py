@@ -182,6 +182,7 @@ def notice(name: str, language: Language, doc: d.NoticeDocument) -> p.Notice:
                 method=line.method,
                 categories=tuple(line.categories),
                 overseas=line.overseas,
+                rights=line.rights,
             )
             for line in doc.recipients
         ),

@@ -199,6 +199,8 @@ class NoticeRecipient:
     method: str
     categories: tuple[str, ...]
     overseas: bool = False
+    rights: str | None = None
+    """How rights are exercised against a recipient abroad (PIPL-39)."""
 
 
 @dataclass(frozen=True, slots=True)

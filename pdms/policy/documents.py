@@ -261,6 +261,7 @@ class NoticeRecipientDocument(Document):
     method: Line
     categories: Annotated[list[Slug], Field(min_length=1)]
     overseas: bool = False
+    rights: Text | None = None
 
 
 class NoticeControllerDocument(Document):

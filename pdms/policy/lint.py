@@ -16,6 +16,7 @@ from pdms.taxonomy import ConsentType, Language, LawfulBasis, Operation, Sensiti
 
 SEPARATE = (ConsentType.SEPARATE, ConsentType.WRITTEN)
 PERSONALISED = (Operation.PROFILE, Operation.ADM)
+HOME_REGION = "cn"
 HANDING_OVER = (Operation.PROVIDE, Operation.EXPORT, Operation.ENTRUST)
 
 TARGETS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -250,11 +251,7 @@ def _notice(policy: Policy, versions: list[Notice]) -> Iterator[str]:
             for category in told.categories:
                 if category not in policy.categories:
                     yield f"{file}: purposes.{name}.categories: {category} is not a category"
-        named = {line.name for line in notice.recipients}
-        for name in notice.purposes:
-            for recipient in policy.purposes[name].recipients if name in policy.purposes else ():
-                if recipient in policy.recipients and policy.recipients[recipient].name not in named:
-                    yield f"{file}: recipients: {recipient} gets data and is not listed (PIPL-23, NDR-21)"
+        yield from _notice_recipients(policy, notice, file)
     for one, other in pairwise(versions):
         terms = [
             {name: (told.categories, told.operations) for name, told in notice.purposes.items()}
@@ -262,6 +259,21 @@ def _notice(policy: Policy, versions: list[Notice]) -> Iterator[str]:
         ]
         if terms[0] != terms[1] or one.audience != other.audience or one.effective_on != other.effective_on:
             yield f"notices/{one.id}: the languages differ in purposes, categories, operations, audience or date"
+
+
+def _notice_recipients(policy: Policy, notice: Notice, file: str) -> Iterator[str]:
+    named = {line.name: line for line in notice.recipients}
+    used = [name for purpose in notice.purposes if purpose in policy.purposes
+            for name in policy.purposes[purpose].recipients if name in policy.recipients]  # fmt: skip
+    for recipient in dict.fromkeys(used):
+        line = named.get(policy.recipients[recipient].name)
+        if line is None:
+            yield f"{file}: recipients: {recipient} gets data and is not listed (PIPL-23, NDR-21)"
+        elif policy.recipients[recipient].region != HOME_REGION:
+            if not line.overseas:
+                yield f"{file}: recipients: {recipient} is abroad, which is not told: say `overseas: true` (PIPL-39)"
+            if not line.rights:
+                yield f"{file}: recipients: {recipient} is abroad; tell how rights reach it under `rights` (PIPL-39)"
 
 
 def _parties(policy: Policy) -> Iterator[str]:

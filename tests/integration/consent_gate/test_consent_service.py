@@ -185,6 +185,14 @@ def test_what_is_no_consent_is_refused(calm: World, more: dict[str, object], cod
     assert calm.run("compliance", consent.history, calm.id_of("H00000")) == ()
 
 
+def test_PIPL_14_1_a_box_ticked_beforehand_is_no_consent(shop: World) -> None:
+    member = shop.id_of("H00000")
+    assert code_of(shop, member, preticked=True) == "PRETICKED"
+    assert standing(shop, member) is ConsentState.UNASKED
+    give(shop, member, preticked=False)
+    assert standing(shop, member) is GIVEN
+
+
 def test_NDR_62_7_separate_consents_are_never_bundled(shop: World) -> None:
     member = shop.id_of("H00000")
     separate = {"type": ConsentType.SEPARATE, "evidence": "click-1"}

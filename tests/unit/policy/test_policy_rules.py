@@ -32,6 +32,7 @@ from pdms.taxonomy import (
     ConsentState,
     ConsentType,
     Language,
+    LawfulBasis,
     MemberId,
     MemberStatus,
     Operation,
@@ -195,6 +196,31 @@ def test_PIPL_38_1_mechanism(policy: Policy) -> None:
     party = replace(policy.recipients["overseas-seller"], mechanism_until=date(2026, 1, 1))
     lapsed = replace(policy, recipients=MappingProxyType({**policy.recipients, party.id: party}))
     assert ask(lapsed, use, adult(consent)).codes == ("MECHANISM_MISSING",)
+
+
+def test_CERT_a_certificate_opens_the_border_to_its_last_day(policy: Policy) -> None:
+    consent = given(policy, "crossborder", type=ConsentType.SEPARATE)
+    use = Use("crossborder", Operation.EXPORT, recipient="overseas-seller")
+    day = NOW.astimezone(UTC).date()
+    for until, codes in ((day, ()), (day - timedelta(days=1), ("MECHANISM_MISSING",))):
+        party = replace(policy.recipients["overseas-seller"], mechanism="cert", mechanism_until=until)
+        changed = replace(policy, recipients=MappingProxyType({**policy.recipients, party.id: party}))
+        assert ask(changed, use, adult(consent)).codes == codes
+
+
+def test_PIPL_39_abroad_needs_a_separate_consent_to_that_recipient(policy: Policy) -> None:
+    use = Use("crossborder", Operation.EXPORT, recipient="overseas-seller")
+    assert ask(policy, use, adult()).codes == ("NO_CONSENT",)
+    assert ask(policy, use, adult(given(policy, "crossborder"))).codes == ("CONSENT_TYPE",)
+    assert ask(policy, use, adult(given(policy, "crossborder", type=ConsentType.SEPARATE))).permitted
+
+
+def test_PIPL_16_who_refused_everything_optional_is_served_all_the_same(policy: Policy) -> None:
+    refused = ConsentFacts(ConsentState.REFUSED, ConsentType.CONSENT, NOW)
+    assert ask(policy, Use("order", Operation.USE), adult(refused)).permitted
+    for name, purpose in policy.purposes.items():
+        if purpose.basis is LawfulBasis.CONTRACT:
+            assert purpose.consent is ConsentType.NONE, name
 
 
 @pytest.mark.parametrize(
