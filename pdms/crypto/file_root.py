@@ -3,6 +3,7 @@
 Guarantee: the file is made whole or not at all, readable by its owner only, and never overwritten; its parameters are
 bound to what it seals, so that a lowered cost does not open it. Destroying overwrites and unlinks it. It does not reach
 copies that others made, nor blocks that a copying file system or a flash drive kept: keep the folder out of backups.
+An empty file `NAME.destroyed` stays beside it: a folder that is merely not mounted is not taken for a destroyed root.
 """
 
 import base64
@@ -60,6 +61,7 @@ class FileRoots:
             indent=1,
         )
         try:
+            _mark(path).unlink(missing_ok=True)  # of another root that was here once
             _write_new(path, text.encode() + b"\n")
         except OSError:
             raise KeyUnavailable("root key: the file cannot be written", code="ROOT_UNWRITABLE") from None
@@ -85,9 +87,19 @@ class FileRoots:
             ) from None
         return LocalRoot(secret, uri=uri, horizon=True)
 
+    def find(self, uri: str) -> None:
+        """Return if the file is there. :raises KeyUnavailable: `ROOT_MISSING`."""
+        if not _path(uri).is_file():
+            raise KeyUnavailable("root key: the file is not there", code="ROOT_MISSING")
+
     def destroy(self, uri: str) -> None:
-        """Overwrite and remove the file. :raises KeyUnavailable: `ROOT_MISSING`."""
+        """Overwrite and remove the file.
+
+        :raises KeyUnavailable: `ROOT_MISSING`: destroyed before. `ROOT_UNREACHABLE`: it is not there, and was not
+            destroyed here: its folder is not mounted, or it was moved.
+        """
         path = _path(uri)
+        mark = _mark(path)
         try:
             with path.open("r+b") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -95,7 +107,13 @@ class FileRoots:
                 file.flush()
                 os.fsync(file.fileno())
         except FileNotFoundError:
-            raise KeyUnavailable("root key: the file is not there", code="ROOT_MISSING") from None
+            if mark.exists():
+                raise KeyUnavailable("root key: the file is not there", code="ROOT_MISSING") from None
+            raise KeyUnavailable(
+                "root key: the file is not there, and was not destroyed here; mount its folder", code="ROOT_UNREACHABLE"
+            ) from None
+        mark.touch(mode=0o600)
+        _sync_folder(path.parent)
         path.unlink()
         _sync_folder(path.parent)
 
@@ -105,6 +123,10 @@ def _path(uri: str) -> Path:
     if not path.is_absolute():
         raise InvalidInput("root key: file: takes an absolute path", code="ROOT_PATH_RELATIVE")
     return path
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f"{path.name}.destroyed")
 
 
 def _require(passphrase: bytes | None) -> bytes:

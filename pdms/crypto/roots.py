@@ -122,8 +122,18 @@ class RootsOf(Unprintable):
         """Make a root at `uri`. :raises Conflict: `ROOT_EXISTS`."""
         return create_root(uri, passphrase=self._passphrase, cost=self._cost)
 
+    def reach(self, uri: str) -> None:
+        """Return if the root at `uri` is there to be destroyed. :raises KeyUnavailable: `ROOT_MISSING`, as opening."""
+        if uri.startswith("file:"):
+            FileRoots().find(uri)
+        else:
+            self.open(uri)
+
     def destroy(self, uri: str) -> None:
-        """Destroy the root at `uri`. :raises KeyUnavailable: `ROOT_MISSING`."""
+        """Destroy the root at `uri`.
+
+        :raises KeyUnavailable: `ROOT_MISSING`; of `file:` only where it was destroyed before, else `ROOT_UNREACHABLE`.
+        """
         if not uri.startswith("file:"):  # a token wants its PIN; a file whose passphrase was lost can be destroyed
             self.open(uri)
         destroy_root(uri)

@@ -77,6 +77,16 @@ def open_epoch(
     raise KeyUnavailable("key epoch: the root key that was opened is not the one of this key store", code="WRONG_ROOT")
 
 
+def begin_end(connection: Connection, epoch: int, *, now: datetime) -> None:
+    """Note that the root of an epoch is about to be destroyed; to be committed before it is."""
+    connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(ending_at=now))
+
+
+def ending(connection: Connection, epoch: int) -> bool:
+    """Tell whether the destruction of an epoch's root was begun."""
+    return connection.execute(select(_EPOCH.c.ending_at).where(_EPOCH.c.epoch == epoch)).scalar_one() is not None
+
+
 def end_epoch(connection: Connection, epoch: int, *, now: datetime) -> None:
     """Forget an epoch's key: what it wrapped can be opened by nobody, even with its root."""
     connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(wrapped=None, destroyed_at=now))

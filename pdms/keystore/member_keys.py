@@ -85,15 +85,17 @@ def promote(store: KeyStore, members: Sequence[MemberId]) -> int:
     """
     done = 0
     with store.engine.begin() as connection:
-        for one in members:
-            done += connection.exec_driver_sql(
-                "UPDATE member_key SET (key_version, epoch, minted_at, wrapped) ="
-                " (SELECT n.key_version, n.epoch, n.minted_at, n.wrapped FROM member_key_next AS n"
-                " WHERE n.member_id = member_key.member_id)"
-                " WHERE member_id = ? AND EXISTS (SELECT 1 FROM member_key_next AS n WHERE n.member_id = ?)",
-                (one, one),
-            ).rowcount
-            connection.exec_driver_sql("DELETE FROM member_key_next WHERE member_id = ?", (one,))
+        for one in sorted(members):
+            # The coming key first, as whoever destroys both takes them, and as it is now, not as it was to be read.
+            row = connection.exec_driver_sql(
+                "DELETE FROM member_key_next WHERE member_id = ? RETURNING key_version, epoch, minted_at, wrapped",
+                (one,),
+            ).one_or_none()
+            if row is not None:
+                done += connection.exec_driver_sql(
+                    "UPDATE member_key SET key_version = ?, epoch = ?, minted_at = ?, wrapped = ? WHERE member_id = ?",
+                    (*row, one),
+                ).rowcount
     return done
 
 

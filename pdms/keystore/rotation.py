@@ -2,8 +2,8 @@
 
 Guarantees: nothing that the keys sealed is touched; each batch is one committed transaction, and which keys are still
 to be done stands in their own rows, so that a run that was cut off goes on where it was, in this process or another.
-Other processes read and mint meanwhile: a row is of one epoch or of the other, never half. An epoch is ended only when
-no key hangs on it.
+Other processes read, mint and promote meanwhile: a row is of one epoch or of the other, never half. An epoch is ended
+only when no key hangs on it, coming ones included; its end is claimed only of a root that was seen and then destroyed.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,19 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from pdms.crypto import RootKey, has_horizon
-from pdms.db import Lock, alone, on_postgres
+from pdms.crypto import RootKey, RootsOf, has_horizon
+from pdms.db import Lock, alone, for_update, on_postgres
 from pdms.errors import Conflict, KeyUnavailable, NotFound
-from pdms.keystore.epochs import EpochKeys, begin_epoch, end_epoch, root_uri_of
+from pdms.keystore.epochs import EpochKeys, begin_end, begin_epoch, end_epoch, ending, root_uri_of
 from pdms.keystore.places import PLACE, month_context, system_context
 from pdms.keystore.store import KeyStore
 
 BATCH: Final = 20_000
 """Members a transaction: others that write wait for a tenth of a second at most."""
+_ABSENT: Final = (
+    "root key: not where its epoch names it; mount it, or put its token into its slot, and ask again: what cannot be"
+    " seen cannot be destroyed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class EpochCount:
 
     epoch: int
     members: int
+    """Coming keys count too: a member has two while the fields are being sealed anew."""
     system: int
     held_months: int
 
@@ -44,11 +49,12 @@ class Rewrapped:
     """Keys wrapped anew by one batch."""
 
     members: int
+    coming: int
     system: int
     held_months: int
 
     def __bool__(self) -> bool:
-        return bool(self.members or self.system or self.held_months)
+        return bool(self.members or self.coming or self.system or self.held_months)
 
 
 def counts(store: KeyStore) -> list[EpochCount]:
@@ -95,18 +101,23 @@ def begin(store: KeyStore, *, root: RootKey, now: datetime) -> int:
 def rewrap_some(
     store: KeyStore, *, batch: int = BATCH, after: int | bytes | None = None
 ) -> tuple[Rewrapped, int | bytes | None]:
-    """Wrap up to `batch` members' keys under the newest epoch, and with the first batch all system and held keys.
+    """Wrap up to `batch` members' keys under the newest epoch; before the first batch all coming, system and held keys.
 
     :param after: where the batch before ended; None to begin.
     :return: what was wrapped anew, and where this batch ended. None wrapped after a beginning with None: all is done.
     """
+    coming = 0
+    if after is None:
+        # On their own: whoever promotes holds a coming key first and the old one then.
+        with store.engine.begin() as connection:
+            coming = _coming(store, connection, store.current(connection))
     with store.engine.begin() as connection:
         epoch = store.current(connection)
         system = held = 0
         if after is None:
             system, held = _system(store, connection, epoch), _held(store, connection, epoch)
         members, after = _members(store, connection, epoch, batch=batch, after=after)
-        return Rewrapped(members, system, held), after
+        return Rewrapped(members, coming, system, held), after
 
 
 def check_end(store: KeyStore, epoch: int) -> None:
@@ -118,31 +129,55 @@ def check_end(store: KeyStore, epoch: int) -> None:
         _check_end(connection, epoch)
 
 
+def endings(store: KeyStore) -> list[int]:
+    """Return the epochs whose end was begun and cut off."""
+    with store.reading.connect() as connection:
+        sql = "SELECT epoch FROM epoch WHERE ending_at IS NOT NULL AND destroyed_at IS NULL ORDER BY epoch"
+        return [int(one) for one in connection.exec_driver_sql(sql).scalars()]
+
+
 def end(store: KeyStore, epoch: int, *, now: datetime) -> bool:
     """Destroy the root of an epoch and forget the epoch's key; return whether its end can be known everywhere.
 
-    The root goes first: cut off in between, the epoch still counts as living, and a second run ends it. Of a root that
-    pdms does not make (`env:`) only the wrapped key is forgotten.
+    Three steps, each durable before the next: the root is seen and the end noted, the root is destroyed, the epoch's
+    key is forgotten. A second run goes on where one was cut off; only after the note does a missing root count as
+    destroyed. Of a root that pdms does not make (`env:`) only the wrapped key is forgotten.
 
     :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
-    :raises KeyUnavailable: the root cannot be reached; nothing is claimed.
+    :raises KeyUnavailable: `ROOT_UNREACHABLE`: the root is not where its epoch names it, or as opening it; nothing is
+        claimed.
     """
-    with store.engine.begin() as connection:  # behind the write lock: nothing is minted meanwhile
+    with store.engine.begin() as connection:
         alone(connection, Lock.FENCE)
         _check_end(connection, epoch)
         uri = root_uri_of(connection, epoch)
         certain = has_horizon(uri)
-        if certain:
-            if store.roots is None:
-                raise KeyUnavailable("root key: this key store cannot reach its roots", code="ROOT_UNREACHABLE")
+        if certain and not ending(connection, epoch):
             try:
-                store.roots.destroy(uri)
+                _roots(store).reach(uri)
+            except KeyUnavailable as error:
+                if error.code != "ROOT_MISSING":
+                    raise
+                raise KeyUnavailable(_ABSENT, code="ROOT_UNREACHABLE") from None
+            begin_end(connection, epoch, now=now)
+    with store.engine.begin() as connection:  # behind the write lock: nothing is minted meanwhile
+        alone(connection, Lock.FENCE)
+        _check_end(connection, epoch)
+        if certain:
+            try:
+                _roots(store).destroy(uri)
             except KeyUnavailable as error:
                 if error.code != "ROOT_MISSING":  # destroyed by a run that was cut off
                     raise
         end_epoch(connection, epoch, now=now)
-        store.forget(epoch)
-        return certain
+    store.forget(epoch)
+    return certain
+
+
+def _roots(store: KeyStore) -> RootsOf:
+    if store.roots is None:
+        raise KeyUnavailable("root key: this key store cannot reach its roots", code="ROOT_UNREACHABLE")
+    return store.roots
 
 
 def _check_end(connection: Connection, epoch: int) -> None:
@@ -164,16 +199,23 @@ def _counts(connection: Connection) -> list[EpochCount]:
     def per_epoch(sql: str) -> dict[int, int]:
         return {int(epoch): int(count) for epoch, count in connection.exec_driver_sql(sql)}
 
+    # Coming keys first: one that takes its place in between is counted there, or twice, and never missed.
+    coming = per_epoch("SELECT epoch, count(*) FROM member_key_next GROUP BY epoch")
     members = per_epoch("SELECT epoch, count(*) FROM member_key GROUP BY epoch")
     system = per_epoch("SELECT epoch, count(*) FROM system_key GROUP BY epoch")
     held = per_epoch("SELECT epoch, count(*) FROM held_month_key WHERE wrapped IS NOT NULL GROUP BY epoch")
     epochs = connection.exec_driver_sql("SELECT epoch FROM epoch ORDER BY epoch").scalars().all()
-    return [EpochCount(one, members.get(one, 0), system.get(one, 0), held.get(one, 0)) for one in epochs]
+    return [
+        EpochCount(one, members.get(one, 0) + coming.get(one, 0), system.get(one, 0), held.get(one, 0))
+        for one in epochs
+    ]
 
 
 def _system(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
     rows = connection.exec_driver_sql(
-        "SELECT label, version, epoch, wrapped FROM system_key WHERE epoch <> ?", (epoch.id,)
+        "SELECT label, version, epoch, wrapped FROM system_key WHERE epoch <> ? ORDER BY label, version"
+        + for_update(connection),
+        (epoch.id,),
     ).all()
     for label, version, number, wrapped in rows:
         key = store.epoch(connection, number).system.unwrap(wrapped, context=system_context(label, version, number))
@@ -187,7 +229,9 @@ def _system(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
 
 def _held(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
     rows = connection.exec_driver_sql(
-        "SELECT month, epoch, wrapped FROM held_month_key WHERE epoch <> ? AND wrapped IS NOT NULL", (epoch.id,)
+        "SELECT month, epoch, wrapped FROM held_month_key WHERE epoch <> ? AND wrapped IS NOT NULL ORDER BY month"
+        + for_update(connection),
+        (epoch.id,),
     ).all()
     for month, number, wrapped in rows:
         key = store.epoch(connection, number).held.unwrap(wrapped, context=month_context(month, number))
@@ -206,7 +250,7 @@ def _members(
     place, first = ("member_id", b"") if on_postgres(connection) else ("rowid", 0)
     rows = connection.exec_driver_sql(
         f"SELECT {place}, member_id, key_version, epoch, wrapped FROM member_key WHERE {place} > ? AND epoch <> ?"
-        f" ORDER BY {place} LIMIT ?",
+        f" ORDER BY {place} LIMIT ?{for_update(connection)}",  # a key promoted meanwhile must not be overwritten
         (first if after is None else after, epoch.id, batch),
     ).all()
     if not rows:
@@ -216,6 +260,21 @@ def _members(
         _rewrapped(store, connection, epoch, rows),
     )
     return len(rows), rows[-1][0]
+
+
+def _coming(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
+    """Wrap all coming keys: of a batch or two of members, since a rotation of data keys makes them batch by batch."""
+    rows = connection.exec_driver_sql(
+        "SELECT member_id, member_id, key_version, epoch, wrapped FROM member_key_next WHERE epoch <> ?"
+        " ORDER BY member_id" + for_update(connection),
+        (epoch.id,),
+    ).all()
+    if rows:
+        connection.exec_driver_sql(
+            "UPDATE member_key_next SET epoch = ?, wrapped = ? WHERE member_id = ?",
+            _rewrapped(store, connection, epoch, rows),
+        )
+    return len(rows)
 
 
 def _rewrapped(

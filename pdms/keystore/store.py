@@ -270,8 +270,10 @@ class KeyStore(Unprintable):
         with self.engine.begin() as connection:
             if len(self._fenced(connection, member_ids)) != len(set(member_ids)):
                 raise Conflict("member: its key is destroyed only behind a fence", code="NOT_FENCED")
-            for table in ("member_key_next", "member_key"):
-                connection.exec_driver_sql(f"DELETE FROM {table} WHERE member_id = ?", [(one,) for one in member_ids])
+            for table in ("member_key_next", "member_key"):  # in order of id: see `promote`
+                connection.exec_driver_sql(
+                    f"DELETE FROM {table} WHERE member_id = ?", [(one,) for one in sorted(set(member_ids))]
+                )
 
     def member_ids(self, *, minted_before: datetime | None = None) -> Iterator[MemberId]:
         """Iterate over the ids that have a key, in order of id, in bounded memory and short transactions."""

@@ -18,6 +18,8 @@ class EpochRow(KeysTable, table=True):
     root_uri: str
     wrapped: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     created_at: datetime = Field(sa_type=UtcDateTime)
+    ending_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """The root was seen and is about to be destroyed: from now on its absence means that it was."""
     destroyed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 

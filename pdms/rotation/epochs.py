@@ -6,6 +6,7 @@ needed hangs on it, and none that is not confirmed by its number.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -134,9 +135,10 @@ def _rewrap(units: UnitFactory, store: KeyStore, progress: Progress | None, batc
             with units() as uow:
                 done, after = keys.rewrap_some(store, batch=batch, after=after)
                 if done:
-                    numbers = {"members": done.members, "system": done.system, "held_months": done.held_months}
+                    some = done.members + done.coming
+                    numbers = {"members": some, "system": done.system, "held_months": done.held_months}
                     uow.record(EventKind.KEY_ROTATED, refs={"what": "epoch"}, numbers=numbers)
-            members, system, held = members + done.members, system + done.system, held + done.held_months
+            members, system, held = members + done.members + done.coming, system + done.system, held + done.held_months
             if progress is not None:
                 progress(members + system + held, total)
             if not done.members:
@@ -168,13 +170,18 @@ def destroy_epoch(units: UnitFactory, *, epoch: int) -> EpochEnded:
 
 
 def resume(units: UnitFactory) -> int:
-    """Finish what was cut off: keys not yet under the newest epoch, and ends of epochs that the log does not tell.
+    """Finish what was cut off: keys not yet under the newest epoch, ends begun, and ends the log does not tell.
+
+    An end whose root is out of reach waits for the next time.
 
     :return: keys wrapped anew.
     """
     with units() as uow:
         uow.require(Scope.ADMIN, Scope.COMPLIANCE)
         store = store_of(uow)
+        for number in keys.endings(store):
+            with suppress(KeyUnavailable, Conflict):  # Conflict: another process has just ended it
+                keys.end(store, number, now=uow.now)
         ended = [one.id for one in store.epochs() if one.destroyed_at is not None]
         told = audit.list_events(uow.session, kinds=[EventKind.KEY_EPOCH_DESTROYED], limit=1000).items if ended else ()
         known = {item.event.numbers.get("epoch") for item in told if item.event.outcome is Outcome.DONE}

@@ -5,6 +5,7 @@ Arguments: home, file that ends it, file for what went wrong, file with the role
 
 import json
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def main() -> None:
         ingest, support = app.authenticate(tokens["ingest"]), app.authenticate(tokens["support"])
         while not end.exists() or turns < 3:
             turns += 1
+            time.sleep(0.02)  # SQLite's writers do not queue: who never pauses keeps all others waiting
             try:
                 with app.unit(support) as uow:
                     for one in MEMBERS[:20]:

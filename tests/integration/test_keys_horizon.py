@@ -14,6 +14,7 @@ from pdms.crypto import new_root_text, open_root
 from pdms.db import open_engine
 from pdms.errors import Conflict, KeyUnavailable
 from pdms.keystore import KeyStore
+from pdms.keystore import rotation as keys_rotation
 from pdms.reports import evidence
 from pdms.rights import service as rights
 from pdms.rotation import service as rotation
@@ -195,3 +196,26 @@ def test_a_rotation_cut_off_goes_on_and_the_sweep_finishes_it(world, tmp_path):
         assert rotation.plan_epoch(uow).begins
     assert rotation.destroy_epoch(units, epoch=1).horizon
     assert len(calls) == 1
+
+
+def test_an_end_that_was_cut_off_is_finished_by_the_sweep(world, monkeypatch):
+    units = world.app.units(world.actor("admin"))
+    rotation.rotate_epoch(units)
+
+    def cut(*_arguments, **_named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keys_rotation, "end_epoch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            rotation.destroy_epoch(units, epoch=1)  # the root is gone, the epoch's row does not know
+    rights.sweep(world.app.units(world.actor("compliance")))
+    rights.sweep(world.app.units(world.actor("compliance")))
+    with world.unit("compliance") as uow:
+        assert [one.destroyed_at is not None for one in rotation.horizons(uow)] == [True, False]
+        assert [one.horizon.value for one in rotation.horizons(uow)] == ["reached", "planned"]
+    world.app.sequence()
+    with world.unit() as uow:
+        ended = evidence.list_events(uow, kinds=["key.epoch_destroyed"], limit=10).items
+        assert sorted(str(one.outcome) for one in ended) == ["done", "intended"]
+        assert evidence.verify(uow).problems == ()

@@ -119,13 +119,6 @@ def test_the_old_root_ends_only_when_nothing_hangs_on_it(store, roots, next_uri,
     copy.dispose()
 
 
-def test_cut_off_between_root_and_row_it_is_ended_by_the_next_run(store, roots, next_uri, clock, root):
-    rotated(store, roots, next_uri, clock.now())
-    roots.destroy(root.uri)  # and killed before the commit
-    assert rotation.end(store, 1, now=clock.now())
-    assert store.epochs()[0].destroyed_at == clock.now()
-
-
 def test_a_root_serves_one_epoch_only(store, roots, root, next_uri, clock):
     store.mint(ids_of(3))
     assert code_of(Conflict, lambda: rotation.begin(store, root=root, now=clock.now())) == "ROOT_IN_USE"
