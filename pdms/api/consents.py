@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import BaseModel, Field
 
-from pdms.api.caller import Finder, SupportOrCompliance
+from pdms.api.caller import Finder, Known, SupportOrCompliance
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Evidence, Name, member
 from pdms.api.guarded import router
@@ -78,6 +78,12 @@ class Done(BaseModel):
     effective: bool = True
 
 
+class ReceiptKeys(BaseModel):
+    """Public keys of receipts."""
+
+    keys: list[str]
+
+
 def expressed(body: Expressed) -> dict[str, Any]:
     """Return the keyword arguments of `gate.record_consent`."""
     return {
@@ -130,6 +136,12 @@ def lift(caller: Finder, body: NewRestriction) -> Any:
     """Takes a restriction back, as the member asked."""
     caller.run(rights.lift, member_id=member(body.member_id), **stopped(body))
     return Done()
+
+
+@routes.get("/keys", summary="Keys of receipts", response_model=ReceiptKeys)
+def keys(caller: Known) -> Any:
+    """The public keys (Ed25519, hex) that receipts are checked with, newest first; also for members."""
+    return ReceiptKeys(keys=caller.read(consent.receipt_keys))
 
 
 @routes.get("/{record_id}/receipt", summary="Receipt of a consent", response_model=edge(ConsentReceipt))

@@ -6,16 +6,16 @@ from typing import Any
 from pydantic import Field
 
 from pdms.api.caller import Caller, Member
-from pdms.api.consents import Done, Expressed, Revoked, Stop, expressed, stopped
+from pdms.api.consents import Done, Expressed, RecordPath, Revoked, Stop, expressed, stopped
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, RequestPath, Value
 from pdms.api.guarded import router
-from pdms.api.members import MemberInfo, masked
+from pdms.api.members import AsOf, Known, MemberInfo, masked
 from pdms.api.pages import Page
 from pdms.api.requests import Outcome, listed, outcome, receipt_of
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
-from pdms.consent.service import ConsentReceipt, HistoryItem
+from pdms.consent.service import ConsentReceipt, Delivery, HistoryItem, NoticeDiff
 from pdms.gate import service as gate
 from pdms.rights import service as rights
 from pdms.rights.service import RequestView, Withdrawal
@@ -47,15 +47,33 @@ def show_me(caller: Member) -> Any:
 
 
 @routes.get("/consents", summary="My consents", response_model=Standings)
-def my_consents(caller: Member) -> Any:
-    """Where each purpose stands, and what is restricted."""
-    return caller.read(standings, member_id=caller.member_id)
+def my_consents(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
+    """Where each purpose stands, or stood, and what is restricted now."""
+    return caller.read(standings, member_id=caller.member_id, as_of=as_of, known=known)
 
 
 @routes.get("/consents/history", summary="My consent history", response_model=list[edge(HistoryItem)])  # type: ignore[misc]
-def my_history(caller: Member) -> Any:
+def my_history(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
     """Every consent event with the text that was shown."""
-    return caller.read(consent.history, caller.member_id)
+    return caller.read(consent.history, caller.member_id, as_of=as_of, known=known)
+
+
+@routes.get("/consents/{record_id}/receipt", summary="Receipt of my consent", response_model=edge(ConsentReceipt))
+def my_consent_receipt(caller: Member, record_id: RecordPath) -> Any:
+    """The signed receipt of an own consent event, again; `/v1/consents/keys` has the key to check it with."""
+    return caller.read(consent.receipt, record_id=record_id)
+
+
+@routes.get("/notices", summary="Notices I was shown", response_model=list[edge(Delivery)])  # type: ignore[misc]
+def my_notices(caller: Member) -> Any:
+    """Which versions of which notices the member was shown, when and where."""
+    return caller.read(consent.deliveries, caller.member_id)
+
+
+@routes.get("/notices/changes", summary="What changed", response_model=list[edge(NoticeDiff)])  # type: ignore[misc]
+def my_notice_changes(caller: Member) -> Any:
+    """What changed in each notice since the member was last shown it, in its language (PIPL-17-2)."""
+    return caller.read(consent.changes_for, caller.member_id)
 
 
 @routes.post("/consents", status_code=201, summary="Give or refuse consent", response_model=edge(ConsentReceipt))

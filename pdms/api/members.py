@@ -13,7 +13,7 @@ from pdms.api.fields import Body, Instant, MemberPath, Name, Value, member
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
-from pdms.consent.service import Delivery, HistoryItem
+from pdms.consent.service import Delivery, HistoryItem, NoticeDiff
 from pdms.rights import service as rights
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
@@ -165,3 +165,13 @@ def show_history(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsOf
 def show_deliveries(caller: Compliance, member_id: MemberPath) -> Any:
     """Which versions of which notices the member was shown."""
     return caller.read(consent.deliveries, member(member_id))
+
+
+@routes.get(
+    "/{member_id}/notices/changes",
+    summary="Notice changes not yet shown",
+    response_model=list[edge(NoticeDiff)],  # type: ignore[misc]
+)
+def show_notice_changes(caller: SupportOrCompliance, member_id: MemberPath) -> Any:
+    """What changed since the member was last shown each notice (PIPL-17-2)."""
+    return caller.read(consent.changes_for, member(member_id))

@@ -1,8 +1,9 @@
 """`/v1/notices`: the texts that members are shown, by version, and that they were shown them."""
 
+import json
 from typing import Annotated, Any
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from pdms.api.caller import Caller, Known, Needs
@@ -12,11 +13,12 @@ from pdms.api.fields import Body, Cursor, Evidence, Instant, Limit, NamePath, me
 from pdms.api.guarded import router
 from pdms.api.pages import Page, page
 from pdms.consent import service as consent
-from pdms.consent.service import NoticeText
+from pdms.consent.service import NoticeDiff, NoticeText
 from pdms.taxonomy import Language, Scope
 
 routes = router("notices")
 VersionPath = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the notice, hex.")]
+Since = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="The version that was known.")]
 Shower = Annotated[Caller, Depends(Needs((Scope.MEMBER, Scope.SUPPORT, Scope.INGEST)))]
 
 
@@ -55,6 +57,19 @@ def list_notices(caller: Known, cursor: Cursor = None, limit: Limit = 20) -> Any
 def show_notice(caller: Known, version: VersionPath) -> Any:
     """One version as it is shown, word for word."""
     return caller.read(consent.notice_text, version=version)
+
+
+@routes.get("/{version}/content", summary="Content of a notice", response_model=dict[str, Any])
+def show_content(caller: Known, version: VersionPath) -> Any:
+    """All that a version says, as JSON: the SHA-256 of its canonical form (sorted keys, no blanks, UTF-8) is the
+    version, so that whoever holds a receipt can tell that this is what was shown."""
+    return json.loads(caller.read(consent.notice_content, version=version))
+
+
+@routes.get("/{version}/changes", summary="What changed in a notice", response_model=edge(NoticeDiff))
+def show_changes(caller: Known, version: VersionPath, since: Since) -> Any:
+    """What changed from an earlier version of the same notice, item by item and in words (PIPL-17-2)."""
+    return caller.read(consent.notice_diff, before=since, after=version)
 
 
 @routes.post("/{notice}/deliveries", status_code=201, summary="Note a delivery", response_model=Delivered)

@@ -1,7 +1,8 @@
-"""`pdms consent`: record, withdraw, history."""
+"""`pdms consent`: record, withdraw, show, history, receipts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,12 @@ from pdms.taxonomy import ConsentState, ConsentType, Language
 app = typer.Typer(no_args_is_help=True, help="Consent records: append-only, with the text that was shown.")
 Purpose = Annotated[str, typer.Option(help="A purpose of the policy, e.g. market_email.")]
 Recipient = Annotated[str | None, typer.Option(help="A recipient, where the purpose asks for each apart.")]
+_FORMS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+AsOf = Annotated[datetime | None, typer.Option(formats=_FORMS, help="As it stood at this instant (Shanghai).")]
+KnownAt = Annotated[
+    datetime | None, typer.Option(formats=_FORMS, help="Judged by what was known at this instant (Shanghai).")
+]
+PUBLIC_KEY_BYTES = 32
 COLUMNS = ("purpose", "state", "type", "occurred_at", "channel", "language", "notice_version", "evidence", "current")
 
 
@@ -81,14 +88,86 @@ def withdraw(context: typer.Context, member: MemberText, purpose: Purpose, recip
     show(told, as_json=False, title="withdrawn")
 
 
+@app.command("show")
+def show_(context: typer.Context, member: MemberText, as_of: AsOf = None, known_at: KnownAt = None) -> None:
+    """Show where each consent of a member stood at an instant, judged by what was known at another.
+
+    The first clock is when it happened, the second when we knew of it: an import of today changes what stood in June,
+    and not what was known in June.
+
+    Example: `pdms consent show shop:H00042 --as-of 2026-06-30 --known-at 2026-07-01T09:00:00`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.consent import service
+
+    face: Face = context.obj
+    found = face.run(service.states, face.run(parse_member, member), as_of=_instant(as_of), known=_instant(known_at))
+    told = [
+        {
+            "purpose": purpose,
+            "recipient": recipient,
+            "state": held.state,
+            "type": held.type,
+            "occurred_at": held.occurred_at,
+            "notice_version": held.notice_version if face.json else held.notice_version[:8],
+            "categories": held.categories,
+            "record_id": held.record_id,
+        }
+        for (purpose, recipient), held in found.items()
+    ]
+    show(told, as_json=face.json, title="consents")
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A receipt (JSON).")],
+    key: Annotated[str, typer.Option(help="The controller's public key, 64 hex digits: `pdms consent keys`.")],
+    notice: Annotated[Path | None, typer.Option(help="What `pdms notice show --source` printed.")] = None,
+) -> None:
+    """Check a receipt, offline, without a home or an API key; exit code 7 where it is not what was signed.
+
+    The same check runs without pdms: `python verify_receipt.py RECEIPT.json --key HEX`; the file is in `pdms/crypto/`.
+
+    Example: `pdms consent verify receipt.json --key 3b6a…`
+    """
+    from pdms.cli.files import read_small
+    from pdms.crypto import verify_receipt
+    from pdms.errors import IntegrityBroken, InvalidInput
+
+    face: Face = context.obj
+    try:
+        public_key = bytes.fromhex(key)
+    except ValueError:
+        public_key = b""
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        raise InvalidInput("key: 64 hex digits")
+    try:
+        receipt = verify_receipt.parse(read_small(file))
+        shown = verify_receipt.parse(read_small(notice)) if notice is not None else None
+        verify_receipt.check(receipt, public_key=public_key, notice=shown)
+    except verify_receipt.ReceiptBroken as broken:
+        raise IntegrityBroken("receipt: " + broken.text, code=broken.code) from None
+    told = {"verdict": "whole", "record_id": receipt["record_id"], "notice": "as shown" if notice else None}
+    show(told, as_json=face.json, title="receipt")
+
+
+@app.command("keys")
+def keys(context: typer.Context) -> None:
+    """Print the public keys that receipts are checked with, newest first. Publish them where members look."""
+    from pdms.consent import service
+
+    face: Face = context.obj
+    found = face.run(service.receipt_keys)
+    show(found, as_json=True) if face.json else print("\n".join(found))
+
+
 @app.command("history")
 def history(
     context: typer.Context,
     member: MemberText,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="State at this instant (Shanghai)."),
-    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     texts: Annotated[bool, typer.Option("--texts", help="Show the text that was shown, too.")] = False,
 ) -> None:
     """Show who agreed to what, when, shown which text, by which channel, with which evidence.
@@ -99,8 +178,11 @@ def history(
     from pdms.consent import service
 
     face: Face = context.obj
-    instant = as_of.replace(tzinfo=SHANGHAI).astimezone(UTC) if as_of else None
-    found = face.run(service.history, face.run(parse_member, member), as_of=instant)
+    found = face.run(service.history, face.run(parse_member, member), as_of=_instant(as_of), known=_instant(known_at))
     columns = (*COLUMNS, "title", "text") if texts else COLUMNS
     shown = found if face.json else [replace(item, notice_version=item.notice_version[:8]) for item in found]
     show(shown, as_json=face.json, title="consent history", columns=columns)
+
+
+def _instant(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=SHANGHAI).astimezone(UTC) if value is not None else None

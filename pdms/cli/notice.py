@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pdms.cli.asking import MemberText
 from pdms.cli.face import Face
 from pdms.cli.render import show
 
@@ -21,10 +22,58 @@ def list_(context: typer.Context) -> None:
 
 
 @app.command("show")
-def show_(context: typer.Context, version: Annotated[str, typer.Argument(help="Version (SHA-256, hex).")]) -> None:
+def show_(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="Version (SHA-256, hex).")],
+    source: Annotated[
+        bool, typer.Option("--source", help="The canonical JSON instead, whose SHA-256 is the version.")
+    ] = False,
+) -> None:
     """Show a version's text as members saw it."""
     from pdms.consent import service
 
     face: Face = context.obj
+    if source:
+        print(face.run(service.notice_content, version=version))
+        return
     found = face.run(service.notice_text, version=version)
     show(found if face.json else found.text, as_json=face.json)
+
+
+@app.command("diff")
+def diff(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(help="The earlier version (SHA-256, hex).")],
+    after: Annotated[str, typer.Argument(help="The later version (SHA-256, hex).")],
+) -> None:
+    """Show what changed between two versions of a notice, as members are told it (PIPL-17-2)."""
+    from pdms.consent import service
+
+    face: Face = context.obj
+    found = face.run(service.notice_diff, before=before, after=after)
+    show(found if face.json else found.text, as_json=face.json)
+
+
+@app.command("deliveries")
+def deliveries(context: typer.Context, member: MemberText) -> None:
+    """Show which versions a member was shown, when, over which channel.
+
+    Example: `pdms notice deliveries shop:H00042`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.consent import service
+
+    face: Face = context.obj
+    found = face.run(service.deliveries, face.run(parse_member, member))
+    show(found, as_json=face.json, title="notices shown")
+
+
+@app.command("changes")
+def changes(context: typer.Context, member: MemberText) -> None:
+    """Show what changed since a member was last shown each notice. Example: `pdms notice changes shop:H00042`"""
+    from pdms.cli.members import parse_member
+    from pdms.consent import service
+
+    face: Face = context.obj
+    found = face.run(service.changes_for, face.run(parse_member, member))
+    show(found if face.json else "\n".join(item.text for item in found), as_json=face.json)

@@ -15,6 +15,7 @@ from sqlalchemy import Table, select
 
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
+from pdms.consent.notice_diff import NoticeDiff, compare
 from pdms.consent.restrictions import own_or_staff
 from pdms.consent.tables import NoticeDelivery, NoticeVersion
 from pdms.crypto import set_digest
@@ -193,6 +194,43 @@ def notice_text(uow: UnitOfWork, *, version: str) -> NoticeText:
     )
 
 
+def notice_content(uow: UnitOfWork, *, version: str) -> str:
+    """Return the canonical JSON of one version: its SHA-256 is the version. :raises NotFound: no such version."""
+    query = select(NoticeVersion.content).where(NoticeVersion.version == version)  # type: ignore[call-overload]
+    found: str | None = uow.session.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NotFound("no such notice version")
+    return found
+
+
+def notice_diff(uow: UnitOfWork, *, before: str, after: str) -> NoticeDiff:
+    """Return what changed between two published versions of one notice in one language (PIPL-17-2).
+
+    :raises NotFound: no such version. :raises InvalidInput: they are of two notices or languages.
+    """
+    contents = [notice_content(uow, version=version) for version in (before, after)]
+    terms = {item.version: item for item in all_terms(uow.session).values()}
+    if (terms[before].notice_id, terms[before].language) != (terms[after].notice_id, terms[after].language):
+        raise InvalidInput("before: of another notice or language", code="NOTICE_UNLIKE")
+    return compare(*contents, versions=(before, after))
+
+
+def changes_for(uow: UnitOfWork, member_id: MemberId) -> tuple[NoticeDiff, ...]:
+    """Return what changed since the member was last shown each notice; a notice that is not newer is left out."""
+    own_or_staff(uow, member_id)
+    if uow.actor.kind is not ActorKind.MEMBER:
+        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
+    last = {(item.notice_id, item.language): item.version for item in deliveries(uow, member_id)}
+    found = []
+    for (name, language), version in sorted(last.items()):
+        if language not in uow.policy.notices.get(name, {}):
+            continue
+        newest = in_force(uow.policy, uow.session, notice=name, language=language).version
+        if newest != version:
+            found.append(notice_diff(uow, before=version, after=newest))
+    return tuple(found)
+
+
 def versions(uow: UnitOfWork) -> tuple[NoticeText, ...]:
     """Return every published version, oldest first."""
     rows = uow.session.execute(select(NoticeVersion).order_by(NoticeVersion.notice_no)).scalars()  # type: ignore[arg-type]
@@ -283,6 +321,8 @@ def deliver_notices(
     :param at: when, if earlier than now. :raises InvalidInput: unknown notice, or a date in the future.
     """
     uow.require(Scope.INGEST, Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
+    for member_id in member_ids if uow.actor.kind is ActorKind.MEMBER else ():
+        own_or_staff(uow, member_id)
     when = at or uow.now
     if when > uow.now:
         raise InvalidInput("at: lies in the future", code="INSTANT_FUTURE")

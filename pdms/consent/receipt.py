@@ -1,7 +1,8 @@
 """Consent receipts: what the member takes away, with the fields of ISO/IEC TS 27560 and the terms of the W3C DPV.
 
-Guarantees: signed with the receipts key over the canonical JSON; anyone with the public key can verify it offline, and
-any change is found. It carries the newest checkpoint of the log at the time, if there was one. No name, no contact: the
+Guarantees: signed with the receipts key over the canonical JSON; anyone with the public key can verify it offline with
+the one file `pdms/crypto/verify_receipt.py`, and any change is found. It is JSON-LD: its context maps our words to
+terms of the DPV. It carries the newest checkpoint of the log at the time, if there was one. No name, no contact: the
 subject is a random id.
 """
 
@@ -13,14 +14,39 @@ from typing import Any
 
 from pdms.audit import service as audit
 from pdms.consent.notices import Terms
-from pdms.crypto import Verifier
+from pdms.crypto import verify_receipt
 from pdms.errors import IntegrityBroken
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Policy
 from pdms.taxonomy import ConsentState, Language
 from pdms.unit_of_work import UnitOfWork
 
-SCHEMA = "ISO-IEC-TS-27560:2023/pdms-1"
+SCHEMA = "ISO-IEC-TS-27560:2023/pdms-2"
+CONTEXT = {
+    "dpv": "https://w3id.org/dpv#",
+    "dct": "http://purl.org/dc/terms/",
+    "schema_version": "dct:conformsTo",
+    "record_id": "dct:identifier",
+    "subject_ref": "dpv:hasDataSubject",
+    "notice": "dpv:hasNotice",
+    "language": "dct:language",
+    "purpose": "dpv:hasPurpose",
+    "basis": "dpv:hasLegalBasis",
+    "categories": "dpv:hasPersonalData",
+    "controllers": "dpv:hasDataController",
+    "name": "dpv:hasName",
+    "address": "dpv:hasAddress",
+    "contact": "dpv:hasContact",
+    "storage_location": "dpv:hasLocation",
+    "retention": "dpv:hasStorageCondition",
+    "recipients": "dpv:hasRecipient",
+    "jurisdiction": "dpv:hasJurisdiction",
+    "events": "dpv:hasConsentStatus",
+    "time": "dpv:isIndicatedAtTime",
+    "actor": "dpv:isIndicatedBy",
+    "issued_at": "dct:issued",
+}
+"""Our words → terms of the DPV 2 and of Dublin Core; what is not here is ours alone."""
 
 DPV_STATE = {
     ConsentState.REQUESTED: "ConsentRequested",
@@ -66,19 +92,12 @@ def make(uow: UnitOfWork, row: Mapping[str, Any], terms: Terms | None) -> Consen
 def verify(document: Mapping[str, Any], *, public_key: bytes) -> None:
     """Check a receipt against the public key that the controller publishes (32 bytes). Offline.
 
-    :raises IntegrityBroken: RECEIPT_FORM, RECEIPT_KEY or BAD_SIGNATURE.
+    :raises IntegrityBroken: RECEIPT_FORM, RECEIPT_KEY, BAD_SIGNATURE or RECEIPT_INCOMPLETE.
     """
-    signature = document.get("signature")
-    if not isinstance(signature, Mapping) or set(signature) != {"algorithm", "public_key", "value"}:
-        raise IntegrityBroken("receipt: it carries no signature", code="RECEIPT_FORM")
-    if signature["algorithm"] != "Ed25519" or signature["public_key"] != public_key.hex():
-        raise IntegrityBroken("receipt: signed with another key", code="RECEIPT_KEY")
     try:
-        value = bytes.fromhex(signature["value"])
-    except (TypeError, ValueError):
-        raise IntegrityBroken("receipt: the signature is not hex", code="RECEIPT_FORM") from None
-    signed = {key: item for key, item in document.items() if key != "signature"}
-    Verifier(public_key).verify(text_of(signed).encode(), value)
+        verify_receipt.check(dict(document), public_key=public_key)
+    except verify_receipt.ReceiptBroken as broken:
+        raise IntegrityBroken("receipt: " + broken.text, code=broken.code) from None
 
 
 def record_id_text(raw: bytes) -> str:
@@ -95,7 +114,10 @@ def _content(policy: Policy, row: Mapping[str, Any], terms: Terms | None, record
     purpose = policy.purposes.get(row["purpose"])
     language = terms.language if terms else Language.ZH
     recipients = [row["recipient"]] if row["recipient"] else list(purpose.recipients) if purpose else []
+    versions = policy.notices.get(terms.notice_id if terms else (purpose and purpose.notice) or "", {})
     return {
+        "@context": CONTEXT,
+        "@type": "dpv:ConsentReceipt",
         "schema_version": SCHEMA,
         "record_id": record_id,
         "subject_ref": row["member_id"].hex(),
@@ -129,9 +151,7 @@ def _content(policy: Policy, row: Mapping[str, Any], terms: Terms | None, record
             for name in recipients
             if name in policy.recipients
         ],
-        "withdrawal_method": next(
-            (versions[language].rights["withdraw"] for versions in policy.notices.values() if language in versions), ""
-        ),
+        "withdrawal_method": versions[language].rights["withdraw"] if language in versions else controller.contact,
         "consent_type": row["type"],
         "guardian_ref": row["guardian"] or None,
         "events": [

@@ -23,6 +23,7 @@ from pdms.consent.imports import (
     check_evidence,
     import_records,
 )
+from pdms.consent.notice_diff import NoticeDiff
 from pdms.consent.notices import (
     DELIVERED,
     Delivery,
@@ -30,9 +31,12 @@ from pdms.consent.notices import (
     PublishedNotice,
     Terms,
     all_terms,
+    changes_for,
     deliver_notices,
     deliveries,
     in_force,
+    notice_content,
+    notice_diff,
     notice_text,
     publish_notices,
     versions,
@@ -63,10 +67,12 @@ __all__ = [
     "HistoryItem",
     "ImportResult",
     "ImportRow",
+    "NoticeDiff",
     "NoticeText",
     "PublishedNotice",
     "RejectedConsent",
     "Standing",
+    "changes_for",
     "coverage",
     "deliver_notices",
     "deliveries",
@@ -75,9 +81,12 @@ __all__ = [
     "import_records",
     "lift",
     "may_ask",
+    "notice_content",
+    "notice_diff",
     "notice_text",
     "publish_notices",
     "receipt",
+    "receipt_keys",
     "record",
     "restrict",
     "standing_restrictions",
@@ -282,6 +291,11 @@ def receipt(uow: UnitOfWork, *, record_id: str) -> ConsentReceipt:
     if row is None or (uow.actor.kind is ActorKind.MEMBER and row["member_id"] != uow.actor.member_id):
         raise NotFound("no such consent record")
     return receipts.make(uow, dict(row), all_terms(uow.session).get(row["notice_no"] or 0))
+
+
+def receipt_keys(uow: UnitOfWork) -> tuple[str, ...]:
+    """Return the public keys under which receipts were ever signed, hex, newest first: what a member checks with."""
+    return tuple(key.hex() for key in uow.keys.public_keys("receipts"))
 
 
 def forget_current(uow: UnitOfWork, member_ids: Sequence[MemberId]) -> int:

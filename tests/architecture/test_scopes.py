@@ -18,7 +18,7 @@ from pdms.clock import FixedClock
 from pdms.reports import evidence
 from pdms.taxonomy import Scope
 
-OPEN = {"init", "policy check", "backup restore"}
+OPEN = {"init", "policy check", "backup restore", "consent verify"}
 """`init` makes the first operator; `policy check FOLDER` reads documents only; `backup restore` asks the operators whom
 the backup knows (`test_backup.py`). `audit verify FILE` is asked below."""
 ROLES = ("admin", "compliance", "marketing", "ingest", "support")
@@ -56,6 +56,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "campaign show": (["nothing"], SALES),
     "consent history": ([MEMBER], CARE),
     "consent record": ([MEMBER, "--purpose", "segment", "--evidence", "EV-1"], CARE),
+    "consent keys": ([], set(ROLES)),
+    "consent show": ([MEMBER], CARE),
     "consent withdraw": ([MEMBER, "--purpose", "segment"], CARE),
     "keys destroy": (["1", "--yes"], {"admin"}),
     "keys horizon": ([], OFFICE),
@@ -71,6 +73,9 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "member reveal": ([MEMBER, "--field", "phone", "--purpose", "service", "--reason", "CALL_BACK"], CARE),
     "member show": ([MEMBER], CARE),
     "member token": ([MEMBER], CARE),
+    "notice changes": ([MEMBER], CARE),
+    "notice deliveries": ([MEMBER], CARE),
+    "notice diff": (["0" * 64, "1" * 64], set(ROLES)),
     "notice list": ([], set(ROLES)),
     "notice show": (["0" * 64], set(ROLES)),
     "policy activate": ([], OFFICE),
