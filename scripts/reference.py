@@ -1,7 +1,7 @@
-"""Writes docs/cli.md, docs/api.md and docs/requirements.md; `--check` fails where they differ from what is there.
+"""Writes docs/{cli,api,events,requirements}.md; `--check` fails where they differ from what is there.
 
 The command reference is the commands' own help, the API reference the application's own OpenAPI document, the table of
-requirements is made of docs/requirements.yaml and the names of the tests.
+requirements is made of docs/requirements.yaml and the names of the tests, the one of events of the log's catalogue.
 """
 
 import sys
@@ -69,10 +69,38 @@ def api() -> str:
     return "".join(parts)
 
 
+def events() -> str:
+    """Return the catalogue of events."""
+    from pdms.audit.catalogue import CATALOGUE, Retention
+    from pdms.reports.pack_words import KINDS_ZH
+
+    kept = {
+        Retention.NETWORK_LOG: "180 days",
+        Retention.RECORD: "3 years",
+        Retention.PROOF: "3 years after the erasure",
+        Retention.LOG: "as long as the log",
+    }
+    parts = [
+        NOTE + "# Events of the audit log\n\nWhat is kept is the opening; the leaf's digest stays as long as the log.\n"
+    ]
+    parts.append(
+        "\n| kind | what happened | 含义 | kept at least | dies with the member it names |\n|---|---|---|---|---|\n"
+    )
+    for kind, entry in CATALOGUE.items():
+        dies = "yes" if entry.dies_with_member else "no"
+        parts.append(f"| `{kind.value}` | {entry.meaning} | {KINDS_ZH[kind]} | {kept[entry.retention]} | {dies} |\n")
+    return "".join(parts)
+
+
 def main() -> int:
     """Write, or check, the documents."""
     check, stale = "--check" in sys.argv[1:], []
-    for name, text in (("cli.md", cli()), ("api.md", api()), ("requirements.md", requirements.document())):
+    for name, text in (
+        ("cli.md", cli()),
+        ("api.md", api()),
+        ("events.md", events()),
+        ("requirements.md", requirements.document()),
+    ):
         path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):
             stale.append(name)

@@ -14,7 +14,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.verify import VerifyReport
 from pdms.errors import IntegrityBroken, InvalidInput
-from pdms.reports import evidence
+from pdms.reports import evidence, pack
 
 routes = router("audit")
 MemberFilter = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Member id, 32 hex digits.")]
@@ -30,6 +30,13 @@ class Earlier(Body):
         max_length=4096,
         description="A checkpoint (C2SP signed note) that was kept outside: with it a rewritten history is found too.",
     )
+
+
+class Period(Body):
+    """Which events a pack holds."""
+
+    since: Instant = Field(description="From this instant on.", examples=["2026-01-01T00:00:00+08:00"])
+    until: Instant = Field(description="Before this instant.", examples=["2027-01-01T00:00:00+08:00"])
 
 
 @routes.get("/events", summary="List events", response_model=edge(evidence.LogPage))
@@ -106,10 +113,27 @@ def verify(caller: Compliance, body: Earlier) -> Any:
     responses={200: {"description": "The log.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}},
 )
 def export(caller: Compliance) -> Response:
-    """The whole log as one JSON Lines file; `python -m pdms.audit.verify_export FILE` checks it anywhere."""
+    """The whole log as one JSON Lines file; `python -m pdms.audit.verifier FILE` checks it anywhere."""
     return streamed(
         caller.app,
         lambda path: caller.run(evidence.export, path=path),
         filename="audit-log.jsonl",
         media_type="application/jsonl",
+    )
+
+
+@routes.post(
+    "/packs",
+    summary="Make a pack for a regulator",
+    openapi_extra=REPEATABLE,
+    response_class=Response,
+    responses={200: {"description": "The pack.", "content": {"application/zip": {"schema": {"type": "string"}}}}},
+)
+def make_pack(caller: Compliance, body: Period) -> Response:
+    """Events of a period, policies, notices, consents, proofs and a summary; the verifier in it checks it anywhere."""
+    return streamed(
+        caller.app,
+        lambda path: caller.run(pack.pack, since=body.since, until=body.until, path=path),
+        filename="audit-pack.zip",
+        media_type="application/zip",
     )

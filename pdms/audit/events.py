@@ -20,11 +20,12 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from pdms.audit.catalogue import EventKind
-from pdms.audit.merkle import leaf_digest
+from pdms.audit.verifier import MAX_BODY_BYTES, leaf_of
 from pdms.errors import IntegrityBroken, InvalidInput
 
+__all__ = ["MAX_BODY_BYTES", "SALT_BYTES", "Event", "Outcome", "instant", "leaf_of", "micros"]
+
 SALT_BYTES = 16
-MAX_BODY_BYTES = 16_384
 MAX_ENTRIES = 128
 NUMBER_LIMIT = 10**10
 """Numbers stay below it: counts and durations fit, the eleven digits of a mobile number do not."""
@@ -170,14 +171,6 @@ class Event:
             ticket=parts.get("ticket"),
             event_id=parts["id"],
         )
-
-
-def leaf_of(salt: bytes, body: bytes) -> bytes:
-    """Return the leaf digest of an opening: RFC 9162's leaf over the salt followed by the event.
-
-    The salt (16 random bytes) is what lets an opening die: without it the digest says nothing about the event.
-    """
-    return leaf_digest(salt + body)
 
 
 def micros(at: datetime) -> int:

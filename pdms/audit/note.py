@@ -1,30 +1,53 @@
-"""C2SP signed notes: text that carries signatures of named Ed25519 keys, and witness cosignatures.
+"""C2SP signed notes: the signing side, and the reading side of `verifier` in the error families of pdms.
 
 Guarantee: a note has one byte form; what is not exactly that form is refused with the code of what is wrong, so that
 no byte of a note can change unseen. Signatures of unknown keys are carried along and ignored, one of a known key that
-does not verify refuses the note. Cosignatures follow C2SP tlog-cosignature v1. Signing itself happens in `crypto`.
+does not verify refuses the note. Cosignatures follow C2SP tlog-cosignature v1. The keys themselves are `crypto`'s.
 """
 
-import base64
-import binascii
-import re
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, Self
 
-from pdms.crypto import Verifier
-from pdms.errors import IntegrityBroken, InvalidInput
+from pdms.audit import verifier
+from pdms.audit.families import in_families
+from pdms.audit.verifier import COSIGNATURE_V1, ED25519, Note, Signature, cosigned
 
-MAX_NOTE_BYTES = 65_536
-MAX_SIGNATURES = 100
+__all__ = [
+    "COSIGNATURE_V1",
+    "ED25519",
+    "NamedSigner",
+    "Note",
+    "NoteKey",
+    "Signature",
+    "check_text",
+    "cosign",
+    "note_key",
+    "parse_note",
+    "sign_note",
+    "verify_note",
+]
 
-ED25519 = 0x01
-COSIGNATURE_V1 = 0x04
+parse_note = in_families()(verifier.parse_note)
+verify_note = in_families()(verifier.verify_note)
+check_text = in_families()(verifier.check_text)
 
-_KEY_NAME = re.compile(r"[\x21-\x2a\x2c-\x7e]{1,255}")
-_SIGNATURE_LINE = re.compile(r"\u2014 ([\x21-\x2a\x2c-\x7e]{1,255}) ([A-Za-z0-9+/]+={0,2})")
-_VKEY = re.compile(r"([\x21-\x2a\x2c-\x7e]{1,255})\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+class NoteKey(verifier.NoteKey):
+    """A public key that may sign notes, as pdms makes and reads it.
+
+    :raises InvalidInput: KEY_NAME or KEY_KIND.
+    """
+
+    __slots__ = ()
+
+    @in_families()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+
+    @classmethod
+    @in_families()
+    def from_vkey(cls, text: str) -> Self:
+        """Read `vkey` text. :raises InvalidInput: VKEY."""
+        return super().from_vkey(text)
 
 
 class NamedSigner(Protocol):
@@ -45,77 +68,6 @@ class NamedSigner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NoteKey:
-    """A public key that may sign notes, known to others by its `vkey` text."""
-
-    name: str
-    public_key: bytes
-    kind: int = ED25519
-    older: tuple["NoteKey", ...] = ()
-    """Keys with which the same signer signed before; what they signed is still theirs."""
-
-    def __post_init__(self) -> None:
-        if not _KEY_NAME.fullmatch(self.name):
-            raise InvalidInput("note key name: printable ASCII without blank or '+'", code="KEY_NAME")
-        if len(self.public_key) != 32 or self.kind not in (ED25519, COSIGNATURE_V1):
-            raise InvalidInput("note key: an Ed25519 key of 32 bytes is needed", code="KEY_KIND")
-
-    @property
-    def key_id(self) -> bytes:
-        """Four bytes that name this key on a signature line."""
-        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:4]
-
-    @property
-    def vkey(self) -> str:
-        """The key as text: name, key id, kind and key."""
-        return f"{self.name}+{self.key_id.hex()}+{_b64(bytes([self.kind]) + self.public_key)}"
-
-    @classmethod
-    def from_vkey(cls, text: str) -> "NoteKey":
-        """Read `vkey` text.
-
-        :raises InvalidInput: VKEY, it is malformed, of an unknown kind, or its key id is not that of the key.
-        """
-        match = _VKEY.fullmatch(text)
-        raw = _unb64(match[3]) if match else None
-        if match is None or raw is None or len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE_V1):
-            raise InvalidInput("verifier key: not of the form name+id+key", code="VKEY")
-        key = cls(match[1], raw[1:], raw[0])
-        if key.key_id.hex() != match[2]:
-            raise InvalidInput("verifier key: its id does not belong to its key", code="VKEY")
-        return key
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One signature line: who, which key, and the bytes after the key id."""
-
-    name: str
-    key_id: bytes
-    raw: bytes
-
-    def line(self) -> str:
-        """Return the line without its newline."""
-        return f"\u2014 {self.name} {_b64(self.key_id + self.raw)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A text, ending in a newline, and the signatures on it."""
-
-    text: str
-    signatures: tuple[Signature, ...] = ()
-
-    def render(self) -> str:
-        """Return the one form of this note."""
-        return self.text + "\n" + "".join(signature.line() + "\n" for signature in self.signatures)
-
-    def signed(self, signature: Signature) -> "Note":
-        """Return the note with one more signature."""
-        return replace(self, signatures=(*self.signatures, signature))
-
-
 def note_key(signer: NamedSigner) -> NoteKey:
     """Return the public half of a log's signer."""
     older = getattr(signer, "older", ())
@@ -134,86 +86,5 @@ def sign_note(text: str, signer: NamedSigner) -> Note:
 def cosign(note: Note, signer: NamedSigner, *, at: int) -> Note:
     """Return `note` with a witness's cosignature made at `at` (seconds since 1970)."""
     key = NoteKey(signer.name, signer.public_key, COSIGNATURE_V1)
-    raw = at.to_bytes(8, "big") + signer.sign(_cosigned(note.text, at))
+    raw = at.to_bytes(8, "big") + signer.sign(cosigned(note.text, at))
     return note.signed(Signature(signer.name, key.key_id, raw))
-
-
-def parse_note(raw: bytes) -> Note:
-    """Read a note.
-
-    :raises IntegrityBroken: NOTE_SIZE, NOTE_TEXT, NOTE_SIGNATURE_LINE; the message says which rule is broken.
-    """
-    if len(raw) > MAX_NOTE_BYTES:
-        raise IntegrityBroken("note: larger than 64 KiB", code="NOTE_SIZE")
-    try:
-        whole = raw.decode()
-    except UnicodeDecodeError:
-        raise IntegrityBroken("note: not UTF-8", code="NOTE_TEXT") from None
-    cut = whole.rfind("\n\n")
-    if cut < 1 or not whole.endswith("\n"):
-        raise IntegrityBroken("note: no blank line between text and signatures", code="NOTE_TEXT")
-    text, lines = whole[: cut + 1], whole[cut + 2 : -1].split("\n")
-    check_text(text)
-    if len(lines) > MAX_SIGNATURES:
-        raise IntegrityBroken("note: more than 100 signatures", code="NOTE_SIGNATURE_LINE")
-    return Note(text, tuple(_parse_line(line) for line in lines))
-
-
-def verify_note(note: Note, key: NoteKey) -> int | None:
-    """Check that `key` signed the note; return the time of a witness's cosignature, in seconds since 1970.
-
-    :raises IntegrityBroken: NOTE_UNSIGNED, no signature names this key; BAD_SIGNATURE, one does and is false.
-    """
-    for one in (key, *key.older):
-        for signature in note.signatures:
-            if signature.name == one.name and signature.key_id == one.key_id:
-                return _verify(note.text, signature.raw, one)
-    raise IntegrityBroken("note: not signed by this key", code="NOTE_UNSIGNED")
-
-
-def check_text(text: str) -> None:
-    """Refuse a text that cannot be a note's.
-
-    :raises IntegrityBroken: NOTE_TEXT.
-    """
-    if not text.endswith("\n") or _CONTROL.search(text) or "\n\n" in text:
-        raise IntegrityBroken("note: its text has a control character or an empty line", code="NOTE_TEXT")
-
-
-def _verify(text: str, raw: bytes, key: NoteKey) -> int | None:
-    verifier = Verifier(key.public_key)
-    if key.kind == ED25519:
-        if len(raw) != 64:
-            raise IntegrityBroken("note: a signature has the wrong length", code="BAD_SIGNATURE")
-        verifier.verify(text.encode(), raw)
-        return None
-    if len(raw) != 72:
-        raise IntegrityBroken("note: a cosignature has the wrong length", code="BAD_SIGNATURE")
-    at = int.from_bytes(raw[:8], "big")
-    verifier.verify(_cosigned(text, at), raw[8:])
-    return at
-
-
-def _cosigned(text: str, at: int) -> bytes:
-    return f"cosignature/v1\ntime {at}\n{text}".encode()
-
-
-def _parse_line(line: str) -> Signature:
-    match = _SIGNATURE_LINE.fullmatch(line)
-    raw = _unb64(match[2]) if match else None
-    if match is None or raw is None or len(raw) < 5:
-        raise IntegrityBroken("note: a signature line is malformed", code="NOTE_SIGNATURE_LINE")
-    return Signature(match[1], raw[:4], raw[4:])
-
-
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def _unb64(text: str) -> bytes | None:
-    """Return the bytes, or None where `text` is not their one canonical form (stray bits in the last sextet)."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if _b64(raw) == text else None

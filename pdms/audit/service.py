@@ -19,7 +19,6 @@ from pdms.audit.catalogue import CATALOGUE, EventKind, Retention
 from pdms.audit.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint, sign_checkpoint
 from pdms.audit.events import SALT_BYTES, Event, leaf_of, micros
 from pdms.audit.export import ExportResult, export
-from pdms.audit.findings import Assurance, Problem
 from pdms.audit.merkle import (
     EMPTY_ROOT,
     consistency_path,
@@ -33,6 +32,7 @@ from pdms.audit.reading import EventPage, StoredEvent, decisions, list_events
 from pdms.audit.retention import SHRED, shred_before
 from pdms.audit.store import sql
 from pdms.audit.tiles import Edge, edge_keys
+from pdms.audit.verifier import Assurance, Problem
 from pdms.audit.verify import VerifyReport, verify
 from pdms.errors import Conflict, InvalidInput, NotFound
 

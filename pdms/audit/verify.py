@@ -16,10 +16,10 @@ from pdms.audit import store
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import SignedCheckpoint, parse_signed_checkpoint
 from pdms.audit.events import Event, leaf_of, micros
-from pdms.audit.findings import Assurance, Problem, Problems
 from pdms.audit.merkle import DIGEST_BYTES, Frontier
 from pdms.audit.note import NoteKey, verify_note
 from pdms.audit.tiles import FULL_BYTES, WIDTH, Edge, TileKey
+from pdms.audit.verifier import Assurance, Problem, Problems
 from pdms.errors import IntegrityBroken
 
 _CHUNK = WIDTH * 256

@@ -22,6 +22,7 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.events import Outcome
+from pdms.audit.note import verify_note
 from pdms.backup import archive, snapshot
 from pdms.backup.archive import Manifest
 from pdms.backup.snapshot import Engines
@@ -112,7 +113,7 @@ def verify(uow: UnitOfWork, *, path: Path, root: RootKey) -> Backup:
     if signed.size != manifest.checkpoint_size:
         raise archive.broken("its checkpoint is not the one that it tells of")
     if signed.checkpoint.origin == uow.origin:
-        signed.verify(audit.note_key(uow.log_signer))
+        verify_note(signed.note, audit.note_key(uow.log_signer))
     return _shown(path, manifest)
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import SignedCheckpoint, parse_signed_checkpoint
+from pdms.audit.note import verify_note
 from pdms.backup import service as backup
 from pdms.backup.archive import Manifest, broken
 from pdms.backup.service import Backup
@@ -131,7 +132,7 @@ def _replay(
         uow.require(Scope.ADMIN)
         newest = manifest.checkpoint_size
         if earlier is not None:
-            earlier.verify(audit.note_key(uow.log_signer))
+            verify_note(earlier.note, audit.note_key(uow.log_signer))
             newest = max(newest, earlier.size)
     key = app.keys.system_key(ledger.LABEL)
     position = Position(manifest.ledger_number, manifest.ledger_mac, manifest.checkpoint_size)

@@ -13,8 +13,8 @@ from pdms.cli.render import show
 from pdms.clock import SHANGHAI
 
 if TYPE_CHECKING:
+    from pdms.audit.verifier import ExportReport
     from pdms.audit.verify import VerifyReport
-    from pdms.audit.verify_export import ExportReport
 
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident log (scope: compliance).")
 Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on (Shanghai).")]
@@ -78,10 +78,11 @@ def decisions(
 def verify(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="An export, verified offline; without it: this home's log.")
+        Path | None, typer.Argument(help="An export or a pack, verified offline; without it: this home's log.")
     ] = None,
     key: Annotated[str | None, typer.Option(help="The log's public key (vkey), kept from elsewhere.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="An earlier checkpoint, kept outside.")] = None,
+    witness: Annotated[str | None, typer.Option(help="A witness's public key (vkey); for a file.")] = None,
 ) -> None:
     """Recompute the log: any change since it was written is found and located; exit code 7 where something is.
 
@@ -93,11 +94,16 @@ def verify(
     if file is not None:
         from pdms.audit.checkpoint import parse_signed_checkpoint
         from pdms.audit.note import NoteKey
-        from pdms.audit.verify_export import verify_file
+        from pdms.audit.verifier import verify_file
 
         earlier = parse_signed_checkpoint(read_small(checkpoint)) if checkpoint else None
         with readable():
-            report = verify_file(file, key=NoteKey.from_vkey(key) if key else None, earlier=earlier)
+            report = verify_file(
+                file,
+                key=NoteKey.from_vkey(key) if key else None,
+                witness=NoteKey.from_vkey(witness) if witness else None,
+                earlier=earlier,
+            )
         ok = report.ok
         _verdict(face, report, title=f"log in {file.name}")
     else:
@@ -148,6 +154,25 @@ def export(context: typer.Context, path: Annotated[Path, typer.Argument(help="Fi
     show(face.run(evidence.export, path=path), as_json=face.json, title="exported")
 
 
+@app.command("pack")
+def pack(
+    context: typer.Context,
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on (Shanghai).")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Before this day (Shanghai).")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+) -> None:
+    """Write the pack for a regulator: events, policies, notices, consents, proofs, a summary and the verifier.
+
+    Example: `pdms audit pack --from 2026-01-01 --to 2027-01-01 --out 2026.zip`
+    """
+    from pdms.reports import pack as packs
+
+    face: Face = context.obj
+    face.sequence()
+    found = face.run(packs.pack, since=_start(since), until=_start(until), path=out)
+    show(found, as_json=face.json, title="packed")
+
+
 def _verdict(face: Face, report: "ExportReport | VerifyReport", *, title: str) -> None:
     if face.json:
         show(report, as_json=True)
@@ -169,9 +194,13 @@ def _verdict(face: Face, report: "ExportReport | VerifyReport", *, title: str) -
             report.problems[:SHOWN_PROBLEMS],
             as_json=False,
             title="problems",
-            columns=("code", "line", "leaf", "detail"),
+            columns=("code", "file", "line", "leaf", "detail"),
         )
 
 
 def _day(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=SHANGHAI).astimezone(UTC) if value is not None else None
+    return _start(value) if value is not None else None
+
+
+def _start(day: datetime) -> datetime:
+    return day.replace(tzinfo=SHANGHAI).astimezone(UTC)

@@ -1,7 +1,7 @@
 """The officer's access to the log: list, decisions, verify, prove, export. Verify and export are themselves events.
 
 Guarantee: nothing here changes what was recorded. The verdict that counts is the one made on an export, elsewhere, by
-`pdms.audit.verify_export`, which needs neither this database nor trust in whoever runs it.
+`pdms.audit.verifier`, which needs neither this database nor trust in whoever runs it.
 """
 
 from collections.abc import Sequence

@@ -24,7 +24,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome
 from pdms.audit.note import note_key
 from pdms.audit.tables import AuditCheckpoint, AuditEvent, AuditRun, AuditTile
-from pdms.audit.verify_export import verify_file
+from pdms.audit.verifier import verify_file
 from pdms.crypto import Signer
 from pdms.db import begin, open_engine
 from pdms.db.bases import MainTable

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "audit export": (["OUT"], OFFICER),
     "audit head": ([], OFFICER),
     "audit list": ([], OFFICER),
+    "audit pack": (["--from", "2026-10-01", "--to", "2026-12-01", "--out", "OUT"], OFFICER),
     "audit prove": (["0" * 32], OFFICER),
     "audit verify": ([], OFFICER),
     "backup create": (["OUT"], {"admin"}),

@@ -3,7 +3,7 @@
 import json
 import time
 
-from pdms.audit.verify_export import verify_file
+from pdms.audit.verifier import verify_file
 
 
 def test_a_key_works_until_it_is_revoked_and_an_operator_until_disabled(api):
@@ -91,6 +91,23 @@ def test_the_log_is_exported_and_checked_elsewhere(api, tmp_path):
     file.write_bytes(exported.content)
     assert verify_file(file).ok
     assert list(api.world.app.home.spill.iterdir()) == [], "nothing stays behind"
+
+
+def test_a_pack_for_a_regulator_is_made_and_checked_elsewhere(api, tmp_path):
+    api.world.app.sequence()
+    period = {"since": "2026-01-01T00:00:00+08:00", "until": "2027-01-01T00:00:00+08:00"}
+    made = api.post("compliance", "/v1/audit/packs", period)
+    assert made.status_code == 200
+    assert made.headers["content-type"] == "application/zip"
+    file = tmp_path / "pack.zip"
+    file.write_bytes(made.content)
+    report = verify_file(file)
+    assert (report.problems, report.first) == ((), 0)
+    assert report.files > 8
+    assert list(api.world.app.home.spill.iterdir()) == [], "nothing stays behind"
+    backwards = {"since": period["until"], "until": period["since"]}
+    assert api.post("compliance", "/v1/audit/packs", backwards).status_code == 422
+    assert api.post("marketing", "/v1/audit/packs", period).status_code == 403
 
 
 def test_the_rules_are_told_to_everybody_known(api):

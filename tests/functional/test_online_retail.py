@@ -21,7 +21,7 @@ import pytest
 from common.bytes_of import bytes_of_member
 from common.shell import Shell
 from common.world import POLICIES, World, consents_of, resident_id
-from pdms.audit.verify_export import verify_file
+from pdms.audit.verifier import verify_file
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 
@@ -175,7 +175,7 @@ def check_elsewhere(shop: Shell, tmp_path: Path) -> None:
 
 
 def verified(folder: Path, name: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pdms.audit.verify_export", name, "--json"]
+    command = [sys.executable, "-m", "pdms.audit.verifier", name, "--json"]
     return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, check=False)
 
 

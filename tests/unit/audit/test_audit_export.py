@@ -10,11 +10,18 @@ from pdms.audit import service
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint, sign_checkpoint
 from pdms.audit.events import leaf_of
-from pdms.audit.export_form import checked_line, checkpoint_content, end_line, leaf_content
-from pdms.audit.findings import Assurance
 from pdms.audit.merkle import Frontier
 from pdms.audit.note import NoteKey, cosign, note_key
-from pdms.audit.verify_export import main, render, verify_file
+from pdms.audit.verifier import (
+    Assurance,
+    checked_line,
+    checkpoint_content,
+    end_line,
+    leaf_content,
+    main,
+    render,
+    verify_file,
+)
 from pdms.errors import IntegrityBroken
 
 MEMBER = "ab" * 16
@@ -80,7 +87,7 @@ def test_every_line_is_json_that_any_tool_reads(exported):
 
 
 @ONCE
-def test_every_changed_byte_is_found_at_its_line(exported, log, tmp_path):
+def test_PIPL_69_every_changed_byte_is_found_at_its_line(exported, log, tmp_path):
     raw = exported.read_bytes()
     copy = tmp_path / "changed.jsonl"
     line = 1
@@ -298,7 +305,7 @@ def test_the_verifier_needs_no_database(exported, log):
     program = (
         "import sys\n"
         "for name in ('sqlalchemy', 'sqlmodel', 'pydantic', 'sqlite3', 'msgspec', 'argon2'): sys.modules[name] = None\n"
-        "from pdms.audit.verify_export import main\n"
+        "from pdms.audit.verifier import main\n"
         f"sys.exit(main([{str(exported)!r}, '--key', {log.key.vkey!r}]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -67,7 +67,7 @@ def test_a_signed_checkpoint_reads_back_and_verifies(named):
     signed = sign_checkpoint(Checkpoint(log.name, 7, bytes(32)), log)
     again = parse_signed_checkpoint(signed.render().encode())
     assert again == signed
-    assert again.verify(note_key(log)) is None
+    assert verify_note(again.note, note_key(log)) is None
 
 
 def test_every_flipped_bit_of_a_signed_checkpoint_is_found(named):
@@ -78,7 +78,7 @@ def test_every_flipped_bit_of_a_signed_checkpoint_is_found(named):
             changed = bytearray(raw)
             changed[position] ^= 1 << bit
             with pytest.raises(IntegrityBroken):
-                parse_signed_checkpoint(bytes(changed)).verify(note_key(log))
+                verify_note(parse_signed_checkpoint(bytes(changed)).note, note_key(log))
 
 
 def test_signatures_of_unknown_keys_are_kept_and_a_false_one_of_a_known_key_refuses(named):

@@ -8,9 +8,9 @@ import pytest
 from pdms.audit import service
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event, Outcome, leaf_of
-from pdms.audit.findings import Assurance
 from pdms.audit.merkle import verify_consistency, verify_inclusion
 from pdms.audit.note import Note, NoteKey, cosign, verify_note
+from pdms.audit.verifier import Assurance
 from pdms.db import open_session
 from pdms.errors import Conflict, InvalidInput, NotFound
 

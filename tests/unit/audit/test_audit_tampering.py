@@ -4,8 +4,8 @@ import pytest
 
 from pdms.audit import service
 from pdms.audit.events import leaf_of
-from pdms.audit.findings import Assurance
 from pdms.audit.tiles import Edge, edge_keys
+from pdms.audit.verifier import Assurance
 from pdms.crypto import Signer
 
 

@@ -1,0 +1,220 @@
+"""The words of a pack's summary in zh-CN and en. A test holds that every kind of event has its sentence in both."""
+
+from pdms.audit.catalogue import EventKind
+from pdms.taxonomy import Language
+
+KINDS_ZH: dict[EventKind, str] = {
+    EventKind.INIT: "建立数据之家，日志由此开始。",
+    EventKind.HOME_UPGRADED: "数据库升级到本版本的结构。",
+    EventKind.OPERATOR_CREATED: "登记了一名操作人。",
+    EventKind.OPERATOR_DISABLED: "一名操作人失去全部权限。",
+    EventKind.OPERATOR_TRAINED: "记录了操作人的培训及其截止日期。",
+    EventKind.OPERATOR_KEY_ISSUED: "向操作人签发了接口密钥。",
+    EventKind.OPERATOR_KEY_REVOKED: "吊销了接口密钥。",
+    EventKind.LOGIN_SUCCEEDED: "身份得到确认，签发了短期令牌。",
+    EventKind.LOGIN_FAILED: "密钥、令牌或一次性验证码无效。",
+    EventKind.PERMIT: "门控准许了一次使用（单个会员或一组会员）。",
+    EventKind.DENIAL: "拒绝了一次使用或操作，理由以代码记录。",
+    EventKind.REVEAL: "会员明文离开保险库，交给调用方。",
+    EventKind.REVEAL_HONEY: "诱饵会员被查找、查看或打开：警报。",
+    EventKind.MEMBER_LOOKED_UP: "操作人查找会员：按哪些字段、找到多少。",
+    EventKind.MEMBER_VIEWED: "以掩码方式显示了会员。",
+    EventKind.SEARCH_INDEXED: "搜索索引按政策更新，按批计数。",
+    EventKind.HONEY_CHANGED: "设置或取消了诱饵会员（数量与带密钥摘要）。",
+    EventKind.SCAN_DONE: "扫描文件中的个人信息，按列类别计数。",
+    EventKind.INGEST_STARTED: "开始导入文件。",
+    EventKind.INGEST_BATCH: "存入文件的一批，接受与拒绝的行均计数。",
+    EventKind.INGEST_FINISHED: "文件导入结束。",
+    EventKind.INGEST_VERIFIED: "来源表与保险库比对，一致与不一致均计数。",
+    EventKind.MEMBER_CREATED: "首次存入会员（一组：数量与带密钥摘要）。",
+    EventKind.MEMBER_UPDATED: "来源变更了已存会员（一组：数量与带密钥摘要）。",
+    EventKind.MEMBER_CORRECTED: "应请求更正了会员的字段（个保法第46条）。",
+    EventKind.MEMBER_DISABLED: "会员被立即停用（电商法第24条）。",
+    EventKind.NOTICE_PUBLISHED: "发布了告知的一个版本。",
+    EventKind.NOTICE_DELIVERED: "向会员展示了告知。",
+    EventKind.CONSENT_RECORDED: "记录了会员的同意事件：给予、拒绝、询问、到期。",
+    EventKind.CONSENT_IMPORTED: "导入了带证据的同意记录（一组：数量与带密钥摘要）。",
+    EventKind.CONSENT_WITHDRAWN: "会员撤回了同意（个保法第15条）。",
+    EventKind.OPTOUT_USED: "使用了消息中的退订，该渠道随之撤回。",
+    EventKind.RESTRICTION_SET: "限制、拒绝或关闭了某项处理（个保法第44、24条）。",
+    EventKind.RESTRICTION_LIFTED: "解除了一项限制。",
+    EventKind.POLICY_ACTIVATED: "一项政策生效，记录其摘要。",
+    EventKind.POLICY_REFUSED: "一项政策未获启用。",
+    EventKind.RELEASE_INTENT: "即将发布一个视图。",
+    EventKind.RELEASE_PUBLISHED: "一次发布越过边界，所达指标均计数。",
+    EventKind.RELEASE_REFUSED: "发布未达标准，没有发布。",
+    EventKind.RELEASE_WITHDRAWN: "撤回了一次发布。",
+    EventKind.RELEASE_STALE: "一次发布的部分行失去依据。",
+    EventKind.RELEASE_READ: "读取了一次发布。",
+    EventKind.RELEASE_EXPORTED: "导出了发布中的完整等价类。",
+    EventKind.SEGMENT_SAVED: "保存了分群规则。",
+    EventKind.SEGMENT_PREVIEWED: "在发布上评估了分群规则。",
+    EventKind.CAMPAIGN_CREATED: "起草了活动。",
+    EventKind.CAMPAIGN_STARTED: "活动开始发送。",
+    EventKind.CAMPAIGN_FINISHED: "活动结束，按理由的准确数量记于事件中。",
+    EventKind.CAMPAIGN_CANCELLED: "停止了活动。",
+    EventKind.SEND_INTENT: "即将交出一条消息。",
+    EventKind.SEND_DENIED: "拦下一条消息，理由以代码记录。",
+    EventKind.SEND_OUTCOME: "一条消息的结果：已交出、失败或未知。",
+    EventKind.REQUEST_RECEIVED: "收到个人请求，时限开始（个保法第50条）。",
+    EventKind.REQUEST_VERIFIED: "以已有信息核实了请求人身份。",
+    EventKind.REQUEST_TRANSITION: "请求的状态发生变化。",
+    EventKind.REQUEST_CANCELLED: "请求人在执行前撤回请求。",
+    EventKind.REQUEST_OVERDUE: "请求超过期限。",
+    EventKind.PACKAGE_CREATED: "制作并加密了查阅包（个保法第45条）。",
+    EventKind.PACKAGE_OPENED: "通过一次性链接打开了查阅包。",
+    EventKind.ERASE_INTENT: "即将删除会员，计划已计数。",
+    EventKind.ERASE_STEP: "一处存储或接收方确认了删除。",
+    EventKind.ERASE_DONE: "删除完成，记录其回执。",
+    EventKind.HOLD_CREATED: "记录依法定保存另行存放（个保法第47条第2款）。",
+    EventKind.HOLD_OPENED: "为机关、法院或本人打开了保存的记录。",
+    EventKind.HOLD_EXPIRED: "销毁了某月保存记录的密钥。",
+    EventKind.SUPPRESSION_ADDED: "带密钥摘要阻止已删除会员被静默重新导入。",
+    EventKind.SUPPRESSION_LIFTED: "重新注册解除了一项阻止。",
+    EventKind.KEY_EPOCH_CREATED: "一个密钥时期开始。",
+    EventKind.KEY_EPOCH_DESTROYED: "一个密钥时期结束：根与密钥均已销毁。",
+    EventKind.KEY_ROTATED: "轮换了密钥，按批计数。",
+    EventKind.KEY_DESTROYED: "销毁了密钥，其所封内容在密钥层面消失。",
+    EventKind.BACKUP_CREATED: "写入了备份。",
+    EventKind.BACKUP_RESTORED: "恢复了备份。",
+    EventKind.SWEEP_CLOSED: "清扫收尾了崩溃遗留的事项。",
+    EventKind.AUDIT_EXPORTED: "导出了日志。",
+    EventKind.AUDIT_PACKED: "制作了监管包，记录其清单摘要。",
+    EventKind.AUDIT_VERIFIED: "就地核验了日志，问题均计数。",
+    EventKind.AUDIT_OPENINGS_SHREDDED: "销毁了事件内容，数量记于事件中，核验时计入。",
+    EventKind.REPORT_READ: "读取了合规报告。",
+}
+"""What each kind of event means; the English sentence is the catalogue's."""
+
+OUTCOMES_ZH = {
+    "done": "完成",
+    "permitted": "准许",
+    "denied": "拒绝",
+    "failed": "失败",
+    "unknown": "未知",
+    "skipped": "跳过",
+    "partial": "部分",
+    "intended": "拟行",
+}
+STATES_ZH = {
+    "unasked": "未询问",
+    "requested": "已询问",
+    "given": "已同意",
+    "refused": "已拒绝",
+    "withdrawn": "已撤回",
+    "expired": "已到期",
+    "invalidated": "已失效",
+}
+
+_README_ZH = """审计包
+
+本包为监管用途，含所述期间的审计事件、当时有效的政策与告知、期末的同意状态、证明、已签名的检查点，
+以及单文件核验程序。包内只有随机编号、代码与数量，没有会员的个人信息。
+
+核验（需要 Python 3.11 以上与 cryptography）：
+    python -I verifier.py PACK.zip --key VKEY
+VKEY 应从本包以外取得；包内所称的公钥为：
+    {vkey}
+如另存有此前的检查点（每份回执都带有一份）或见证人公钥，请加上 --checkpoint 或 --witness。
+退出码：0 未发现问题，7 发现问题，2 无法读取。
+"""
+_README_EN = """Audit pack
+
+For a regulator: the audit events of a period, the policies and notices in force, the state of consents at its end,
+proofs, signed checkpoints, and the verifier in one file. It holds random ids, codes and counts; no member's data.
+
+To verify (Python 3.11 or later, and cryptography):
+    python -I verifier.py PACK.zip --key VKEY
+Take VKEY from elsewhere than this pack, and the verifier too if you can; the key named in here is
+    {vkey}
+Whoever kept an earlier checkpoint (every receipt carries one) or knows a witness adds --checkpoint or --witness.
+Exit codes: 0 nothing found, 7 problems found, 2 cannot be read.
+"""
+
+TEXTS: dict[Language, dict[str, str]] = {
+    Language.ZH: {
+        "title": "审计包摘要",
+        "period": "期间",
+        "to": "至（不含）",
+        "zone": "上海时间",
+        "log": "日志",
+        "key": "公钥",
+        "warning": "本页便于阅读；证据是旁边的文件，由 verifier.py 核验。",
+        "leaves": "日志叶序号",
+        "events": "期间内的事件",
+        "around": "同一检查点区间内、期间以外的事件",
+        "shredded": "内容已依法销毁、仅存摘要的事件",
+        "consents": "期末的同意记录",
+        "by_day": "每日事件数",
+        "by_kind": "按种类",
+        "most": "最多",
+        "none": "无",
+        "kind": "种类",
+        "meaning": "含义",
+        "count": "数量",
+        "decisions": "决定",
+        "purpose": "目的",
+        "outcome": "结果",
+        "reasons": "拒绝的理由",
+        "reason": "代码",
+        "article": "依据",
+        "state_at_end": "期末的同意状态",
+        "state": "状态",
+        "policies": "期间内有效的政策",
+        "since": "生效",
+        "digest": "文件（以摘要命名）",
+        "notices": "已发布的告知",
+        "notice": "告知",
+        "language": "语言",
+        "published": "发布",
+        "checkpoints": "检查点（叶数与树根）",
+        "before": "期间之前",
+        "after": "期间之后",
+        "verify": "核验",
+        "how": "公钥应从本包以外取得。没有外部的检查点或见证，核验只能说明日志自身一致。",
+        "readme": _README_ZH,
+    },
+    Language.EN: {
+        "title": "Audit pack: summary",
+        "period": "Period",
+        "to": "up to (not including)",
+        "zone": "Shanghai time",
+        "log": "Log",
+        "key": "Public key",
+        "warning": "This page is for reading; the evidence is in the files beside it, which verifier.py checks.",
+        "leaves": "Leaves of the log",
+        "events": "Events of the period",
+        "around": "Events outside the period, between the same checkpoints",
+        "shredded": "Events whose opening was shredded by law; their digest remains",
+        "consents": "Consents as they stand at the end",
+        "by_day": "Events by day",
+        "by_kind": "By kind",
+        "most": "most",
+        "none": "None",
+        "kind": "Kind",
+        "meaning": "Meaning",
+        "count": "Count",
+        "decisions": "Decisions",
+        "purpose": "Purpose",
+        "outcome": "Outcome",
+        "reasons": "Reasons of refusals",
+        "reason": "Code",
+        "article": "Article",
+        "state_at_end": "Consents at the end of the period",
+        "state": "State",
+        "policies": "Policies in force during the period",
+        "since": "Since",
+        "digest": "File, named by its digest",
+        "notices": "Notices published",
+        "notice": "Notice",
+        "language": "Language",
+        "published": "Published",
+        "checkpoints": "Checkpoints (leaves and root)",
+        "before": "Before the period",
+        "after": "After the period",
+        "verify": "To verify",
+        "how": "Take the public key from elsewhere than this pack. Without a checkpoint or a witness from outside, "
+        "verification tells only that the log agrees with itself.",
+        "readme": _README_EN,
+    },
+}
