@@ -1,13 +1,14 @@
 """`/v1/consents`: live consent events and withdrawals as the shop or its service desk takes them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Path
-from pydantic import BaseModel, Field
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field, StringConstraints
 
-from pdms.api.caller import Finder, Known, SupportOrCompliance
+from pdms.api.caller import Compliance, Finder, Known, SupportOrCompliance
 from pdms.api.edge import edge
-from pdms.api.fields import HEX_ID, Body, Evidence, Name, member
+from pdms.api.fields import HEX_ID, Body, Evidence, Instant, Name, member
+from pdms.api.files import streamed
 from pdms.api.guarded import router
 from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
@@ -17,6 +18,9 @@ from pdms.rights.service import Withdrawal
 from pdms.taxonomy import ConsentState, ConsentType, Language, RestrictionKind
 
 routes = router("consents")
+AsOf = Annotated[Instant | None, Query(description="What had happened by then; default: now.")]
+KnownBy = Annotated[Instant | None, Query(description="What was known by then; default: now.")]
+FormatOf = Annotated[Literal["jsonl", "csv"], Query(description="JSON Lines or CSV.")]
 RecordPath = Annotated[str, Path(pattern="^cns-[0-9a-f]{32}$", examples=[f"cns-{HEX_ID}"])]
 MemberField = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[HEX_ID])]
 ChannelField = Annotated[
@@ -24,16 +28,23 @@ ChannelField = Annotated[
 ]
 
 
+UiHash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
 class Expressed(Body):
     """What a member said of one purpose and, where the purpose asks for each apart, of one recipient (PIPL-14-1)."""
 
     purpose: Name = Field(examples=["market_email"])
-    state: ConsentState = Field(default=ConsentState.GIVEN, description="given or refused; withdrawals have a route.")
+    state: ConsentState = Field(
+        default=ConsentState.GIVEN,
+        description="given or refused; requested: the member was asked. Withdrawals have a route.",
+    )
     type: ConsentType = Field(default=ConsentType.CONSENT, description="Strength: separate, written, guardian, …")
     channel: ChannelField = "web"
     language: Language = Field(default=Language.ZH, description="Of the notice that was shown.")
     recipient: Name | None = None
     evidence: Evidence | None = Field(default=None, description="Id or digest of what was shown and done; no text.")
+    ui_hash: UiHash | None = Field(default=None, description="SHA-256 of the page that the member had before them.")
     guardian: Evidence | None = Field(default=None, description="Reference of the guardian's proof, for children.")
     preticked: bool = Field(default=False, description="True where the box was ticked beforehand: refused.")
 
@@ -96,6 +107,7 @@ def expressed(body: Expressed) -> dict[str, Any]:
         "evidence": body.evidence or "",
         "guardian": body.guardian or "",
         "preticked": body.preticked,
+        "ui_hash": body.ui_hash or "",
     }
 
 
@@ -142,6 +154,30 @@ def lift(caller: Finder, body: NewRestriction) -> Any:
 def keys(caller: Known) -> Any:
     """The public keys (Ed25519, hex) that receipts are checked with, newest first; also for members."""
     return ReceiptKeys(keys=caller.read(consent.receipt_keys))
+
+
+@routes.get(
+    "/export",
+    summary="Export consent records",
+    response_class=Response,
+    responses={200: {"description": "The records.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+)
+def export(caller: Compliance, format: FormatOf = "jsonl", as_of: AsOf = None, known: KnownBy = None) -> Response:  # noqa: A002
+    """Every consent event that had happened by one instant and was known by another, as JSON Lines or CSV: ids, codes,
+    digests and instants, nothing that names a member."""
+    return streamed(
+        caller.app,
+        lambda path: caller.run(consent.export_records, path=path, format=format, as_of=as_of, known=known),
+        filename=f"consents.{format}",
+        media_type="application/jsonl" if format == "jsonl" else "text/csv; charset=utf-8",
+    )
+
+
+@routes.get("/{record_id}/evidence", summary="Evidence of a consent", response_model=dict[str, Any])
+def show_evidence(caller: Compliance, record_id: RecordPath) -> Any:
+    """All that proves one consent event: text shown, time, digest of the page, notice, signed receipt, and the proof of
+    its place in the log."""
+    return caller.run(consent.bundle, record_id=record_id)["document"]
 
 
 @routes.get("/{record_id}/receipt", summary="Receipt of a consent", response_model=edge(ConsentReceipt))

@@ -15,7 +15,7 @@ from pdms.api.pages import Page
 from pdms.api.requests import Outcome, listed, outcome, receipt_of
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
-from pdms.consent.service import ConsentReceipt, Delivery, HistoryItem, NoticeDiff
+from pdms.consent.service import Askable, ConsentReceipt, Delivery, HistoryItem, NoticeDiff
 from pdms.gate import service as gate
 from pdms.rights import service as rights
 from pdms.rights.service import RequestView, Withdrawal
@@ -56,6 +56,12 @@ def my_consents(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
 def my_history(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
     """Every consent event with the text that was shown."""
     return caller.read(consent.history, caller.member_id, as_of=as_of, known=known)
+
+
+@routes.get("/consents/askable", summary="What I may be asked", response_model=list[edge(Askable)])  # type: ignore[misc]
+def my_questions(caller: Member) -> Any:
+    """For each purpose that rests on consent, whether the shop may ask now, and if not, from when on (NDR-22(5))."""
+    return caller.read(consent.askable, caller.member_id)
 
 
 @routes.get("/consents/{record_id}/receipt", summary="Receipt of my consent", response_model=edge(ConsentReceipt))

@@ -13,7 +13,7 @@ from pdms.api.fields import Body, Instant, MemberPath, Name, Value, member
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
-from pdms.consent.service import Delivery, HistoryItem, NoticeDiff
+from pdms.consent.service import Askable, Delivery, HistoryItem, NoticeDiff
 from pdms.rights import service as rights
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
@@ -159,6 +159,16 @@ def show_consents(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsO
 def show_history(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsOf = None, known: Known = None) -> Any:
     """Who agreed to what, when, shown which text, over which channel, with which evidence."""
     return caller.read(consent.history, member(member_id), as_of=as_of, known=known)
+
+
+@routes.get(
+    "/{member_id}/consents/askable",
+    summary="What a member may be asked",
+    response_model=list[edge(Askable)],  # type: ignore[misc]
+)
+def show_askable(caller: SupportOrCompliance, member_id: MemberPath) -> Any:
+    """For each purpose that rests on consent, whether the member may be asked now, and if not, from when on."""
+    return caller.read(consent.askable, member(member_id))
 
 
 @routes.get("/{member_id}/notices", summary="Notices shown", response_model=list[edge(Delivery)])  # type: ignore[misc]

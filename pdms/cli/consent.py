@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,15 @@ KnownAt = Annotated[
     datetime | None, typer.Option(formats=_FORMS, help="Judged by what was known at this instant (Shanghai).")
 ]
 PUBLIC_KEY_BYTES = 32
+
+
+class ExportFormat(StrEnum):
+    """Form of an export."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
 COLUMNS = ("purpose", "state", "type", "occurred_at", "channel", "language", "notice_version", "evidence", "current")
 
 
@@ -30,12 +40,15 @@ def record(
     context: typer.Context,
     member: MemberText,
     purpose: Purpose,
-    state: Annotated[ConsentState, typer.Option(help="given or refused.")] = ConsentState.GIVEN,
+    state: Annotated[
+        ConsentState, typer.Option(help="given, refused, or requested: the member was asked.")
+    ] = ConsentState.GIVEN,
     type_: Annotated[ConsentType, typer.Option("--type", help="Strength of the consent.")] = ConsentType.CONSENT,
     channel: Annotated[str, typer.Option(help="Where it was given: web, app, store, phone.")] = "store",
     language: Annotated[Language, typer.Option(help="Language of the text shown.")] = Language.ZH,
     recipient: Recipient = None,
     evidence: Annotated[str, typer.Option(help="Id of the evidence, no text.")] = "",
+    ui_hash: Annotated[str, typer.Option(help="SHA-256 of the page that was shown, 64 hex digits.")] = "",
 ) -> None:
     """Record one live consent or refusal; prints the signed receipt (ISO/IEC TS 27560 fields).
 
@@ -55,6 +68,7 @@ def record(
         language=language,
         recipient=recipient or "",
         evidence=evidence,
+        ui_hash=ui_hash,
     )
     print(receipt.to_json())
 
@@ -150,6 +164,67 @@ def verify(
         raise IntegrityBroken("receipt: " + broken.text, code=broken.code) from None
     told = {"verdict": "whole", "record_id": receipt["record_id"], "notice": "as shown" if notice else None}
     show(told, as_json=face.json, title="receipt")
+
+
+@app.command("askable")
+def askable(context: typer.Context, member: MemberText) -> None:
+    """Show what a member may be asked for now, and what not yet: who refused is not asked again soon (NDR-22(5)).
+
+    Example: `pdms consent askable shop:H00042`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.consent import service
+
+    face: Face = context.obj
+    show(face.run(service.askable, face.run(parse_member, member)), as_json=face.json, title="may be asked")
+
+
+@app.command("evidence")
+def evidence(
+    context: typer.Context,
+    record_id: Annotated[str, typer.Argument(help="Id of a consent record: cns-…, from its history.")],
+    path: Annotated[Path | None, typer.Argument(help="Write the bundle to this new file (.json).")] = None,
+) -> None:
+    """Bundle what proves one consent: text shown, time, page, notice, signed receipt, proof of its place in the log.
+
+    Example: `pdms consent evidence cns-0f3c9a7be1d24c58a6b07d1e2f3a4b5c proof.json`
+    """
+    from pdms.cli.files import write_new
+    from pdms.consent import service
+
+    face: Face = context.obj
+    face.sequence()
+    found = face.run(service.bundle, record_id=record_id)
+    if path is None:
+        print(found.to_json())
+        return
+    write_new(path, found.to_json().encode())
+    show({"record_id": record_id, "written": path.name}, as_json=face.json, title="evidence")
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="New file to write.")],
+    format_: Annotated[ExportFormat, typer.Option("--format", help="jsonl or csv.")] = ExportFormat.JSONL,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> None:
+    """Write every consent event to a file: ids, codes, digests and instants, nothing that names a member.
+
+    Example: `pdms consent export consents.jsonl --as-of 2026-06-30`
+    """
+    from pdms.consent import service
+
+    face: Face = context.obj
+    done = face.run(
+        service.export_records,
+        path=path,
+        format=format_.value,
+        as_of=_instant(as_of),
+        known=_instant(known_at),
+    )
+    show(done, as_json=face.json, title="exported")
 
 
 @app.command("keys")

@@ -18,6 +18,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.clock import SHANGHAI
 from pdms.consent import rules
+from pdms.consent.evidence import act_of, check_evidence, joined
 from pdms.consent.notices import Terms, all_terms, day_of, version_at
 from pdms.consent.rules import Broken
 from pdms.consent.store import CHUNK, CURRENT, RECORD, append
@@ -28,8 +29,6 @@ from pdms.policy.definitions import Policy
 from pdms.taxonomy import ConsentState, ConsentType, Language, MemberId, new_id_bytes
 from pdms.unit_of_work import UnitOfWork
 
-EVIDENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-PHONE_LIKE = re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])|(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -50,6 +49,8 @@ class ImportRow:
     notice_version: str = ""
     language: str = Language.ZH.value
     guardian: str = ""
+    ui_hash: str = ""
+    """SHA-256 of the page that the member had before them, 64 hex digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,8 @@ def _record(uow: UnitOfWork, row: ImportRow, terms: Mapping[int, Terms]) -> dict
     state, kind = _state(row.state), _type(row.type)
     purpose = rules.check_purpose(uow.policy, row.purpose, state=state, kind=kind)
     occurred_at = _instant(row.at, state, uow.now)
-    check_evidence(row.evidence, required=True)
+    evidence = joined(row.evidence, row.ui_hash)
+    check_evidence(evidence, required=True)
     rules.check_recipient(purpose, row.recipient, state=state)
     told = None
     categories: tuple[str, ...] = ()
@@ -168,7 +170,7 @@ def _record(uow: UnitOfWork, row: ImportRow, terms: Mapping[int, Terms]) -> dict
         elif state is ConsentState.GIVEN:
             raise Broken("NOTICE_UNKNOWN")
     channel = row.channel if CHANNEL.fullmatch(row.channel) else ""
-    parts = [row.purpose, row.recipient, state, kind, occurred_at.isoformat(), row.evidence]
+    parts = [row.purpose, row.recipient, state, kind, occurred_at.isoformat(), evidence]
     return {
         "record_id": new_id_bytes(),
         "member_id": row.member_id,
@@ -182,7 +184,7 @@ def _record(uow: UnitOfWork, row: ImportRow, terms: Mapping[int, Terms]) -> dict
         "categories": ",".join(sorted(categories)),
         "channel": channel,
         "source": "import",
-        "evidence": row.evidence,
+        "evidence": evidence,
         "guardian": row.guardian,
         "actor": uow.actor.id,
         "policy_digest": uow.policy.digest,
@@ -225,16 +227,6 @@ def _instant(at: datetime | date | None, state: ConsentState, now: datetime) -> 
     return instant
 
 
-def check_evidence(evidence: str, *, required: bool) -> None:
-    """Check that evidence is an id and not a text, let alone a phone or ID number. :raises Broken: it is not."""
-    if not evidence:
-        if required:
-            raise Broken("EVIDENCE_MISSING")
-        return
-    if not EVIDENCE.fullmatch(evidence) or PHONE_LIKE.search(evidence):
-        raise Broken("EVIDENCE_FORM")
-
-
 def _notice(
     policy: Policy, row: ImportRow, terms: Mapping[int, Terms], kind: ConsentType, occurred_at: datetime
 ) -> Terms | None:
@@ -257,7 +249,7 @@ def _notice(
 def _unbundled(record: Mapping[str, Any], seen: dict[tuple[bytes, str], tuple[str, str]]) -> None:
     if record["type"] not in rules.UNBUNDLED or record["state"] != ConsentState.GIVEN.value:
         return
-    key = (record["member_id"], record["evidence"])
+    key = (record["member_id"], act_of(record["evidence"]))
     matter = (record["purpose"], record["recipient"])
     if seen.setdefault(key, matter) != matter:
         raise Broken("BUNDLED")

@@ -351,6 +351,11 @@ def deliveries(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
     own_or_staff(uow, member_id)
     if uow.actor.kind is not ActorKind.MEMBER:
         uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
+    return deliveries_of(uow, member_id)
+
+
+def deliveries_of(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
+    """Return what a member was shown, oldest first, to a caller who has asked who acts."""
     terms = all_terms(uow.session)
     rows = uow.session.execute(
         select(NoticeDelivery).where(NoticeDelivery.member_id == member_id)  # type: ignore[arg-type]

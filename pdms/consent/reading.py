@@ -18,6 +18,7 @@ from pdms.consent.state import Fact, winning
 from pdms.consent.store import CURRENT, NOTICE, RECORD, SHAPE
 from pdms.errors import NotFound
 from pdms.policy.decide import expired
+from pdms.policy.definitions import Purpose
 from pdms.taxonomy import ConsentState, ConsentType, Language, MemberId, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 
@@ -63,6 +64,18 @@ class HistoryItem:
     policy_digest: str
     current: bool
     """Whether it is the one that counts at the instant asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """Whether a member may be asked for one consent now."""
+
+    purpose: str
+    recipient: str
+    state: ConsentState
+    may_ask: bool
+    not_before: datetime | None
+    """End of the cool-down after they were asked, refused or withdrew (NDR-22(5)); None: none runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +211,32 @@ def may_ask(uow: UnitOfWork, member_id: MemberId, *, purpose: str, recipient: st
         raise NotFound("no such purpose")
     if not definition.rests_on_consent:
         return False
-    standing = state_of(uow, member_id, purpose=purpose, recipient=recipient)
+    return _askable(uow, member_id, definition, recipient).may_ask
+
+
+def askable(uow: UnitOfWork, member_id: MemberId) -> tuple[Askable, ...]:
+    """Return for every purpose that rests on consent (and each of its recipients) whether the member may be asked."""
+    if uow.actor.kind is not ActorKind.MEMBER:
+        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
+    own_or_staff(uow, member_id)
+    return tuple(
+        _askable(uow, member_id, purpose, recipient)
+        for purpose in uow.policy.purposes.values()
+        if purpose.rests_on_consent
+        for recipient in (purpose.recipients if purpose.per_recipient else ("",))
+    )
+
+
+def _askable(uow: UnitOfWork, member_id: MemberId, purpose: Purpose, recipient: str) -> Askable:
+    standing = state_of(uow, member_id, purpose=purpose.name, recipient=recipient)
     if standing.state is ConsentState.GIVEN:
-        return False
-    rows = [row for row in _rows(uow, member_id, purpose) if row["recipient"] == recipient]
+        return Askable(purpose.name, recipient, standing.state, may_ask=False, not_before=None)
+    rows = [row for row in _rows(uow, member_id, purpose.name) if row["recipient"] == recipient]
     asked = [row["occurred_at"] for row in rows if row["state"] != ConsentState.GIVEN.value]
-    return not asked or max(asked) + timedelta(days=definition.cool_down_days) <= uow.now
+    until = max(asked) + timedelta(days=purpose.cool_down_days) if asked else None
+    if until is None or until <= uow.now:
+        return Askable(purpose.name, recipient, standing.state, may_ask=True, not_before=None)
+    return Askable(purpose.name, recipient, standing.state, may_ask=False, not_before=until)
 
 
 def coverage(uow: UnitOfWork, *, apart: Iterable[MemberId] = ()) -> tuple[CoverageRow, ...]:

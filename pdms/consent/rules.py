@@ -35,6 +35,8 @@ RULES = {
     "INSTANT_FUTURE": "at: lies in the future",
     "EVIDENCE_MISSING": "evidence: missing; a consent must be provable (PIPL-14-1, 69)",
     "EVIDENCE_FORM": "evidence: an id or digest of letters, digits and . _ : / - only, at most 128; never a text",
+    "UI_HASH_FORM": "ui_hash: the SHA-256 of the page, 64 hex digits in lower case",
+    "ASKED_LATELY": "purpose: it stands, or was asked, refused or withdrawn lately; not yet again (NDR-22(5))",
     "BUNDLED": "evidence: one act, one purpose, one recipient: a separate consent is never bundled (NDR-62(7))",
     "PRETICKED": "preticked: a box ticked in advance is no consent (PIPL-14-1, ECL-19)",
     "MEMBER_UNKNOWN": "key.member: no such member",

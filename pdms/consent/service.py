@@ -15,12 +15,13 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent import receipt as receipts
 from pdms.consent import rules
+from pdms.consent.evidence import EvidenceBundle, act_of, bundle, check_evidence, joined
+from pdms.consent.export import ConsentExport, export_records
 from pdms.consent.imports import (
     CHANNEL,
     ImportResult,
     ImportRow,
     RejectedConsent,
-    check_evidence,
     import_records,
 )
 from pdms.consent.notice_diff import NoticeDiff
@@ -42,9 +43,11 @@ from pdms.consent.notices import (
     versions,
 )
 from pdms.consent.reading import (
+    Askable,
     CoverageRow,
     HistoryItem,
     Standing,
+    askable,
     coverage,
     history,
     may_ask,
@@ -61,9 +64,12 @@ from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberI
 from pdms.unit_of_work import ActorKind, UnitOfWork
 
 __all__ = [
+    "Askable",
+    "ConsentExport",
     "ConsentReceipt",
     "CoverageRow",
     "Delivery",
+    "EvidenceBundle",
     "HistoryItem",
     "ImportResult",
     "ImportRow",
@@ -72,10 +78,13 @@ __all__ = [
     "PublishedNotice",
     "RejectedConsent",
     "Standing",
+    "askable",
+    "bundle",
     "changes_for",
     "coverage",
     "deliver_notices",
     "deliveries",
+    "export_records",
     "forget_current",
     "history",
     "import_records",
@@ -111,11 +120,13 @@ def record(
     evidence: str = "",
     guardian: str = "",
     preticked: bool = False,
+    ui_hash: str = "",
 ) -> ConsentReceipt:
     """Record one live consent event and return its signed receipt.
 
     :param channel: where it was expressed (web, app, store, phone, …). :param evidence: id or digest of what the member
     saw and did; differs for each separate consent. :param guardian: reference of the guardian's proof, for children.
+    :param ui_hash: SHA-256 of the page that the member had before them, 64 hex digits.
     :raises InvalidInput: a rule is broken; `code` names it (`rules.RULES`).
     """
     own_or_staff(uow, member_id)
@@ -131,7 +142,7 @@ def record(
             channel=channel,
             language=language,
             recipient=recipient,
-            evidence=evidence,
+            evidence=joined(evidence, ui_hash),
             guardian=guardian,
             preticked=preticked,
         )
@@ -139,7 +150,7 @@ def record(
         raise broken.as_error() from None
     append(uow.session, [row])
     if terms is not None and state is ConsentState.GIVEN:
-        _shown(uow, member_id, terms, channel, evidence)
+        _shown(uow, member_id, terms, channel, row["evidence"])
     refs = {"record": receipts.record_id_text(row["record_id"]), "policy": uow.policy.digest}
     if terms is not None:
         refs |= {"notice": terms.notice_id, "version": terms.version}
@@ -173,6 +184,8 @@ def _checked(
         raise InvalidInput("channel: a short lower-case word", code="CHANNEL_FORM")
     definition = rules.check_purpose(uow.policy, purpose, state=state, kind=kind)
     rules.check_recipient(definition, recipient, state=state)
+    if state is ConsentState.REQUESTED and not may_ask(uow, member_id, purpose=purpose, recipient=recipient):
+        raise Broken("ASKED_LATELY")
     unbundled = kind in rules.UNBUNDLED and state is ConsentState.GIVEN
     check_evidence(evidence, required=unbundled)
     check_evidence(guardian, required=False)
@@ -216,12 +229,14 @@ def _checked(
 
 def _check_unbundled(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str, evidence: str) -> None:
     query = (
-        select(RECORD.c.purpose, RECORD.c.recipient)
-        .where(RECORD.c.member_id == member_id, RECORD.c.evidence == evidence)
+        select(RECORD.c.purpose, RECORD.c.recipient, RECORD.c.evidence)
+        .where(RECORD.c.member_id == member_id)
         .where(RECORD.c.state == ConsentState.GIVEN.value)
     )
-    if any(tuple(row) != (purpose, recipient) for row in uow.session.connection().execute(query)):
-        raise Broken("BUNDLED")
+    act = act_of(evidence)
+    for other_purpose, other_recipient, other in uow.session.connection().execute(query):
+        if (other_purpose, other_recipient) != (purpose, recipient) and act_of(other) == act:
+            raise Broken("BUNDLED")
 
 
 def _current(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str) -> Mapping[str, Any] | None:

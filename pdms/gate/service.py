@@ -276,6 +276,7 @@ def record_consent(
     evidence: str = "",
     guardian: str = "",
     preticked: bool = False,
+    ui_hash: str = "",
 ) -> ConsentReceipt:
     """Record one live consent event of a living member; the age stage is read here (PIPL-31). Returns the receipt.
 
@@ -298,6 +299,7 @@ def record_consent(
         evidence=evidence,
         guardian=guardian,
         preticked=preticked,
+        ui_hash=ui_hash,
     )
 
 

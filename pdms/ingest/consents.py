@@ -11,7 +11,7 @@ from pdms.ingest.readers import Rejected
 from pdms.policy.definitions import Source
 from pdms.unit_of_work import UnitOfWork
 
-_OPTIONAL = ("type", "channel", "recipient", "notice", "notice_version", "language")
+_OPTIONAL = ("type", "channel", "recipient", "notice", "notice_version", "language", "ui_hash")
 
 
 class Consents:

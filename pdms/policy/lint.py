@@ -37,7 +37,7 @@ TARGETS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "consents": (
         frozenset({"key.member", "purpose", "state", "at", "evidence"}),
-        frozenset({"type", "channel", "recipient", "notice", "notice_version", "language"}),
+        frozenset({"type", "channel", "recipient", "notice", "notice_version", "language", "ui_hash"}),
     ),
 }
 

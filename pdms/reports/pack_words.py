@@ -35,6 +35,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.CONSENT_RECORDED: "记录了会员的同意事件：给予、拒绝、询问、到期。",
     EventKind.CONSENT_IMPORTED: "导入了带证据的同意记录（一组：数量与带密钥摘要）。",
     EventKind.CONSENT_WITHDRAWN: "会员撤回了同意（个保法第15条）。",
+    EventKind.CONSENT_EXPORTED: "同意记录被导出为文件，或某条同意的证据被汇集。",
     EventKind.OPTOUT_USED: "使用了消息中的退订，该渠道随之撤回。",
     EventKind.RESTRICTION_SET: "限制、拒绝或关闭了某项处理（个保法第44、24条）。",
     EventKind.RESTRICTION_LIFTED: "解除了一项限制。",

@@ -156,3 +156,47 @@ def test_PIPL_17_2_a_member_reads_what_changed_and_is_then_shown_it(api: Any, tm
     assert api.get(me, f"/v1/notices/{found['after']}/changes", params={"since": "0" * 64}).status_code == 404
     english = next(one for one in api.get(me, "/v1/notices").json()["items"] if one["language"] == "en")["version"]
     assert api.get(me, f"/v1/notices/{found['after']}/changes", params={"since": english}).status_code == 422
+
+
+def test_T42574_evidence_of_one_and_an_export_of_all_for_the_officer(api: Any, tmp_path: Path) -> None:
+    world = api.world
+    world.ingest("shop-members", people(2))
+    me, page = api.session_of("H00000"), "0" * 64
+    body = {"purpose": "market_email", "evidence": "click-1", "ui_hash": page}
+    record = api.post(me, "/v1/members/me/consents", body).json()["document"]["record_id"]
+    for who, code in (("compliance", 200), ("support", 403), (me, 403)):
+        found = api.get(who, f"/v1/consents/{record}/evidence")
+        assert found.status_code == code, who
+        assert api.get(who, "/v1/consents/export").status_code == code, who
+    proof = api.get("compliance", f"/v1/consents/{record}/evidence").json()
+    assert (proof["evidence"], proof["ui_hash"]) == ("click-1", page)
+    assert proof["text_shown"]
+    assert [
+        json.loads(line)["record_id"] for line in api.get("compliance", "/v1/consents/export").text.splitlines()
+    ] == [record]
+    table = api.get("compliance", "/v1/consents/export", params={"format": "csv"}).text
+    assert table.splitlines()[1].startswith(record)
+    shell = Shell(world)
+    shell("compliance", "consent", "evidence", record, str(tmp_path / "proof.json"))
+    assert json.loads((tmp_path / "proof.json").read_text("utf-8"))["log"]["event"]
+    shell("compliance", "consent", "export", str(tmp_path / "all.csv"), "--format", "csv")
+    assert (tmp_path / "all.csv").read_text("utf-8") == table
+    shell("compliance", "consent", "export", str(tmp_path / "all.csv"), expect=2)
+
+
+def test_NDR_22_5_the_member_and_the_shop_see_what_may_be_asked(api: Any) -> None:
+    api.world.ingest("shop-members", people(2))
+    me = api.session_of("H00000")
+
+    def open_now() -> set[str]:
+        return {one["purpose"] for one in api.get(me, "/v1/members/me/consents/askable").json() if one["may_ask"]}
+
+    assert "market_email" in open_now()
+    ask = {"purpose": "market_email", "state": "requested"}
+    assert api.post(me, "/v1/members/me/consents", ask).status_code == 201
+    again = api.post(me, "/v1/members/me/consents", ask)
+    assert (again.status_code, again.json()["code"]) == (422, "ASKED_LATELY")
+    assert "market_email" not in open_now()
+    assert "market_sms" in open_now()
+    told = Shell(api.world).json("support", "consent", "askable", "shop:H00000")
+    assert {one["purpose"] for one in told if one["may_ask"]} == open_now()
