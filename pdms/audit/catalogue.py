@@ -209,7 +209,9 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.HOLD_OPENED: _rec("Held records were opened for an authority, a court or the subject."),
     EventKind.HOLD_EXPIRED: _rec("The key of a month of held records was destroyed."),
     EventKind.SUPPRESSION_ADDED: _proof("A keyed digest now stops the silent re-import of an erased member."),
-    EventKind.SUPPRESSION_LIFTED: _proof("A fresh sign-up lifted a suppression."),
+    EventKind.SUPPRESSION_LIFTED: _proof(
+        "A later registration passed a suppression (count and keyed digest); its entries stay against older data."
+    ),
     EventKind.KEY_EPOCH_CREATED: _log("A key epoch began."),
     EventKind.KEY_EPOCH_DESTROYED: _log("A key epoch ended: its root and its key were destroyed."),
     EventKind.KEY_ROTATED: _rec("Keys were rotated; a batch is counted."),

@@ -17,7 +17,7 @@ from pdms.audit.events import Event
 from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.clock import Clock
 from pdms.crypto import RootsOf
-from pdms.db import Watch, begin
+from pdms.db import Session, Watch, begin
 from pdms.db.parts import Databases, Part
 from pdms.errors import IntegrityBroken, KeyUnavailable
 from pdms.facts.spill import wipe_orphans
@@ -25,6 +25,7 @@ from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
 from pdms.policy.definitions import Policy
 from pdms.policy.loader import load
+from pdms.policy.yaml_reader import PolicyInvalid
 from pdms.rights import ledger
 from pdms.settings import Home, Settings
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork, LogSigner, UnitFactory, UnitOfWork
@@ -53,6 +54,24 @@ def _key_store(engine: Engine, config: HomeConfig, settings: Settings, *, clock:
     return uri, keys
 
 
+def _documents(folder: Path, *, tolerate: bool) -> Policy | PolicyInvalid:
+    try:
+        return load(folder)
+    except PolicyInvalid as error:
+        if tolerate:
+            return error
+        raise
+
+
+def _policy(session: Session, documents: Policy | PolicyInvalid) -> Policy:
+    if not isinstance(documents, PolicyInvalid):
+        return gate.in_force(session, documents=documents, follow=False)
+    newest = gate.newest(session)
+    if newest is None:
+        raise documents
+    return newest
+
+
 @dataclass
 class App:
     """One opened home. `close()` it, or use it as a context manager."""
@@ -78,22 +97,25 @@ class App:
     _asked: float = field(default=0.0, repr=False)
 
     @classmethod
-    def open(cls, settings: Settings, *, clock: Clock) -> Self:
+    def open(cls, settings: Settings, *, clock: Clock, as_in_force: bool = False) -> Self:
         """Open the home that `settings` names.
 
+        :param as_in_force: go by the policy in force where the documents do not load: to refuse them on record.
         :raises NotFound: there is none. :raises KeyUnavailable: its root key cannot be reached.
         :raises InvalidInput: its policies do not load. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
         """
         home = Home(settings.home.resolve())
         config = read_config(home)
         wipe_orphans(home)  # what a killed reader spilled
-        return cls.assemble(home, config, settings, clock=clock)
+        return cls.assemble(home, config, settings, clock=clock, as_in_force=as_in_force)
 
     @classmethod
-    def assemble(cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock) -> Self:
+    def assemble(
+        cls, home: Home, config: HomeConfig, settings: Settings, *, clock: Clock, as_in_force: bool = False
+    ) -> Self:
         """Put the parts together from a configuration."""
         folder = settings.policies or config.policies
-        policy = load(folder)
+        documents = _documents(folder, tolerate=as_in_force)
         databases = Databases.of(home, settings, recorded=config.database)
         engines = databases.open_all()
         try:
@@ -101,7 +123,7 @@ class App:
                 schema.require_current(part, engine)
             uri, keys = _key_store(engines[Part.KEYS], config, settings, clock=clock)
             with begin(engines[Part.VAULT], read_only=True) as session:
-                policy = gate.in_force(session, documents=policy, follow=False)
+                policy = _policy(session, documents)
         except BaseException:
             for engine in engines.values():
                 engine.dispose()

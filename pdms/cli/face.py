@@ -25,6 +25,8 @@ class Face:
     policies: Path | None = None
     json: bool = False
     exit_code: int = 0
+    as_in_force: bool = False
+    """Go by the policy in force where the documents do not load."""
     _app: "App | None" = field(default=None, repr=False)
     _actor: "Actor | None" = field(default=None, repr=False)
 
@@ -41,7 +43,7 @@ class Face:
         if self._app is None:
             from pdms.bootstrap.app import App
 
-            self._app = App.open(self.settings, clock=self.clock)
+            self._app = App.open(self.settings, clock=self.clock, as_in_force=self.as_in_force)
         return self._app
 
     @property

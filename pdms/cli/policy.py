@@ -119,22 +119,16 @@ def test(context: typer.Context) -> None:
 
 @app.command("activate")
 def activate(context: typer.Context) -> None:
-    """Put the policy documents as they are now in force (scope: admin or compliance); the change is an event.
+    """Put the policy documents as they are now in force (scope: admin or compliance); done or refused, it is an event.
 
     A running server goes on by them from its next request on. Example: `pdms policy check && pdms policy activate`
     """
     from pdms.gate import service
-    from pdms.policy.loader import load
-    from pdms.taxonomy import Scope
 
     face: Face = context.obj
-    documents = load(face.app.policies)
-
-    def work(uow: "UnitOfWork") -> service.Activation:
-        uow.require(Scope.ADMIN, Scope.COMPLIANCE)
-        return service.activate(uow, policy=documents)
-
-    show(face.run(work), as_json=face.json, title="in force")
+    face.as_in_force = True
+    found = face.run(service.activate_documents, folder=face.app.policies)
+    show(found, as_json=face.json, title="in force")
 
 
 @app.command("history")

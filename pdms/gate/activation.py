@@ -8,6 +8,7 @@ is an activation like any other: nothing is taken out of the history.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select
@@ -20,7 +21,9 @@ from pdms.errors import Conflict, NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.definitions import Policy
 from pdms.policy.diff import diff
+from pdms.policy.loader import load
 from pdms.policy.stored import content_of, policy_of
+from pdms.policy.yaml_reader import PolicyInvalid
 from pdms.taxonomy import ConsentState, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
@@ -52,6 +55,25 @@ def activate(uow: UnitOfWork, *, policy: Policy | None = None) -> Activation:
     From here on this unit decides by it.
     """
     return _activate(uow, policy or uow.policy, {})
+
+
+def activate_documents(uow: UnitOfWork, *, folder: Path) -> Activation:
+    """Load the documents of a folder and put them in force.
+
+    :raises PolicyInvalid: they break a rule; nothing changes, and the log says that they were refused.
+    """
+    uow.require(Scope.ADMIN, Scope.COMPLIANCE)
+    try:
+        documents = load(folder)
+    except PolicyInvalid as error:
+        uow.refuse(error, kind=EventKind.POLICY_REFUSED, refs={"policy": uow.policy.digest})
+    return activate(uow, policy=documents)
+
+
+def newest(session: Session) -> Policy | None:
+    """Return the policy in force as it was stored, None where none was ever activated."""
+    row = session.connection().exec_driver_sql(_WHOLE).first()
+    return None if row is None else policy_of(row[1], digest=row[0])
 
 
 def revert(uow: UnitOfWork, *, digest: str) -> Activation:
@@ -90,6 +112,7 @@ def active_digest(uow: UnitOfWork) -> str:
 
 _IN_FORCE: Final = "pdms.gate.in_force"
 _NEWEST: Final = "SELECT digest FROM policy_version ORDER BY number DESC LIMIT 1"
+_WHOLE: Final = "SELECT digest, content FROM policy_version ORDER BY number DESC LIMIT 1"
 
 
 def require_active(uow: UnitOfWork) -> None:

@@ -71,7 +71,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.HOLD_OPENED: "为机关、法院或本人打开了保存的记录。",
     EventKind.HOLD_EXPIRED: "销毁了某月保存记录的密钥。",
     EventKind.SUPPRESSION_ADDED: "带密钥摘要阻止已删除会员被静默重新导入。",
-    EventKind.SUPPRESSION_LIFTED: "重新注册解除了一项阻止。",
+    EventKind.SUPPRESSION_LIFTED: "更晚的注册越过了阻止（数量与带密钥摘要），阻止对更早的数据仍然有效。",
     EventKind.KEY_EPOCH_CREATED: "一个密钥时期开始。",
     EventKind.KEY_EPOCH_DESTROYED: "一个密钥时期结束：根与密钥均已销毁。",
     EventKind.KEY_ROTATED: "轮换了密钥，按批计数。",

@@ -2,7 +2,7 @@
 
 It finishes interrupted requests, publications, sends and rotations of the key epoch; removes what lost its last basis;
 expires releases, links and held months; drops keys whose member never arrived and facts whose pseudonym leads to
-nobody; sequences the log.
+nobody; tells the log of requests past their due date, and sequences it.
 """
 
 from collections import Counter
@@ -22,6 +22,7 @@ from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.publish import service as publish
 from pdms.rights import execute, held, ledger, packages
+from pdms.rights.machine import OPEN
 from pdms.rights.tables import PurgeRow, SubjectRequestRow
 from pdms.rights.withdraw import given_purposes, orphaned_tables
 from pdms.rotation import service as rotation
@@ -52,6 +53,8 @@ class Swept:
     keys_dropped: int
     facts_orphaned: int
     ages_settled: int
+    overdue_told: int
+    """Requests found past their due date; each is told of once."""
 
 
 def sweep(units: UnitFactory) -> Swept:
@@ -75,6 +78,7 @@ def sweep(units: UnitFactory) -> Swept:
         _in_unit(units, _drop_keys),
         _in_unit(units, _drop_facts),
         _in_unit(units, vault.settle_ages),
+        _in_unit(units, _tell_overdue),
     )
     if done.held_expired:
         _purge_held(units)
@@ -144,6 +148,23 @@ def _purge_orphaned(uow: UnitOfWork) -> int:
             delete(PurgeRow).where(col(PurgeRow.member_id) == member, col(PurgeRow.fact_table) == row.fact_table)
         )
     return done
+
+
+def _tell_overdue(uow: UnitOfWork) -> int:
+    today = uow.now.astimezone(SHANGHAI).date()
+    query = select(SubjectRequestRow).where(
+        col(SubjectRequestRow.state).in_([state.value for state in OPEN]), col(SubjectRequestRow.due_on) < today
+    )
+    told = 0
+    for row in uow.session.exec(query).all():
+        member = MemberId(row.member_id)
+        known = audit.list_events(uow.session, kinds=[EventKind.REQUEST_OVERDUE], member_id=member.hex(), limit=1000)
+        if all(item.event.refs.get("request") != row.request_id for item in known.items):
+            days = (today - row.due_on).days
+            refs = {"request": row.request_id, "type": row.type}
+            uow.record(EventKind.REQUEST_OVERDUE, member=member, refs=refs, numbers={"days": days})
+            told += 1
+    return told
 
 
 def _expire_held(uow: UnitOfWork) -> int:

@@ -196,6 +196,8 @@ class Upsert:
         self.member_ids: list[MemberId | None] = [None] * size
         self.pseudonyms: list[Pseudonym | None] = [None] * size
         self.merged: dict[int, Mapping[str, str]] = {}
+        self.passed: set[int] = set()
+        """New rows that a suppression speaks of and a later registration lets pass."""
 
     def run(self) -> UpsertResult:
         existing: dict[bytes, _Existing] = {}
@@ -224,7 +226,8 @@ class Upsert:
             (Outcome.CREATED, EventKind.MEMBER_CREATED),
             (Outcome.UPDATED, EventKind.MEMBER_UPDATED),
         ):
-            self._record(outcome, kind)
+            self._record(kind, [at for at, got in enumerate(self.outcomes) if got is outcome])
+        self._record(EventKind.SUPPRESSION_LIFTED, sorted(self.passed))
         return UpsertResult(self.outcomes, self.member_ids, self.pseudonyms, self.merged)
 
     def _told_apart(self, rows: Sequence[int], existing: Mapping[bytes, _Existing]) -> tuple[list[int], list[int]]:
@@ -244,9 +247,8 @@ class Upsert:
                     changed.append(at)
         return unknown, changed
 
-    def _record(self, outcome: Outcome, kind: EventKind) -> None:
-        ids = [one for one, got in zip(self.member_ids, self.outcomes, strict=True) if got is outcome and one]
-        if ids:
+    def _record(self, kind: EventKind, rows: Sequence[int]) -> None:
+        if ids := [one for at in rows if (one := self.member_ids[at])]:
             digest = set_digest(self.uow.keys.system_key("audit-digest"), ids)
             self.uow.record(kind, numbers={"members": len(ids)}, digest=digest.hex())
 
@@ -271,7 +273,9 @@ class Upsert:
             present = [at for at in fresh if column[at]]
             columns[kind] = (present, [column[at] for at in present])
         found = suppressions.known(self.connection, self.indexes, columns, system=self.system)
-        return {at for at, since in found if not self._registered_after(at, since)}
+        stopped = {at for at, since in found if not self._registered_after(at, since)}
+        self.passed = {at for at, _ in found} - stopped
+        return stopped
 
     def _registered_after(self, at: int, since: datetime) -> bool:
         registered = self.registered_at[at] if self.registered_at is not None else None
