@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         default=None, description="SMTP server for messages, e.g. smtp://host:25 or smtps://name:word@host:465."
     )
     source_password: SecretStr | None = Field(
-        default=None, description="Password of a database that `ingest --from-url` reads, where its URL has none."
+        default=None, description="Password of a database that `ingest --from-url` reads; its URL holds none."
     )
     public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")
 

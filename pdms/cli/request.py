@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
 RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
-COLUMNS = ("number", "type", "state", "received_at", "due_on", "overdue", "request_id")
+COLUMNS = ("number", "type", "state", "received_at", "due_on", "due_provisional", "overdue", "request_id")
 
 
 @app.command("submit")

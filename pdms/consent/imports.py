@@ -32,9 +32,12 @@ from pdms.unit_of_work import UnitOfWork
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ImportRow:
-    """One row of a consents file, codes already translated by its source. `member_id` None: the member is unknown."""
+    """One row of a consents file, codes already translated by its source. `member_id` None: the member is unknown.
+
+    Not printed: nothing in it has been judged yet.
+    """
 
     row: int
     member_id: MemberId | None

@@ -36,7 +36,7 @@ COLUMNS = (
     "categories", "channel", "source", "evidence", "guardian", "actor", "policy_digest", "import_key",
 )  # fmt: skip
 _TYPES: Final = {
-    "seq": "int4", "record_id": "bytea", "member_id": "bytea", "occurred_at": "timestamp", "known_at": "timestamp",
+    "seq": "int8", "record_id": "bytea", "member_id": "bytea", "occurred_at": "timestamp", "known_at": "timestamp",
     "notice_no": "int4", "import_key": "bytea",
 }  # fmt: skip
 _RECORD_COLUMNS: Final = tuple((name, _TYPES.get(name, "text")) for name in COLUMNS)

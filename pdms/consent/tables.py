@@ -3,13 +3,15 @@ materialised folds of them, rebuilt from the records at any time (`store.rebuild
 
 from datetime import date, datetime
 
-from sqlalchemy import Column, Date, Index, Integer, LargeBinary, text
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, text
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
 from pdms.db.bases import MainTable
 
 ID = 16
+SEQ = BigInteger().with_variant(Integer(), "sqlite")
+"""Eight bytes on both: what SQLite calls an integer, and only an `INTEGER PRIMARY KEY` is its row number."""
 
 
 class NoticeVersion(MainTable, table=True):
@@ -65,7 +67,7 @@ class ConsentRecord(MainTable, table=True):
         ),
     )
 
-    seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    seq: int | None = Field(default=None, sa_column=Column(SEQ, primary_key=True))
     record_id: bytes = Field(sa_column=Column(LargeBinary(ID), nullable=False))
     member_id: bytes = Field(sa_column=Column(LargeBinary(ID), nullable=False))
     purpose: str = Field(max_length=64)
@@ -116,7 +118,7 @@ class ConsentCurrent(MainTable, table=True):
     shape: int
     occurred_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     rank: int
-    seq: int
+    seq: int = Field(sa_type=SEQ)
 
 
 class RestrictionRecord(MainTable, table=True):
@@ -125,7 +127,7 @@ class RestrictionRecord(MainTable, table=True):
     __tablename__ = "restriction_record"
     __table_args__ = (Index("restriction_record_member", "member_id"),)
 
-    seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    seq: int | None = Field(default=None, sa_column=Column(SEQ, primary_key=True))
     record_id: bytes = Field(sa_column=Column(LargeBinary(ID), nullable=False))
     member_id: bytes = Field(sa_column=Column(LargeBinary(ID), nullable=False))
     kind: str = Field(max_length=16)

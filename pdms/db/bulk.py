@@ -6,7 +6,7 @@ made here, column by column: a call for each row costs more than storing it.
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from itertools import chain, repeat
@@ -30,7 +30,7 @@ _int8 = struct.Struct(">iq").pack
 class Same:
     """One value for all rows of a column."""
 
-    value: Any
+    value: Any = field(repr=False)
 
 
 Column = tuple[str, str, "Sequence[Any] | Same"]

@@ -2,7 +2,8 @@
 
 Guarantees: nothing can be written (SQLite opened `mode=ro`, PostgreSQL in READ ONLY transactions); what a driver says
 of a failure is not repeated, neither as text nor as the cause of our error, since it may hold a value, an address or a
-password; the password is never part of `name`. It does not protect the old database itself.
+password; the address holds no password, since others on the machine can read command lines, and `name` says nothing of
+how one is given. It does not protect the old database itself.
 """
 
 import sqlite3
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 10
 _POSTGRES: Final = frozenset({"postgresql", "postgresql+psycopg", "postgres"})
+_SECRET: Final = frozenset({"password", "sslpassword"})
+_PLACE: Final = frozenset({"host", "hostaddr", "port", "dbname", "user", "service"})
+"""What a URL's query may say of server, database and account; the rest says how to get there."""
 _SESSION: Final = "SET datestyle TO ISO; SET timezone TO 'UTC'"
 """Dates and instants come in one form, whatever the server's or the account's defaults are."""
 _NOT_UTF8: Final = frozenset({"22021", "22P05"})
@@ -33,7 +37,7 @@ class Outside:
 
     engine: Engine = field(repr=False)
     name: str = field(repr=False)
-    """Address and account, without the password: tells one source from another. Not for logs."""
+    """Server, database and account, or the file: tells one source from another. Not for logs."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -44,8 +48,9 @@ class Outside:
 def open_outside(address: str, *, password: str | None = None) -> Outside:
     """Open a database by its SQLAlchemy URL (`sqlite:///PATH`, `postgresql://ACCOUNT@HOST/NAME`); nothing is read yet.
 
-    :param password: used where the URL has none.
-    :raises InvalidInput: URL_FORM, URL_KIND. :raises NotFound: SOURCE_MISSING: no such SQLite file.
+    :param password: of the account; None: from PGPASSWORD, .pgpass or a service file.
+    :raises InvalidInput: URL_FORM, URL_KIND, PASSWORD_ON_COMMAND_LINE.
+    :raises NotFound: SOURCE_MISSING: no such SQLite file.
     """
     url = asked(lambda: make_url(address), otherwise=InvalidInput("url: not a database URL", code="URL_FORM"))
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
@@ -82,20 +87,26 @@ def _sqlite(url: URL) -> Outside:
 
 
 def _postgres(url: URL, password: str | None) -> Outside:
-    url = url.set(drivername="postgresql+psycopg")
-    if url.password is None and password is not None:
-        url = url.set(password=password)
-    try:
-        engine = create_engine(
-            url,
-            poolclass=NullPool,
-            hide_parameters=True,
-            connect_args={
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": "pdms ingest",
-                "client_encoding": "utf8",
-            },
+    if url.password is not None or not _SECRET.isdisjoint(url.query):
+        raise InvalidInput(
+            "url: no password on a command line; use PDMS_SOURCE_PASSWORD, PGPASSWORD or .pgpass",
+            code="PASSWORD_ON_COMMAND_LINE",
         )
+    if "plugin" in url.query:  # SQLAlchemy would load the code that it names
+        raise InvalidInput("url: not a database URL", code="URL_FORM")
+    url = url.set(drivername="postgresql+psycopg")
+    name = url.set(query={key: url.query[key] for key in sorted(_PLACE.intersection(url.query))})
+    connect_args = {
+        "connect_timeout": CONNECT_SECONDS, "application_name": "pdms ingest", "client_encoding": "utf8",
+    }  # fmt: skip
+    try:
+        engine = asked(
+            lambda: create_engine(
+                url if password is None else url.set(password=password),
+                poolclass=NullPool, hide_parameters=True, connect_args=connect_args,
+            ),
+            otherwise=InvalidInput("url: not a database URL", code="URL_FORM"),
+        )  # fmt: skip
     except ImportError:
         raise InvalidInput("url: PostgreSQL needs the extra `postgres`", code="URL_KIND") from None
 
@@ -106,7 +117,7 @@ def _postgres(url: URL, password: str | None) -> Outside:
         connection.autocommit = False
         connection.read_only = True
 
-    return Outside(engine, url.set(password=None).render_as_string())
+    return Outside(engine, name.render_as_string())
 
 
 def _told(error: Exception) -> PdmsError:

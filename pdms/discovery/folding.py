@@ -8,7 +8,7 @@ digits): those would glue list numbers to phone numbers, or eat names such as æ
 import re
 import sys
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from pdms.discovery.spans import Label
@@ -71,7 +71,7 @@ class Folded:
     `origin` has one entry more than `text`: the length of the original.
     """
 
-    text: str
+    text: str = field(repr=False)
     origin: list[int] | None
 
     def locate(self, start: int, end: int) -> tuple[int, int]:

@@ -155,7 +155,7 @@ def read_buckets(path: Path, table: FactTable, buckets: range) -> pa.Table:
     :raises IntegrityBroken: it is not a readable file of this table.
     """
     metadata = footer_of(path)
-    column = metadata.schema.names.index(PSEUDONYM)
+    column = _place(metadata, PSEUDONYM)
     groups = [
         group
         for group in range(metadata.num_row_groups)
@@ -276,10 +276,23 @@ def rows_of(path: Path) -> int:
 
 
 def version_of(path: Path) -> int:
-    """Return the version of a part (all rows of a part share it), from its footer."""
+    """Return the version of a part (all rows of a part share it), from its footer.
+
+    :raises IntegrityBroken: it is no part of ours.
+    """
     metadata = footer_of(path)
-    column = metadata.schema.names.index(VERSION)
-    return int(metadata.row_group(0).column(column).statistics.max)
+    column = _place(metadata, VERSION)
+    found = metadata.row_group(0).column(column).statistics if metadata.num_row_groups else None
+    if found is None or not found.has_min_max or not isinstance(found.max, int):
+        raise IntegrityBroken("facts: a part does not say its version", code="FACTS_FILE")
+    return int(found.max)
+
+
+def _place(metadata: pq.FileMetaData, name: str) -> int:
+    try:
+        return int(metadata.schema.names.index(name))
+    except ValueError:
+        raise IntegrityBroken(f"facts: a file lacks the column {name}", code="FACTS_FILE") from None
 
 
 def listed(names: Iterable[str]) -> str:

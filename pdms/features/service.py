@@ -7,7 +7,7 @@ unit's) holds for the whole computation.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class Exact:
     """Exact columns, aligned with `pseudonyms`: float64 with NaN where absent, or leaf labels. Identified side only."""
 
     pseudonyms: list[Pseudonym]
-    columns: dict[str, Any]
+    columns: dict[str, Any] = field(repr=False)
 
 
 def compute(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym], rows: bool = False) -> Computed:

@@ -1,8 +1,8 @@
 """Kinds `orders`, `events`, `interactions`: rows become facts under the pseudonym of their member.
 
 Guarantees: no id of a member but the pseudonym reaches a fact; free text arrives redacted; a row whose member is
-unknown or erased is rejected. A row without an id of its own gets a keyed digest of what it says, so that the same
-file again is the same facts.
+unknown, erased or disabled is rejected. A row without an id of its own gets a keyed digest of what it says, so that the
+same file again is the same facts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,7 @@ class Consents:
         """Import one batch."""
         if not write:
             return Stored()
-        batch, members = with_members(uow, batch, self._source)
+        batch, members = with_members(uow, batch, self._source, disabled_too=True)
         rows = []
         for at, (number, keys) in enumerate(zip(batch.numbers, members, strict=True)):
             more: dict[str, Any] = {

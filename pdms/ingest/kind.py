@@ -53,14 +53,25 @@ def no_repeats(batch: Batch, seen: KeysSeen, keys: Sequence[object], source: Sou
     return batch.without(dict.fromkeys(repeated, (name, "DUPLICATE_KEY")))
 
 
-def with_members(uow: UnitOfWork, batch: Batch, source: Source) -> tuple[Batch, list[vault.MemberKeys]]:
-    """Return the rows whose member is known, and the ids of these members; the others are rejected."""
+def with_members(
+    uow: UnitOfWork, batch: Batch, source: Source, *, disabled_too: bool = False
+) -> tuple[Batch, list[vault.MemberKeys]]:
+    """Return the rows whose member is known, and the ids of these members; the others are rejected.
+
+    :param disabled_too: rows of disabled members are taken in: of consents, since a withdrawal binds whoever it is;
+        never of facts (ECL-24: a cancelled account is used for nothing more).
+    """
     external_ids = batch.values[KEY_MEMBER]
     known = vault.resolve(uow, system=source.system, external_ids=external_ids)
-    unknown = [at for at, one in enumerate(external_ids) if one not in known]
-    if unknown:
-        name = column_name(source, KEY_MEMBER)
-        batch = batch.without(dict.fromkeys(unknown, (name, "UNKNOWN_MEMBER")))
+    wrong: dict[int, tuple[str, str]] = {}
+    name = column_name(source, KEY_MEMBER)
+    for at, one in enumerate(external_ids):
+        if one not in known:
+            wrong[at] = (name, "UNKNOWN_MEMBER")
+        elif known[one].disabled and not disabled_too:
+            wrong[at] = (name, "MEMBER_DISABLED")
+    if wrong:
+        batch = batch.without(wrong)
     return batch, [known[one] for one in batch.values[KEY_MEMBER]]
 
 

@@ -124,7 +124,7 @@ def ingest_table(
     """Take over a table of an existing database. Run again, it takes only what changed meanwhile.
 
     :param address: SQLAlchemy URL. :param table: `NAME` or `SCHEMA.NAME`; it needs a key.
-    :param password: used where the URL has none.
+    :param password: of the account; the URL holds none.
     :raises NotFound: no such source, file or table. :raises InvalidInput: the table is refused whole, nothing was
         stored; or the database failed on the way, and the next run goes on. :raises Conflict: another run loads it.
     """

@@ -8,7 +8,7 @@ show a person's data there.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ class Batch:
 
     number: int
     numbers: Sequence[int]
-    values: Mapping[str, Sequence[Any]]
+    values: Mapping[str, Sequence[Any]] = field(repr=False)
     rejected: Sequence[Rejected]
     read: int
 

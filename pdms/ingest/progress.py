@@ -1,7 +1,7 @@
 """The records of loads: how far each came, what was rejected. Row numbers, fields and rules; never values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import col, func, select
@@ -27,7 +27,7 @@ class Load:
     next_batch: int
     resumed: bool
     read: int = 0
-    position: bytes | None = None
+    position: bytes | None = field(default=None, repr=False)
     """Sealed."""
 
 

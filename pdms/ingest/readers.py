@@ -8,7 +8,7 @@ typed ones in ISO form); cleaning is `normalise`'s.
 import codecs
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -41,10 +41,10 @@ class RawBatch:
 
     number: int
     numbers: Sequence[int]
-    columns: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Sequence[str]] = field(repr=False)
     rejected: Sequence[Rejected]
     read: int
-    position: bytes = b""
+    position: bytes = field(default=b"", repr=False)
     """Where a table's reading goes on after this batch; may be a person's number. Empty for files."""
 
 

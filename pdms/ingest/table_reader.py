@@ -8,7 +8,7 @@ What changed behind the reader after it passed is found by the next run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -58,7 +58,7 @@ Key = tuple[Any, ...]
 class _SqliteText:
     """The bytes of a text: SQLite compares a text with no blob, and its bytes need not be UTF-8."""
 
-    raw: bytes
+    raw: bytes = field(repr=False)
 
 
 _KEY_FORMS: Final[Mapping[type, tuple[str, Callable[[Any], object]]]] = {
@@ -169,8 +169,8 @@ def _source(described: SourceTable) -> Any:
 class _Page:
     """Rows as they came: for each the number of its first too long value (0: none), then its values."""
 
-    rows: list[tuple[Any, ...]]
-    last: Key
+    rows: list[tuple[Any, ...]] = field(repr=False)
+    last: Key = field(repr=False)
 
 
 class TableReader:

@@ -2,10 +2,14 @@
 
 from datetime import datetime
 
+from sqlalchemy import BigInteger, Integer
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
 from pdms.db.bases import MainTable
+
+ROWS = BigInteger().with_variant(Integer(), "sqlite")
+"""A file of events may have more than 2³¹ rows; SQLite's integers have eight bytes anyway."""
 
 
 class LoadTable(MainTable, table=True):
@@ -19,18 +23,18 @@ class LoadTable(MainTable, table=True):
     kind: str
     batch_rows: int
     """Batches are cut the same way when a load is continued."""
-    rows: int
+    rows: int = Field(sa_type=ROWS)
     """Rows of the file; of a table, when the run began."""
     next_batch: int
     """Batches committed so far."""
     position: bytes | None = None
     """For a table as source: the key of the last row stored, sealed, since it may be a person's number."""
-    read: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    accepted: int = 0
-    rejected: int = 0
+    read: int = Field(default=0, sa_type=ROWS)
+    created: int = Field(default=0, sa_type=ROWS)
+    updated: int = Field(default=0, sa_type=ROWS)
+    unchanged: int = Field(default=0, sa_type=ROWS)
+    accepted: int = Field(default=0, sa_type=ROWS)
+    rejected: int = Field(default=0, sa_type=ROWS)
     started_at: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -42,6 +46,6 @@ class RejectedRowTable(MainTable, table=True):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
     load_id: str = Field(primary_key=True)
-    row: int = Field(primary_key=True)
+    row: int = Field(sa_type=ROWS, primary_key=True)
     field: str
     rule: str

@@ -1,7 +1,10 @@
 """Working days of mainland China, from the published arrangement of each year (holidays and working weekends, 调休).
 
-Guarantees: pure; a year that has not been published is an error and never a guess, since a wrong deadline is a breach
-of the member's right (APP191, T35273-8.7). Days are calendar dates in Asia/Shanghai.
+Guarantees: pure. In a year that has not been published every Monday to Friday counts as a working day, its holidays
+too: whoever counts a deadline so is early rather than late (APP191, T35273-8.7), and `published` tells that the date is
+provisional. One thing it cannot know: a weekend that will be worked in lieu of a holiday; a deadline counted before the
+arrangement is out (each November) may lie a day or two late until it is counted again. Days are calendar dates in
+Asia/Shanghai.
 """
 
 from collections.abc import Mapping
@@ -14,23 +17,24 @@ SATURDAY = 5
 
 
 def is_working_day(day: date, *, calendars: Mapping[int, CalendarYear]) -> bool:
-    """Return whether `day` is a working day. :raises InvalidInput: its year has no published calendar."""
+    """Return whether `day` is a working day; where its year is not published, whether it is a Monday to Friday."""
     year = calendars.get(day.year)
     if year is None:
-        raise InvalidInput(
-            f"calendars/cn-{day.year}.yaml: the working days of {day.year} are not on file; "
-            "add the State Council's arrangement once it is published",
-            code="CALENDAR_UNPUBLISHED",
-        )
+        return day.weekday() < SATURDAY
     if day in year.holidays:
         return False
     return day.weekday() < SATURDAY or day in year.working_weekends
 
 
+def published(first: date, last: date, *, calendars: Mapping[int, CalendarYear]) -> bool:
+    """Return whether the calendar of every year from `first` to `last` is on file."""
+    return all(year in calendars for year in range(first.year, last.year + 1))
+
+
 def add_working_days(start: date, days: int, *, calendars: Mapping[int, CalendarYear]) -> date:
     """Return the `days`-th working day after `start` (the start itself does not count, Civil Code 201).
 
-    :raises InvalidInput: `days` is below one, or a year on the way has no published calendar.
+    :raises InvalidInput: `days` is below one.
     """
     if days < 1:
         raise InvalidInput("days: one working day at least")

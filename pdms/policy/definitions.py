@@ -9,7 +9,36 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from pdms.policy.definitions_notices import Notice, NoticePurpose, NoticeRecipient
+from pdms.policy.definitions_sources import Source, SourceColumn
+from pdms.policy.definitions_views import CalendarYear, Feature, HierarchyTable, Prefecture, View
 from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
+
+__all__ = [
+    "CalendarYear",
+    "Category",
+    "Controller",
+    "Feature",
+    "FieldDefinition",
+    "HierarchyTable",
+    "KeyPlan",
+    "Notice",
+    "NoticePurpose",
+    "NoticeRecipient",
+    "Pipia",
+    "Policy",
+    "PolicyTest",
+    "Prefecture",
+    "Purpose",
+    "Recipient",
+    "Retention",
+    "RevealRules",
+    "Role",
+    "SearchDefinition",
+    "Source",
+    "SourceColumn",
+    "View",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,166 +199,6 @@ class Pipia:
     approved_on: date
     approver: str
     review_by: date
-
-
-@dataclass(frozen=True, slots=True)
-class NoticePurpose:
-    """What a notice says of one purpose (PIPL-17-1 (2), PIPL-30)."""
-
-    purpose: str
-    text: str
-    method: str
-    operations: tuple[Operation, ...]
-    """The method in closed terms: what the gate compares a consent with (PIPL-14-2, NDR-22(4))."""
-    categories: tuple[str, ...]
-    necessity: str | None
-    impact: str | None
-    retention: str
-    expiry: str
-    """What happens to the data when the period ends (NDR-21)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeRecipient:
-    """One line of the recipient list (PIPL-23, 39, NDR-21-2)."""
-
-    name: str
-    contact: str
-    purpose: str
-    method: str
-    categories: tuple[str, ...]
-    overseas: bool = False
-    rights: str | None = None
-    """How rights are exercised against a recipient abroad (PIPL-39)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One language version of a notice, content-addressed: `version` is the SHA-256 of its canonical form, in hex."""
-
-    id: str
-    language: Language
-    audience: Literal["adult", "child"]
-    effective_on: date
-    title: str
-    introduction: str
-    controller_name: str
-    controller_address: str
-    contact: str
-    officer: str
-    rights: Mapping[str, str]
-    """Route of each right: access, copy, transfer, correct, delete, restrict, cancel, withdraw, complain."""
-    automated_decisions: str
-    """Principle, intent and mechanism of automated decisions (PIPL-24, ALG-16)."""
-    recipients: tuple[NoticeRecipient, ...]
-    purposes: Mapping[str, NoticePurpose]
-    changes: str | None
-    """What changed against the version before (PIPL-17-2)."""
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceColumn:
-    """How one column of a source file is understood."""
-
-    column: str
-    """Header in the file."""
-    target: str
-    """`key.member`, `field.<member field>`, a column of the kind (`placed_at`, `amount`, …), or `ignore`."""
-    format: str | None = None
-    """strptime form of a date or instant, or a unit (`cents`), where the normaliser needs one."""
-    values: Mapping[str, str] | None = None
-    """Translation of coded values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One kind of file from one system of the shop."""
-
-    name: str
-    kind: Literal["members", "orders", "order_lines", "events", "interactions", "consents"]
-    system: str
-    """Namespace of external ids: the same member number in two systems is two members."""
-    columns: tuple[SourceColumn, ...]
-    timezone: str
-    currency: str | None
-    evidence: str | None
-    """Where the evidence of imported consents lies (consents only)."""
-    defaults: Mapping[str, str]
-    """Target → constant, for what the file does not say."""
-    make_orders: bool = False
-    """Kind `order_lines` only: no orders file exists, an order is the sum of its lines."""
-    notice: str | None = None
-    """Kind `members` only: the shop states that each member was shown this notice (adult audience) when registering."""
-    notice_language: Language = Language.ZH
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One column of a feature view: a measure of `features`, cut by declared edges or a hierarchy."""
-
-    name: str
-    measure: str
-    """Name of a measure of `features`: recency_days, orders, spend, top_category, tenure_days, age_band, gender, …"""
-    edges: tuple[float, ...] | None
-    """Fixed inner edges: bins are (-inf, e0), [e0, e1), …, [en, inf); None for categories."""
-    coarser: tuple[tuple[float, ...], ...]
-    """Coarser cuts, each a subset of the one before."""
-    hierarchy: str | None
-    """Name of a hierarchy in `policies/hierarchies/`, for categories."""
-    unit: str
-    weight: float
-    missing: str = "unknown"
-    """Leaf label of an absent value."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A feature view: what marketing may see, and on what terms."""
-
-    name: str
-    label: Mapping[Language, str]
-    purpose: str
-    features: tuple[Feature, ...]
-    window_days: int
-    k: int
-    risk_threshold: float
-    min_cell: int
-    suppression_limit: float
-    consumers: tuple[str, ...]
-    """Roles that may read releases."""
-    expiry_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class HierarchyTable:
-    """Rows of `policies/hierarchies/<name>.csv`: leaf first, `*` last (the form that ARX reads)."""
-
-    name: str
-    rows: tuple[tuple[str, ...], ...]
-    source: str
-    """Where the tree comes from: the comment lines (`#`) that head the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prefecture:
-    """One prefecture-level unit of GB/T 2260, for deriving coarse places from addresses."""
-
-    code: str
-    name: str
-    province: str
-    region: str
-    city_tier: str
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarYear:
-    """Days of one year that are not as the weekday says (holidays, and working weekends 调休), with the source."""
-
-    year: int
-    holidays: frozenset[date]
-    working_weekends: frozenset[date]
-    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ the view's.
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pdms.anonymize import Criteria, FrequencyTable, Hierarchy, Loss, Measured, Risk, anonymize, measure
 from pdms.errors import Conflict, Denied, Reason
@@ -24,7 +24,7 @@ LEVEL_RISKY = 2
 class Made:
     """A release before it is written: its bytes, and what was measured on them."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     sha256: str
     measured: Measured
     loss: Loss

@@ -6,7 +6,7 @@ only under a duty that names them. Each duty is a record of its own, so that eac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from pdms.clock import SHANGHAI
@@ -17,10 +17,10 @@ from pdms.policy.definitions import Policy, Retention
 class Hold:
     """One order that must stay under one duty: its rows by fact table, and the member fields that the duty names."""
 
-    order_id: str
+    order_id: str = field(repr=False)
     article: str
     until: date
-    rows: Mapping[str, Sequence[Mapping[str, object]]]
+    rows: Mapping[str, Sequence[Mapping[str, object]]] = field(repr=False)
     fields: tuple[str, ...]
 
 

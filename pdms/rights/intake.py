@@ -19,7 +19,7 @@ from pdms.db import Lock, alone, member_alone
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
 from pdms.policy.reasons import reason
-from pdms.rights.clocks import due_on
+from pdms.rights.clocks import due_on, is_provisional
 from pdms.rights.machine import MOVES, OPEN, check_move
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope, new_id
@@ -78,6 +78,8 @@ class RequestView:
     state: RequestState
     received_at: datetime
     due_on: date
+    due_provisional: bool
+    """The calendar of a year up to that day is unpublished: every Monday to Friday was counted."""
     overdue: bool
     identity_method: str | None
     refusal_code: str | None
@@ -118,7 +120,7 @@ def submit(
     )
     if (number := uow.session.exec(same).first()) is not None:
         raise Conflict(f"request: {number} of the same kind is still open; go on with it, or cancel it")
-    request_id = new_id("req")
+    request_id, due = new_id("req"), due_on(uow.now, calendars=uow.policy.calendars)
     row = SubjectRequestRow(
         request_id=request_id,
         number=next_number(uow),
@@ -126,7 +128,8 @@ def submit(
         type=request_type.value,
         state=RequestState.RECEIVED.value,
         received_at=uow.now,
-        due_on=due_on(uow.now, calendars=uow.policy.calendars),
+        due_on=due,
+        due_provisional=is_provisional(uow.now, due, calendars=uow.policy.calendars),
         field=field,
         detail=_sealed(uow, request_id, value) if value is not None else None,
     )
@@ -307,6 +310,7 @@ def view(uow: UnitOfWork, row: SubjectRequestRow) -> RequestView:
         state,
         row.received_at,
         row.due_on,
+        row.due_provisional,
         state in OPEN and row.due_on < _today(uow),
         row.identity_method,
         row.refusal_code,

@@ -18,7 +18,7 @@ from pdms.consent import replay as consent
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.publish import service as publish
 from pdms.rights import erase, intake
-from pdms.rights.clocks import due_on
+from pdms.rights.clocks import due_on, is_provisional
 from pdms.rights.ledger import Line, Position, What, broken
 from pdms.rights.tables import ErasureStepRow, SubjectRequestRow
 from pdms.rights.withdraw import queue_orphans
@@ -151,6 +151,7 @@ def _erase_again(units: UnitFactory, member: MemberId, *, request: str, at: date
         request = request or new_id("req")
         row = uow.session.get(SubjectRequestRow, request)
         if row is None:
+            due = due_on(at, calendars=uow.policy.calendars)
             row = SubjectRequestRow(
                 request_id=request,
                 number=intake.next_number(uow),
@@ -158,7 +159,8 @@ def _erase_again(units: UnitFactory, member: MemberId, *, request: str, at: date
                 type=RequestType.DELETION.value,
                 state=RequestState.EXECUTING.value,
                 received_at=at,
-                due_on=due_on(at, calendars=uow.policy.calendars),
+                due_on=due,
+                due_provisional=is_provisional(at, due, calendars=uow.policy.calendars),
                 identity_method=BY_LEDGER,
             )
         row.state = RequestState.EXECUTING.value

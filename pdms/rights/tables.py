@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import ClassVar
 
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import Column, LargeBinary, false
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -22,6 +22,8 @@ class SubjectRequestRow(MainTable, table=True):
     state: str = Field(index=True)
     received_at: datetime = Field(sa_type=UtcDateTime)
     due_on: date = Field(index=True)
+    due_provisional: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Counted while the calendar of a year on the way was unpublished; the sweep counts it again once it is there."""
     identity_method: str | None = None
     field: str | None = None
     """Field to correct (corrections only)."""

@@ -6,6 +6,7 @@ result out after the commit hands out nothing unlogged; an operator's reveals ar
 transaction too, so that processes side by side cannot exceed the limit together.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Corrected:
     pseudonym: Pseudonym
     field: str
     changed: bool
-    fields: Mapping[str, str]
+    fields: Mapping[str, str] = dataclasses.field(repr=False)
 
 
 def masked(uow: UnitOfWork, member_id: MemberId) -> dict[str, str]:

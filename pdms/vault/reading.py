@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from pdms.db import for_update, stored_day
 from pdms.errors import Denied, NotFound
@@ -21,6 +21,7 @@ class MemberKeys:
 
     member_id: MemberId
     pseudonym: Pseudonym
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dic
     found: dict[str, MemberKeys] = {}
     tried: set[bytes] = set()
     sql = (
-        "SELECT e.digest, m.member_id, m.pseudonym FROM external_index e JOIN member m ON m.row_no = e.row_no"
+        "SELECT e.digest, m.member_id, m.pseudonym, m.status FROM external_index e JOIN member m ON m.row_no = e.row_no"
         " WHERE m.status <> 'erased' AND e.digest IN ({})"
     )
     for retired in OVERTAKEN:
@@ -58,8 +59,10 @@ def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dic
         looked_up = Indexes(uow.keys, uow.policy).external_looked_up(system, left, retired=retired)
         by_digest = {digest: left[place] for digest, place in looked_up if digest not in tried}
         tried |= by_digest.keys()
-        for digest, member_id, pseudonym in _in_chunks(uow, sql, sorted(by_digest)):
-            found[by_digest[digest]] = MemberKeys(MemberId(member_id), Pseudonym(pseudonym))
+        for digest, member_id, pseudonym, status in _in_chunks(uow, sql, sorted(by_digest)):
+            found[by_digest[digest]] = MemberKeys(
+                MemberId(member_id), Pseudonym(pseudonym), status == MemberStatus.DISABLED
+            )
     return found
 
 
@@ -127,7 +130,7 @@ def state_rows(
     :param among: of these members only.
     """
     if among is not None:
-        found: list[StateRow] = list(_in_chunks(uow, _STATES + " WHERE member_id IN ({})", sorted(set(among))))  # type: ignore[arg-type]
+        found: list[StateRow] = list(_in_chunks(uow, _STATES + " WHERE member_id IN ({})", sorted(set(among))))
         return [row for row in found if status is None or row[1] == status.value]
     run = uow.session.connection().exec_driver_sql
     rows = run(_STATES) if status is None else run(_STATES + " WHERE status = ?", (status.value,))
@@ -199,7 +202,7 @@ def only_self(uow: UnitOfWork, member_id: MemberId) -> None:
         )
 
 
-def _in_chunks(uow: UnitOfWork, sql: str, values: Sequence[bytes]) -> Iterable[tuple[bytes, ...]]:
+def _in_chunks(uow: UnitOfWork, sql: str, values: Sequence[bytes]) -> Iterable[tuple[Any, ...]]:
     connection = uow.session.connection()
     for at in range(0, len(values), CHUNK):
         part = tuple(values[at : at + CHUNK])

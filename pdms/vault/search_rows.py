@@ -13,8 +13,8 @@ from pdms.vault.searches import NO_PLAN, Entry, Searches, join_entries, split_en
 
 _STATE: Final = "pdms.vault.search_state"
 _INSERT: Final = "INSERT INTO search_index (kind, bucket, row_no) VALUES (?, ?, ?)"
-_INDEX: Final = (("kind", "int4"), ("bucket", "int8"), ("row_no", "int4"))
-_BESIDE: Final = (("row_no", "int4"), ("plan", "bytea"), ("entries", "bytea"))
+_INDEX: Final = (("kind", "int4"), ("bucket", "int8"), ("row_no", "int8"))
+_BESIDE: Final = (("row_no", "int8"), ("plan", "bytea"), ("entries", "bytea"))
 _DELETE: Final = "DELETE FROM search_index WHERE kind = ? AND bucket = ? AND row_no = ?"
 _OWN: Final = (
     "INSERT INTO member_search (row_no, plan, entries) VALUES (?, ?, ?)"

@@ -1,7 +1,8 @@
 """Members found by part of a value: candidates by bucket, each opened and compared before it counts.
 
 Guarantees: what is returned fits what was asked, member by member; buckets that two members share merge nobody; no more
-than `MOST` members come out and no more than `CANDIDATES` are opened, so that a search is no way to list the house.
+than `MOST` members come out and no more than `CANDIDATES` are opened, so that a search is no way to list the house; one
+that was refused for fitting too many counts against the hour like any other.
 """
 
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ def search(uow: UnitOfWork, permit: Permit, *, terms: Mapping[str, str]) -> list
     if built_plan(uow) != (searches.plan, True):
         raise Conflict("search: its index is not built; run: pdms member reindex", code="SEARCH_NOT_BUILT")
     asked = [(forms[name].code, bucket) for name, value in terms.items() for bucket in searches.asked(name, value)]
-    candidates = _candidates(uow, asked)
+    candidates = _candidates(uow, permit, asked)
     found = []
     if candidates:
         deks = uow.keys.deks(list(candidates.values()))
@@ -63,7 +64,7 @@ def search(uow: UnitOfWork, permit: Permit, *, terms: Mapping[str, str]) -> list
     return sorted(found)
 
 
-def _candidates(uow: UnitOfWork, asked: list[tuple[int, int]]) -> dict[int, MemberId]:
+def _candidates(uow: UnitOfWork, permit: Permit, asked: list[tuple[int, int]]) -> dict[int, MemberId]:
     if not asked:
         return {}
     inner = " INTERSECT ".join([_BY_BUCKET] * len(asked))
@@ -72,13 +73,18 @@ def _candidates(uow: UnitOfWork, asked: list[tuple[int, int]]) -> dict[int, Memb
         (*[part for one in asked for part in one], CANDIDATES + 1),
     ).all()  # fmt: skip
     if len(rows) > CANDIDATES:
-        _too_wide(uow, None)
+        _too_wide(uow, permit)
     return {row[0]: MemberId(row[1]) for row in rows}
 
 
-def _too_wide(uow: UnitOfWork, permit: Permit | None) -> NoReturn:
-    uow.refuse(
-        InvalidInput("search: it fits too many members; ask for more of them at once", code="SEARCH_TOO_WIDE"),
-        kind=EventKind.MEMBER_LOOKED_UP,
-        purpose=permit.purpose if permit else None,
-    )
+def _too_wide(uow: UnitOfWork, permit: Permit) -> NoReturn:
+    try:
+        uow.refuse(
+            InvalidInput("search: it fits too many members; ask for more of them at once", code="SEARCH_TOO_WIDE"),
+            kind=EventKind.MEMBER_LOOKED_UP,
+            purpose=permit.purpose,
+        )
+    except InvalidInput:  # the count was undone with the rest of the unit: again, in a transaction of its own
+        count_reveal(uow, permit)
+        uow.commit_intent()
+        raise

@@ -7,12 +7,15 @@ to blind indexes: a member's own digests lie beside its sealed bytes, so that fo
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, LargeBinary, false
+from sqlalchemy import BigInteger, Integer, LargeBinary, false
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
 from pdms.db.bases import MainTable
 from pdms.taxonomy import ID_BYTES
+
+ROW_NO = BigInteger().with_variant(Integer(), "sqlite")
+"""Eight bytes on both: what SQLite calls an integer, and only an `INTEGER PRIMARY KEY` is its row number."""
 
 
 class MemberTable(MainTable, table=True):
@@ -20,7 +23,7 @@ class MemberTable(MainTable, table=True):
 
     __tablename__ = "member"
 
-    row_no: int = Field(primary_key=True)
+    row_no: int = Field(sa_type=ROW_NO, primary_key=True)
     """Joins the sealed bytes; never leaves the vault."""
     member_id: bytes = Field(sa_type=LargeBinary(ID_BYTES), unique=True)
     pseudonym: bytes = Field(sa_type=LargeBinary(ID_BYTES), unique=True)
@@ -40,7 +43,7 @@ class SealedMemberTable(MainTable, table=True):
 
     __tablename__ = "sealed_member"
 
-    row_no: int = Field(primary_key=True)
+    row_no: int = Field(sa_type=ROW_NO, primary_key=True)
     key_version: int
     write_seq: int
     """Bound into every sealed value: an older value put back does not open."""
@@ -61,7 +64,7 @@ class ExternalIndexTable(MainTable, table=True):
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
-    row_no: int
+    row_no: int = Field(sa_type=ROW_NO)
 
 
 class BlindIndexTable(MainTable, table=True):
@@ -73,7 +76,7 @@ class BlindIndexTable(MainTable, table=True):
     kind: int = Field(primary_key=True)
     """Code of the field that the index is over."""
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
-    row_no: int = Field(primary_key=True)
+    row_no: int = Field(sa_type=ROW_NO, primary_key=True)
 
 
 class SearchIndexTable(MainTable, table=True):
@@ -85,7 +88,7 @@ class SearchIndexTable(MainTable, table=True):
     kind: int = Field(primary_key=True)
     """Code of the search, from the policy."""
     bucket: int = Field(sa_type=BigInteger, primary_key=True)
-    row_no: int = Field(primary_key=True)
+    row_no: int = Field(sa_type=ROW_NO, primary_key=True)
 
 
 class MemberSearchTable(MainTable, table=True):
@@ -93,7 +96,7 @@ class MemberSearchTable(MainTable, table=True):
 
     __tablename__ = "member_search"
 
-    row_no: int = Field(primary_key=True)
+    row_no: int = Field(sa_type=ROW_NO, primary_key=True)
     plan: bytes = Field(sa_type=LargeBinary(16))
     """Digest of the searches declared and of their keys."""
     entries: bytes

@@ -6,7 +6,7 @@ member does not come back by an old file (only by a registration later than the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import itemgetter
@@ -52,8 +52,8 @@ class Outcome(StrEnum):
 class MemberRow:
     """One member as a source tells of them. A field left out is not spoken of; "" says that it is empty."""
 
-    external_id: str
-    fields: Mapping[str, str]
+    external_id: str = field(repr=False)
+    fields: Mapping[str, str] = field(repr=False)
     registered_at: datetime | None = None
 
 
@@ -61,8 +61,8 @@ class MemberRow:
 class MemberBatch:
     """Members by column, all lists of one length; values normalised, "" where empty."""
 
-    external_ids: Sequence[str]
-    fields: Mapping[str, Sequence[str]]
+    external_ids: Sequence[str] = field(repr=False)
+    fields: Mapping[str, Sequence[str]] = field(repr=False)
     registered_at: Sequence[datetime | None] | None = None
 
 
@@ -73,7 +73,7 @@ class UpsertResult:
     outcomes: list[Outcome]
     member_ids: list[MemberId | None]
     pseudonyms: list[Pseudonym | None]
-    merged: Mapping[int, Mapping[str, str]]
+    merged: Mapping[int, Mapping[str, str]] = field(repr=False)
     """For updated rows: all fields as they stand now (other sources and corrections included)."""
 
     def count(self, outcome: Outcome) -> int:

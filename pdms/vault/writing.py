@@ -6,7 +6,7 @@ cost more than the cryptography.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final
 
@@ -49,11 +49,11 @@ class NewMembers:
     """Members to create, by column: `columns` has the external ids under `EXTERNAL`, then the fields ("" = empty)."""
 
     system: str
-    columns: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Sequence[str]] = field(repr=False)
     external_digests: Sequence[bytes]
     numbers: Sequence[int]
     """Row numbers, as claimed."""
-    said: Sequence[bytes]
+    said: Sequence[bytes] = field(repr=False)
     """What each row said, as bytes, for the digest that tells a changed row."""
 
 
@@ -108,7 +108,7 @@ def create_members(
         connection,
         "member",
         [
-            ("row_no", "int4", numbers),
+            ("row_no", "int8", numbers),
             ("member_id", "bytea", ids),
             ("pseudonym", "bytea", tokens),
             ("system", "text", Same(new.system)),
@@ -124,7 +124,7 @@ def create_members(
         connection,
         "sealed_member",
         [
-            ("row_no", "int4", numbers),
+            ("row_no", "int8", numbers),
             ("key_version", "int4", Same(1)),
             ("write_seq", "int4", Same(1)),
             ("sealed", "bytea", blobs),
@@ -136,7 +136,7 @@ def create_members(
     if entries:
         entries.sort()
         kinds, digests, rows_of = zip(*entries, strict=True)
-        index = [("kind", "int4", kinds), ("digest", "bytea", digests), ("row_no", "int4", rows_of)]
+        index = [("kind", "int4", kinds), ("digest", "bytea", digests), ("row_no", "int8", rows_of)]
         insert_columns(connection, "blind_index", index)
     add_entries(uow, new.columns, numbers)
     return ids, tokens

@@ -19,6 +19,7 @@ CATALOGUE = {
     "columns": "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default,"
     " is_identity FROM information_schema.columns WHERE table_schema = current_schema()",
     "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()",
+    "sequences": "SELECT sequencename, data_type FROM pg_sequences WHERE schemaname = current_schema()",
     "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
     " WHERE connamespace = current_schema()::regnamespace",
 }

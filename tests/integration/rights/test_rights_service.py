@@ -5,7 +5,8 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from pdms.consent import service as consent
 from pdms.dispatch.channels import Handover, RecordingChannel
 from pdms.errors import Conflict, Denied, IntegrityBroken, InvalidInput, NotFound
 from pdms.facts import service as facts
+from pdms.policy.definitions import CalendarYear
 from pdms.publish import service as publish
 from pdms.rights import receipts
 from pdms.rights import service as rights
@@ -47,6 +49,37 @@ def test_a_request_returns_its_number_and_due_date_and_waits_for_the_identity_ch
     with pytest.raises(Conflict):
         submit(world, world.id_of("H00001"), RequestType.ACCESS)
     world.run("support", rights.cancel, request_id=found.request_id)
+
+
+@pytest.mark.parametrize(
+    ("worked", "due"),
+    [((2, 9), date(2027, 1, 15)), ((), date(2027, 1, 18))],
+    ids=["earlier-where-weekends-are-worked", "a-day-once-told-is-not-put-off"],
+)
+def test_T35273_8_7_due_dates_are_provisional_until_the_calendar_comes(tmp_path, worked, due) -> None:
+    world, _ = populated(tmp_path, count=3)
+    try:
+        world.pass_time(days=56)  # 28 December 2026
+        assert 2027 not in world.app.policy.calendars
+        asked = submit(world, world.id_of("H00001"), RequestType.ACCESS)
+        assert (asked.due_on, asked.due_provisional) == (date(2027, 1, 18), True)
+        assert world.run("support", rights.show, request_id=asked.request_id).due_provisional
+        world.run("support", rights.withdraw, member_id=world.id_of("H00002"), purpose="segment")
+        assert rights.sweep(world.app.units(world.actor("admin"))).due_dates_provisional == 1
+        days = frozenset(date(2027, 1, day) for day in worked)
+        come = CalendarYear(2027, frozenset({date(2027, 1, 1)}), days, "made up")
+        policy = replace(world.app.policy, calendars=dict(world.app.policy.calendars) | {2027: come})
+
+        def units():
+            uow = world.app.units(world.actor("admin"))()
+            uow.policy = policy
+            return uow
+
+        assert rights.sweep(units).due_dates_provisional == 0
+        seen = world.run("support", rights.show, request_id=asked.request_id)
+        assert (seen.due_on, seen.due_provisional) == (due, False)
+    finally:
+        world.close()
 
 
 def test_identity_is_checked_against_held_data_and_fails_loudly_in_the_log(shop) -> None:

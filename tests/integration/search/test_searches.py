@@ -209,6 +209,30 @@ def test_a_search_that_fits_too_many_lists_nobody(shop, monkeypatch) -> None:
     assert (newest.outcome, newest.reasons) == ("denied", ("SEARCH_TOO_WIDE",))
 
 
+def test_searches_refused_for_fitting_too_many_use_up_the_hour(shop, monkeypatch) -> None:
+    world, members = shop
+    reindexed(world)
+    from pdms.vault import searching
+
+    per_hour = world.app.policy.reveal.per_hour
+    assert per_hour > 2
+    part = members[0]["姓名"][:2]
+    for limit, value in (("MOST", 0), ("CANDIDATES", 0)):
+        monkeypatch.setattr(searching, limit, value)
+        for _ in range(per_hour // 2):
+            with pytest.raises(InvalidInput) as refused:
+                search(world, name_part=part)
+            assert refused.value.code == "SEARCH_TOO_WIDE"
+    assert rows(world, "SELECT max(reveals) FROM reveal_count") == [(per_hour // 2 * 2,)]
+    for _ in range(per_hour % 2):
+        search(world, phone_last4="0001")
+    with pytest.raises(Denied) as caught:
+        search(world, name_part=part)
+    assert [r.code for r in caught.value.reasons] == ["REVEAL_RATE"]
+    told = world.run("compliance", evidence.list_events, kinds=["member.looked_up"], limit=per_hour).items
+    assert sum(one.reasons == ("SEARCH_TOO_WIDE",) for one in told) >= per_hour // 2 * 2
+
+
 @pytest.mark.parametrize("term", ["123", "12345", "abcd", "12 4", ""])
 def test_terms_that_say_too_little_are_refused(shop, term) -> None:
     world, _ = shop
@@ -250,6 +274,7 @@ def test_correction_update_and_erasure_bring_the_entries_along(shop) -> None:
 def reopened(world: World, declared: str) -> App:
     path = policies_with(world.folder, declared)
     app = App.open(Settings(home=world.app.home.root, policies=path), clock=FixedClock(world.clock.instant))
+    app.policy = load(path)  # documents that were in force once would give way to those that are now
     app.activate_policy()
     return app
 

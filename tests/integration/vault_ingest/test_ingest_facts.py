@@ -84,6 +84,27 @@ def test_orders(shop, tmp_path):
     assert rows[1]["amount"] == Decimal("-3.00")
 
 
+def test_ECL_24_facts_of_a_disabled_member_are_rejected(shop, tmp_path):
+    with shop.unit() as uow:
+        keys = vault.resolve(uow, system="shop", external_ids=["m0", "m1"])
+        assert not keys["m0"].disabled
+        vault.disable(uow, keys["m0"].member_id)
+    at = "2024-05-01 08:30:00"
+    files = {
+        "orders": f"order,member,at,amount,status,invoiced\no1,m0,{at},1,completed,\no2,m1,{at},1,completed,\n",
+        "lines": f"order,member,at,product,quantity,price\no1,m0,{at},p1,2,1.25\no2,m1,{at},p1,2,1.25\n",
+        "numbered": f"order,member,at,product,quantity,price,line\no1,m0,{at},p1,2,1.25,1\no2,m1,{at},p1,2,1.25,1\n",
+        "events": f"member,at,kind,item\nm0,{at},view,p1\nm1,{at},view,p1\n",
+        "interactions": f"member,at,kind,text\nm0,{at},call,hello\nm1,{at},call,hello\n",
+    }
+    for source, text in files.items():
+        report = ingest.ingest(shop.unit, source=source, path=put(tmp_path, text, f"{source}.csv"))
+        assert rejections(report) == [(1, "member", "MEMBER_DISABLED")], source
+        assert report.accepted == 1
+    held = facts.pseudonyms(shop.home)
+    assert held == {keys["m1"].pseudonym}
+
+
 def test_the_same_facts_twice_are_the_same_facts_and_a_change_updates(shop, tmp_path):
     head = "order,member,at,amount,status,invoiced\n"
     first = put(tmp_path, head + "o1,m0,2024-05-01 08:30:00,10,placed,\n")

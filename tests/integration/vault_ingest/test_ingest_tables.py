@@ -282,7 +282,8 @@ def test_only_mapped_columns_are_read(small_home, postgres_server):
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        ("postgresql://secretaccount:secretword@127.0.0.1:1/secretbase", "SOURCE_UNREACHABLE"),
+        ("postgresql://secretaccount@127.0.0.1:1/secretbase", "SOURCE_UNREACHABLE"),
+        ("postgresql://secretaccount:secretword@127.0.0.1:1/secretbase", "PASSWORD_ON_COMMAND_LINE"),
         ("mysql://secretaccount:secretword@127.0.0.1/secretbase", "URL_KIND"),
         ("secretword", "URL_FORM"),
         ("sqlite:////secretword/nowhere.db", "SOURCE_MISSING"),
@@ -332,12 +333,13 @@ def test_what_is_no_database_is_refused(small_home, tmp_path):
     assert caught.value.code == "SOURCE_BROKEN"
 
 
-def test_the_password_and_the_address_are_kept_nowhere(small_home, postgres_server, canary):
+def test_the_password_and_the_address_are_kept_nowhere(small_home, postgres_server, canary, monkeypatch):
     with old_postgres(postgres_server) as old:
         old.make()
         old.put(*(old_member(n) for n in range(9)))
         old.run("CREATE ROLE keeper LOGIN PASSWORD 'hunter2-canary'; GRANT SELECT ON members TO keeper")
-        address = old.url.replace("postgres@", "keeper:hunter2-canary@")
+        address = old.url.replace("postgres@", "keeper@")
+        monkeypatch.setenv("PGPASSWORD", "hunter2-canary")
         with pytest.raises(KeyboardInterrupt):
             ingest.ingest_table(
                 small_home.unit, source="members", address=address, table="members", batch_rows=3,
@@ -346,7 +348,11 @@ def test_the_password_and_the_address_are_kept_nowhere(small_home, postgres_serv
         needles = ["hunter2-canary", "keeper", str(postgres_server.folder), "m000005", "不得入库的话"]
         assert canary.search(small_home.home.root, needles) == []
         assert small_home.sql("SELECT length(position) > 40 FROM ingest_load") == [(1,)]
-        ingest.ingest_table(small_home.unit, source="members", address=address, table="members")
+        monkeypatch.delenv("PGPASSWORD")  # however the password is given, it is the same load
+        report = ingest.ingest_table(
+            small_home.unit, source="members", address=address, table="members", password="hunter2-canary"
+        )
+        assert report.resumed
         assert canary.search(small_home.home.root, needles) == []
         old.run("REVOKE ALL ON members FROM keeper; DROP ROLE keeper")
 

@@ -281,3 +281,26 @@ def test_a_file_that_is_none_of_ours_is_named_as_broken(uow):
     pq.write_table(pa.table({"pseudonym": [b"x" * 16], "version": [1]}), part)
     with pytest.raises(IntegrityBroken):
         service.compact(uow.home)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"pseudonym": [b"x" * 16]},
+        {"version": [1]},
+        {"pseudonym": [b"x" * 16], "version": ["one"]},
+        {"pseudonym": pa.array([], pa.binary()), "version": pa.array([], pa.int64())},
+    ],
+)
+def test_a_file_without_what_every_file_has_is_named_as_broken(uow, columns):
+    service.append(uow, FactTable.ORDERS, orders([(1, "a", 3, "1.00")]), load_id="one", batch=0)
+    (part,) = store.Folder.of(uow.home, FactTable.ORDERS).parts()
+    pq.write_table(pa.table(columns), part)
+    for work in (
+        lambda: (
+            store.version_of(part) if "pseudonym" in columns else store.read_buckets(part, FactTable.ORDERS, range(64))
+        ),
+        lambda: service.compact(uow.home),
+    ):
+        with pytest.raises(IntegrityBroken):
+            work()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from pdms.errors import Denied, InvalidInput, NotFound
-from pdms.policy.calendar import add_working_days, is_working_day, working_days_between
+from pdms.policy.calendar import add_working_days, is_working_day, published, working_days_between
 from pdms.policy.check import advise, check
 from pdms.policy.decide import (
     ActorFacts,
@@ -20,7 +20,7 @@ from pdms.policy.decide import (
     Use,
     decide,
 )
-from pdms.policy.definitions import Policy
+from pdms.policy.definitions import CalendarYear, Policy
 from pdms.policy.diff import diff
 from pdms.policy.explain import explain, explain_all
 from pdms.policy.loader import load
@@ -316,10 +316,19 @@ def test_working_weekends_and_holidays(policy: Policy) -> None:
     assert worked == [248, 248]
 
 
-def test_unpublished_year_is_an_error(policy: Policy) -> None:
-    with pytest.raises(InvalidInput, match=r"cn-2027\.yaml") as caught:
-        add_working_days(date(2026, 12, 25), 15, calendars=policy.calendars)
-    assert caught.value.code == "CALENDAR_UNPUBLISHED"
+def test_in_an_unpublished_year_monday_to_friday_count(policy: Policy) -> None:
+    """Early rather than late: New Year's Day counts as worked, since nobody has said yet that it is not."""
+    assert 2027 not in policy.calendars
+    assert is_working_day(date(2027, 1, 1), calendars=policy.calendars)
+    assert not is_working_day(date(2027, 1, 2), calendars=policy.calendars)
+    due = add_working_days(date(2026, 12, 25), 15, calendars=policy.calendars)
+    assert due == date(2027, 1, 15)
+    holiday = CalendarYear(2027, frozenset({date(2027, 1, 1)}), frozenset(), "made up")
+    known = dict(policy.calendars) | {2027: holiday}
+    assert add_working_days(date(2026, 12, 25), 15, calendars=known) == date(2027, 1, 18)
+    assert not published(date(2026, 12, 25), due, calendars=policy.calendars)
+    assert published(date(2026, 12, 25), due, calendars=known)
+    assert published(date(2026, 12, 1), date(2026, 12, 31), calendars=policy.calendars)
     with pytest.raises(InvalidInput):
         add_working_days(date(2026, 1, 1), 0, calendars=policy.calendars)
 
@@ -381,7 +390,9 @@ def test_PIPL_14_2_diff_names_consents_to_ask_again(policy: Policy) -> None:
 
 def test_advice_sees_what_ends_soon(policy: Policy) -> None:
     assert advise(policy, today=date(2026, 11, 22)) == []
-    assert any("2027 is missing" in line for line in advise(policy, today=date(2026, 12, 2)))
+    assert any(
+        "cn-2027.yaml is missing (calendar unpublished)" in line for line in advise(policy, today=date(2026, 12, 2))
+    )
     assert any("pipia-segment" in line for line in advise(policy, today=date(2028, 12, 1)))
     report = check(STARTER / "nowhere", today=date(2026, 11, 22))
     assert report.policy is None

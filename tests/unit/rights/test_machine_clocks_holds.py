@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pdms.errors import Conflict, InvalidInput
+from pdms.errors import Conflict
 from pdms.policy.loader import load
-from pdms.rights.clocks import due_on
+from pdms.rights.clocks import due_on, is_provisional
 from pdms.rights.holds import holds_of
 from pdms.rights.machine import MOVES, check_move
 from pdms.rights.withdraw import orphaned_tables
@@ -75,10 +75,16 @@ def test_days_are_shanghai_days() -> None:
     assert due_on(late_utc, calendars=POLICY.calendars) == date(2026, 11, 24)
 
 
-def test_an_unpublished_year_is_an_error_not_a_guess() -> None:
-    with pytest.raises(InvalidInput) as caught:
-        due_on(datetime(2035, 6, 1, tzinfo=UTC), calendars=POLICY.calendars)
-    assert caught.value.code == "CALENDAR_UNPUBLISHED"
+def test_T35273_8_7_a_due_date_in_an_unpublished_year_is_provisional() -> None:
+    for received, due, provisional in (
+        (datetime(2026, 12, 9, 4, tzinfo=UTC), date(2026, 12, 30), False),
+        (datetime(2026, 12, 10, 4, tzinfo=UTC), date(2026, 12, 31), False),
+        (datetime(2026, 12, 11, 4, tzinfo=UTC), date(2027, 1, 1), True),
+        (datetime(2026, 12, 31, 16, tzinfo=UTC), date(2027, 1, 22), True),
+        (datetime(2035, 6, 1, tzinfo=UTC), date(2035, 6, 22), True),
+    ):
+        assert due_on(received, calendars=POLICY.calendars) == due
+        assert is_provisional(received, due, calendars=POLICY.calendars) is provisional
 
 
 ORDER = {

@@ -1,0 +1,78 @@
+"""What marketing may see, and the reference data that cut it, as plain frozen definitions.
+
+`definitions` gives them to the packages.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from pdms.taxonomy import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of a feature view: a measure of `features`, cut by declared edges or a hierarchy."""
+
+    name: str
+    measure: str
+    """Name of a measure of `features`: recency_days, orders, spend, top_category, tenure_days, age_band, gender, …"""
+    edges: tuple[float, ...] | None
+    """Fixed inner edges: bins are (-inf, e0), [e0, e1), …, [en, inf); None for categories."""
+    coarser: tuple[tuple[float, ...], ...]
+    """Coarser cuts, each a subset of the one before."""
+    hierarchy: str | None
+    """Name of a hierarchy in `policies/hierarchies/`, for categories."""
+    unit: str
+    weight: float
+    missing: str = "unknown"
+    """Leaf label of an absent value."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A feature view: what marketing may see, and on what terms."""
+
+    name: str
+    label: Mapping[Language, str]
+    purpose: str
+    features: tuple[Feature, ...]
+    window_days: int
+    k: int
+    risk_threshold: float
+    min_cell: int
+    suppression_limit: float
+    consumers: tuple[str, ...]
+    """Roles that may read releases."""
+    expiry_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyTable:
+    """Rows of `policies/hierarchies/<name>.csv`: leaf first, `*` last (the form that ARX reads)."""
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+    source: str
+    """Where the tree comes from: the comment lines (`#`) that head the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefecture:
+    """One prefecture-level unit of GB/T 2260, for deriving coarse places from addresses."""
+
+    code: str
+    name: str
+    province: str
+    region: str
+    city_tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarYear:
+    """Days of one year that are not as the weekday says (holidays, and working weekends 调休), with the source."""
+
+    year: int
+    holidays: frozenset[date]
+    working_weekends: frozenset[date]
+    source: str
