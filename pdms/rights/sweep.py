@@ -22,10 +22,7 @@ from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.publish import service as publish
 from pdms.rights import execute, held, ledger, packages
-<<<<<<< HEAD
-=======
 from pdms.rights.clocks import due_on, is_provisional
->>>>>>> 2f27dc0 (Searches that fit too many count; no plaintext in reprs; ids of eight bytes; passwords only outside of URLs; disabled members' facts rejected; due dates provisional until a calendar comes; policy definitions by idea)
 from pdms.rights.machine import OPEN
 from pdms.rights.tables import PurgeRow, SubjectRequestRow
 from pdms.rights.withdraw import given_purposes, orphaned_tables
@@ -57,13 +54,10 @@ class Swept:
     keys_dropped: int
     facts_orphaned: int
     ages_settled: int
-<<<<<<< HEAD
     overdue_told: int
     """Requests found past their due date; each is told of once."""
-=======
     due_dates_provisional: int
     """Open requests whose day rests on a year whose calendar is unpublished."""
->>>>>>> 2f27dc0 (Searches that fit too many count; no plaintext in reprs; ids of eight bytes; passwords only outside of URLs; disabled members' facts rejected; due dates provisional until a calendar comes; policy definitions by idea)
 
 
 def sweep(units: UnitFactory) -> Swept:
@@ -87,11 +81,8 @@ def sweep(units: UnitFactory) -> Swept:
         _in_unit(units, _drop_keys),
         _in_unit(units, _drop_facts),
         _in_unit(units, vault.settle_ages),
-<<<<<<< HEAD
         _in_unit(units, _tell_overdue),
-=======
         _in_unit(units, _count_again),
->>>>>>> 2f27dc0 (Searches that fit too many count; no plaintext in reprs; ids of eight bytes; passwords only outside of URLs; disabled members' facts rejected; due dates provisional until a calendar comes; policy definitions by idea)
     )
     if done.held_expired:
         _purge_held(units)
