@@ -173,6 +173,48 @@ def pack(
     show(found, as_json=face.json, title="packed")
 
 
+@app.command("replay")
+def replay(
+    context: typer.Context,
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day on (Shanghai).")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Before this day (Shanghai).")],
+) -> None:
+    """Decide again what was decided, by the policy and consents of then; exit code 7 where a decision differs.
+
+    Example: `pdms audit replay --from 2026-11-01 --to 2026-12-01`
+    """
+    from pdms.cli.progress import bar
+    from pdms.errors import FAMILIES, IntegrityBroken
+    from pdms.reports import replay as replays
+
+    face: Face = context.obj
+    with bar("replay", quiet=face.json) as progress:
+        found = replays.replay(face.units, since=_start(since), until=_start(until), progress=progress)
+    told = {
+        "decisions": found.decisions,
+        "the same": found.same,
+        "differing": found.differing,
+        "not to be told": found.unknown,
+        "of them sets": found.sets,
+    }
+    show(found if face.json else told, as_json=face.json, title="replay")
+    if not found.ok:
+        if not face.json:
+            columns = (
+                "at",
+                "why",
+                "purpose",
+                "was",
+                "would_be",
+                "reasons_then",
+                "reasons_now",
+                "leaf_index",
+                "event_id",
+            )
+            show(found.differences[:SHOWN_PROBLEMS], as_json=False, title="differences", columns=columns)
+        face.exit_code = FAMILIES[IntegrityBroken].exit_code
+
+
 def _verdict(face: Face, report: "ExportReport | VerifyReport", *, title: str) -> None:
     if face.json:
         show(report, as_json=True)

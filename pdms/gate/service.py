@@ -33,7 +33,8 @@ from pdms.gate.activation import (
 )
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.sets import decide_set
-from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, Decision, Use, decide, use_codes
+from pdms.gate.told import About, told
+from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, ActorFacts, Decision, SubjectFacts, Use, decide, use_codes
 from pdms.policy.permit import PERMIT_LIFE, Permit
 from pdms.policy.reasons import ordered, reason
 from pdms.taxonomy import (
@@ -74,6 +75,10 @@ __all__ = [
 ]
 
 
+Said = tuple[dict[str, str], dict[str, int]]
+"""What an event tells of a decision: refs and numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Eligible:
     """Answer of a set decision; its event is recorded."""
@@ -111,12 +116,12 @@ def decide_one(
         recipient=recipient,
         reason=reason,
     )
-    return _decide(uow, member_id, use)
+    return _decide(uow, member_id, use)[0]
 
 
-def _decide(uow: UnitOfWork, member_id: MemberId, use: Use) -> Decision:
-    actor = actor_facts(uow, member_id=member_id)
-    return decide(uow.policy, use=use, subject=subject_facts(uow, member_id, use=use), actor=actor, now=uow.now)
+def _decide(uow: UnitOfWork, member_id: MemberId, use: Use) -> tuple[Decision, ActorFacts, SubjectFacts]:
+    actor, subject = actor_facts(uow, member_id=member_id), subject_facts(uow, member_id, use=use)
+    return decide(uow.policy, use=use, subject=subject, actor=actor, now=uow.now), actor, subject
 
 
 def permit(
@@ -150,11 +155,12 @@ def permit(
         reason=reason,
         ticket=ticket,
     )
-    decision = _decide(uow, member_id, use)
+    decision, actor, subject = _decide(uow, member_id, use)
+    said = told(uow.policy, about=About.MEMBER, use=use, actor=actor, subject=subject)
     if not decision.permitted:
         known = "MEMBER_UNKNOWN" not in decision.codes
-        _refuse(uow, use, decision.codes, member_id=member_id if known else None)
-    return _issue(uow, use, member_id=member_id, view=None)
+        _refuse(uow, use, decision.codes, said, member_id=member_id if known else None)
+    return _issue(uow, use, said, member_id=member_id, view=None)
 
 
 def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
@@ -166,11 +172,12 @@ def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
     definition = uow.policy.views.get(view)
     if definition is None:
         raise NotFound("view: the policy has none of this name")
-    use = Use(purpose=definition.purpose, operation=Operation.PROFILE)
-    codes = use_codes(uow.policy, uow.policy.purposes[definition.purpose], use=use, actor=actor_facts(uow), now=uow.now)
+    use, actor = Use(purpose=definition.purpose, operation=Operation.PROFILE), actor_facts(uow)
+    codes = use_codes(uow.policy, uow.policy.purposes[definition.purpose], use=use, actor=actor, now=uow.now)
+    said = told(uow.policy, about=About.USE, use=use, actor=actor)
     if codes:
-        _refuse(uow, use, ordered(codes), refs={"view": view})
-    return _issue(uow, use, member_id=None, view=view)
+        _refuse(uow, use, ordered(codes), said, refs={"view": view})
+    return _issue(uow, use, said, member_id=None, view=view)
 
 
 def search_permit(
@@ -182,13 +189,8 @@ def search_permit(
     """
     require_active(uow)
     use = Use(purpose=purpose, operation=Operation.REVEAL, fields=tuple(fields), reason=reason, ticket=ticket)
-    definition = uow.policy.purposes.get(purpose)
-    if definition is None:
-        _refuse(uow, use, ("NO_PURPOSE",))
-    codes = use_codes(uow.policy, definition, use=use, actor=actor_facts(uow), now=uow.now)
-    if codes:
-        _refuse(uow, use, ordered(codes))
-    return _issue(uow, use, member_id=None, view=None)
+    said = _judge(uow, use, actor_facts(uow))
+    return _issue(uow, use, said, member_id=None, view=None)
 
 
 def eligible(
@@ -214,20 +216,19 @@ def eligible(
         categories=tuple(categories),
         recipient=recipient,
     )
-    definition = uow.policy.purposes.get(purpose)
-    if definition is None:
-        _refuse(uow, use, ("NO_PURPOSE",))
-    codes = use_codes(uow.policy, definition, use=use, actor=actor_facts(uow), now=uow.now)
-    if codes:
-        _refuse(uow, use, ordered(codes))
-    decided = decide_set(uow, purpose=definition, use=use, among=among)
+    actor = actor_facts(uow)
+    _judge(uow, use, actor)
+    refs, numbers = told(uow.policy, about=About.SET, use=use, actor=actor)
+    if among is not None:
+        numbers["named"] = len(among)
+    decided = decide_set(uow, purpose=uow.policy.purposes[purpose], use=use, among=among)
     digest = set_digest(uow.keys.system_key("audit-digest"), decided.eligible).hex()
     event_id = uow.record(
         EventKind.PERMIT,
         purpose=purpose,
         outcome=Outcome.PERMITTED,
-        refs={"operation": operation.value, "policy": uow.policy.digest, **_recipient_ref(recipient)},
-        numbers={"members": decided.total, "eligible": len(decided.eligible), **decided.excluded},
+        refs=refs,
+        numbers={**numbers, "members": decided.total, "eligible": len(decided.eligible), **decided.excluded},
         digest=digest,
     )
     return Eligible(
@@ -307,12 +308,21 @@ def record_consent(
     )
 
 
-def _issue(uow: UnitOfWork, use: Use, *, member_id: MemberId | None, view: str | None) -> Permit:
+def _judge(uow: UnitOfWork, use: Use, actor: ActorFacts) -> Said:
+    """Return what an event tells of a use that is allowed, whoever it concerns. :raises Denied: it is not."""
+    definition = uow.policy.purposes.get(use.purpose)
+    codes = (
+        {"NO_PURPOSE"} if definition is None else use_codes(uow.policy, definition, use=use, actor=actor, now=uow.now)
+    )
+    said = told(uow.policy, about=About.USE, use=use, actor=actor)
+    if codes:
+        _refuse(uow, use, ordered(codes), said)
+    return said
+
+
+def _issue(uow: UnitOfWork, use: Use, said: Said, *, member_id: MemberId | None, view: str | None) -> Permit:
     permit_id = new_id("permit")
-    refs: dict[str, str] = {"permit": permit_id, "operation": use.operation.value, "policy": uow.policy.digest}
-    refs |= _recipient_ref(use.recipient)
-    if use.channel is not None:
-        refs["channel"] = use.channel.value
+    refs = {"permit": permit_id, **said[0]}
     if view is not None:
         refs["view"] = view
     event_id = uow.record(
@@ -322,7 +332,7 @@ def _issue(uow: UnitOfWork, use: Use, *, member_id: MemberId | None, view: str |
         outcome=Outcome.PERMITTED,
         reasons=(use.reason,) if use.reason else (),
         refs=refs,
-        numbers={f"field_{name}": 1 for name in use.fields},
+        numbers=said[1],
         ticket=use.ticket,
     )
     life = timedelta(minutes=uow.policy.reveal.permit_minutes) if use.operation is Operation.REVEAL else PERMIT_LIFE
@@ -350,6 +360,7 @@ def _refuse(
     uow: UnitOfWork,
     use: Use,
     codes: Sequence[str],
+    said: Said,
     *,
     member_id: MemberId | None = None,
     refs: Mapping[str, str] | None = None,
@@ -361,9 +372,6 @@ def _refuse(
         kind=EventKind.DENIAL,
         member=member_id,
         purpose=use.purpose if known else None,
-        refs={"operation": use.operation.value, "policy": uow.policy.digest, **(refs or {})},
+        refs={**said[0], **(refs or {})},
+        numbers=said[1],
     )
-
-
-def _recipient_ref(recipient: str | None) -> dict[str, str]:
-    return {"recipient": recipient} if recipient else {}

@@ -95,13 +95,20 @@ class AnonUnitOfWork:
         member: MemberId | None = None,
         purpose: str | None = None,
         refs: Mapping[str, str] | None = None,
+        numbers: Mapping[str, int] | None = None,
     ) -> NoReturn:
         """Roll back what this unit did, commit one event saying that it was refused, and raise `error`."""
         reasons = tuple(r.code for r in error.reasons) if isinstance(error, Denied) else ()
         self._end(commit=False)
         self._events.clear()
         self.record(
-            kind, member=member, purpose=purpose, outcome=Outcome.DENIED, reasons=reasons or (error.code,), refs=refs
+            kind,
+            member=member,
+            purpose=purpose,
+            outcome=Outcome.DENIED,
+            reasons=reasons or (error.code,),
+            refs=refs,
+            numbers=numbers,
         )
         self._append_apart()
         raise error

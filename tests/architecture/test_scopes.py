@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "audit list": ([], OFFICER),
     "audit pack": (["--from", "2026-10-01", "--to", "2026-12-01", "--out", "OUT"], OFFICER),
     "audit prove": (["0" * 32], OFFICER),
+    "audit replay": (["--from", "2026-10-01", "--to", "2026-12-01"], OFFICER),
     "audit verify": ([], OFFICER),
     "backup create": (["OUT"], {"admin"}),
     "backup verify": (["FILE"], {"admin"}),

@@ -69,7 +69,7 @@ def test_permit_names_everything_and_is_recorded(shop: World) -> None:
     assert event.event_id == permit.event_id
     assert event.outcome is Outcome.PERMITTED
     assert event.reasons == ("DELIVERY_FAILED",)
-    assert event.numbers == {"field_phone": 1}
+    assert event.numbers["field_phone"] == event.numbers["asked_DELIVERY_FAILED"] == 1
 
 
 def test_denial_is_committed_though_the_operation_rolls_back(shop: World) -> None:
@@ -140,7 +140,7 @@ def test_eligible_counts_by_reason_in_one_event(shop: World) -> None:
     assert len(permits) == 1
     assert permits[0].member_id is None
     assert permits[0].digest == found.digest
-    assert permits[0].numbers == {"members": 13, "eligible": 9, **found.excluded}
+    assert permits[0].numbers.items() >= {"members": 13, "eligible": 9, **found.excluded}.items()
 
 
 def test_set_is_refused_as_a_whole_where_the_use_is(shop: World) -> None:
