@@ -40,6 +40,15 @@ class Requirement:
     lacks: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pitfall:
+    """One mistake, and the names of the tests that fail where it is made."""
+
+    mistake: str
+    tests: tuple[str, ...]
+    lacks: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Test:
     """One test function, or one named case."""
@@ -55,6 +64,12 @@ def requirements() -> tuple[Requirement, ...]:
         if not KEYS <= set(row) <= KEYS | {"lacks"} or not all(isinstance(value, str) for value in row.values()):
             raise ValueError(f"docs/requirements.yaml: {row.get('id')}: a row has id, module, title and, maybe, lacks")
     return tuple(Requirement(tuple(r["id"].split(", ")), r["module"], r["title"], r.get("lacks", "")) for r in rows)
+
+
+def pitfalls() -> tuple[Pitfall, ...]:
+    """Return every mistake of docs/requirements.yaml."""
+    rows = yaml.safe_load((ROOT / "docs" / "requirements.yaml").read_text("utf-8"))["pitfalls"]
+    return tuple(Pitfall(row["mistake"], tuple(row["tests"]), row.get("lacks", "")) for row in rows)
 
 
 def tests() -> tuple[Test, ...]:
@@ -102,6 +117,12 @@ def unaccounted() -> list[str]:
     return [", ".join(row.ids) for row, its in shown().items() if row.module in NEEDED and state(row, its) == "open"]
 
 
+def absent() -> list[str]:
+    """Return the tests that a mistake names and nobody wrote."""
+    known = {test.name for test in tests()}
+    return [name for row in pitfalls() for name in row.tests if name not in known]
+
+
 def document() -> str:
     """Return docs/requirements.md."""
     found = shown()
@@ -117,6 +138,14 @@ def document() -> str:
         for row, its in found.items():
             if row.module == module:
                 title = f"{row.title}; *lacking: {row.lacks}*" if row.lacks else row.title
-                cell = "<br>".join(f"`{test.name}` {test.path.removeprefix('tests/')}" for test in its) or "–"
-                lines.append(f"| {', '.join(row.ids)} | {title} | {state(row, its)} | {cell} |")
+                lines.append(f"| {', '.join(row.ids)} | {title} | {state(row, its)} | {_cell(its)} |")
+    known = {test.name: test for test in tests()}
+    lines += ["\n## Mistakes that others make\n", "| mistake | tests that fail where it is made |", "|---|---|"]
+    for pitfall in pitfalls():
+        title = f"{pitfall.mistake}; *lacking: {pitfall.lacks}*" if pitfall.lacks else pitfall.mistake
+        lines.append(f"| {title} | {_cell(tuple(known[name] for name in pitfall.tests if name in known))} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(its: tuple[Test, ...]) -> str:
+    return "<br>".join(f"`{test.name}` {test.path.removeprefix('tests/')}" for test in its) or "–"

@@ -14,7 +14,7 @@ from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
 from pdms.gate import service as gate
 from pdms.rights import service as rights
-from pdms.rights.service import Withdrawal
+from pdms.rights.service import Invalidation, Withdrawal
 from pdms.taxonomy import ConsentState, ConsentType, Language, RestrictionKind
 
 routes = router("consents")
@@ -28,7 +28,8 @@ ChannelField = Annotated[
 ]
 
 
-UiHash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Ticket = Annotated[str, StringConstraints(pattern="^[A-Z]{2,10}-[0-9]{1,6}$")]
 
 
 class Expressed(Body):
@@ -44,7 +45,7 @@ class Expressed(Body):
     language: Language = Field(default=Language.ZH, description="Of the notice that was shown.")
     recipient: Name | None = None
     evidence: Evidence | None = Field(default=None, description="Id or digest of what was shown and done; no text.")
-    ui_hash: UiHash | None = Field(default=None, description="SHA-256 of the page that the member had before them.")
+    ui_hash: Digest | None = Field(default=None, description="SHA-256 of the page that the member had before them.")
     guardian: Evidence | None = Field(default=None, description="Reference of the guardian's proof, for children.")
     preticked: bool = Field(default=False, description="True where the box was ticked beforehand: refused.")
 
@@ -87,6 +88,17 @@ class Done(BaseModel):
     """It holds from the next decision on."""
 
     effective: bool = True
+
+
+class NewInvalidation(Body):
+    """Consents that turn out to be none, by where they were given; at least one of text, channel and page is said."""
+
+    purpose: Name = Field(examples=["market_email"])
+    notice_version: Digest | None = Field(default=None, description="Given under this text.")
+    channel: ChannelField | None = Field(default=None, description="Given over this channel.", examples=["store"])
+    ui_hash: Digest | None = Field(default=None, description="Given on this page.")
+    ticket: Ticket = Field(examples=["LEGAL-12"])
+    dry_run: bool = Field(default=False, description="Count, and change nothing.")
 
 
 class ReceiptKeys(BaseModel):
@@ -154,6 +166,19 @@ def lift(caller: Finder, body: NewRestriction) -> Any:
 def keys(caller: Known) -> Any:
     """The public keys (Ed25519, hex) that receipts are checked with, newest first; also for members."""
     return ReceiptKeys(keys=caller.read(consent.receipt_keys))
+
+
+@routes.post("/invalidations", status_code=201, summary="Invalidate consents", response_model=edge(Invalidation))
+def invalidate(caller: Compliance, body: NewInvalidation) -> Any:
+    """Invalidates every standing consent to a purpose that was given under a text, over a channel or on a page that
+    turn out to be wrong, and marks what stood on them. Whoever gave one may be asked again."""
+    defect = consent.Defect(
+        body.purpose,
+        notice_version=body.notice_version or "",
+        channel=body.channel or "",
+        ui_hash=body.ui_hash or "",
+    )
+    return caller.long(rights.invalidate, defect, ticket=body.ticket, dry_run=body.dry_run)
 
 
 @routes.get(

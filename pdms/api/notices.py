@@ -6,14 +6,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from pdms.api.caller import Caller, Known, Needs
-from pdms.api.consents import ChannelField, MemberField
+from pdms.api.caller import Caller, Compliance, Known, Needs
+from pdms.api.consents import ChannelField, MemberField, Ticket
 from pdms.api.edge import edge
-from pdms.api.fields import Body, Cursor, Evidence, Instant, Limit, NamePath, member
+from pdms.api.fields import Body, Cursor, Evidence, Instant, Limit, Name, NamePath, member
 from pdms.api.guarded import router
 from pdms.api.pages import Page, page
 from pdms.consent import service as consent
 from pdms.consent.service import NoticeDiff, NoticeText
+from pdms.gate import service as gate
+from pdms.gate.service import NoticeDuty
 from pdms.taxonomy import Language, Scope
 
 routes = router("notices")
@@ -30,6 +32,14 @@ class NewDelivery(Body):
     channel: ChannelField = "web"
     evidence: Evidence | None = Field(default=None, description="Id or digest of evidence; no text.")
     at: Instant | None = Field(default=None, description="When; default: now.")
+
+
+class EndedExemption(Body):
+    """A purpose whose reason for not telling has ended (PIPL-18), and the notice that tells of it."""
+
+    purpose: Name = Field(examples=["rescue"])
+    notice: Name = Field(examples=["member-notice"])
+    ticket: Ticket = Field(examples=["LEGAL-12"])
 
 
 class Delivered(BaseModel):
@@ -51,6 +61,18 @@ def list_notices(caller: Known, cursor: Cursor = None, limit: Limit = 20) -> Any
         key=caller.cursor_key,
         name="notices",
     )
+
+
+@routes.get("/duties", summary="Notices owed", response_model=list[edge(NoticeDuty)])  # type: ignore[misc]
+def list_duties(caller: Compliance) -> Any:
+    """Notices owed after an exemption ended, and how many members are still to be told (PIPL-18)."""
+    return caller.read(gate.notice_duties)
+
+
+@routes.post("/duties", status_code=201, summary="End an exemption", response_model=edge(NoticeDuty))
+def end_exemption(caller: Compliance, body: EndedExemption) -> Any:
+    """Records that the reason for not telling has ended: from now on members are owed the notice."""
+    return caller.run(gate.end_exemption, purpose=body.purpose, notice=body.notice, ticket=body.ticket)
 
 
 @routes.get("/{version}", summary="Show a notice", response_model=edge(NoticeText))

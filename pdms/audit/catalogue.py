@@ -56,10 +56,12 @@ class EventKind(StrEnum):
 
     NOTICE_PUBLISHED = "notice.published"
     NOTICE_DELIVERED = "notice.delivered"
+    NOTICE_OWED = "notice.owed"
     CONSENT_RECORDED = "consent.recorded"
     CONSENT_IMPORTED = "consent.imported"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_EXPORTED = "consent.exported"
+    CONSENT_INVALIDATED = "consent.invalidated"
     OPTOUT_USED = "optout.used"
     RESTRICTION_SET = "restriction.set"
     RESTRICTION_LIFTED = "restriction.lifted"
@@ -172,6 +174,10 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.CONSENT_RECORDED: _proof("A consent event of a member was recorded: given, refused, requested, expired."),
     EventKind.CONSENT_IMPORTED: _proof("Consent records with evidence were imported (a set: count and keyed digest)."),
     EventKind.CONSENT_WITHDRAWN: _proof("A member withdrew a consent (PIPL-15-1)."),
+    EventKind.CONSENT_INVALIDATED: _proof(
+        "Consents turned out to be none and were invalidated (a set: count, digest)."
+    ),
+    EventKind.NOTICE_OWED: _log("A reason for not telling members ended; they are owed the notice (PIPL-18)."),
     EventKind.CONSENT_EXPORTED: _rec("Consent records were written to a file, or the evidence of one was bundled."),
     EventKind.OPTOUT_USED: _proof("The opt-out of a message was used; it withdraws that channel."),
     EventKind.RESTRICTION_SET: _proof("A use was restricted, objected to or opted out of (PIPL-44, 24-2)."),

@@ -102,6 +102,31 @@ def withdraw(context: typer.Context, member: MemberText, purpose: Purpose, recip
     show(told, as_json=False, title="withdrawn")
 
 
+@app.command("invalidate")
+def invalidate(
+    context: typer.Context,
+    purpose: Purpose,
+    ticket: Annotated[str, typer.Option(help="The case that found it out, e.g. LEGAL-12.")],
+    notice_version: Annotated[str, typer.Option(help="Given under this text (SHA-256, hex).")] = "",
+    channel: Annotated[str, typer.Option(help="Given over this channel.")] = "",
+    ui_hash: Annotated[str, typer.Option(help="Given on this page (SHA-256, hex).")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,
+) -> None:
+    """Invalidate consents that turn out to be none, such as all that a misleading page collected.
+
+    Who gave one may be asked again; releases that used them become stale. Killed, ask again: it goes on.
+
+    Example: `pdms consent invalidate --purpose market_email --channel store --ticket LEGAL-12 --dry-run`
+    """
+    from pdms.consent.service import Defect
+    from pdms.rights import service
+
+    face: Face = context.obj
+    defect = Defect(purpose, notice_version=notice_version, channel=channel, ui_hash=ui_hash)
+    done = service.invalidate(face.units, defect, ticket=ticket, dry_run=dry_run)
+    show(done, as_json=face.json, title="invalidated")
+
+
 @app.command("show")
 def show_(context: typer.Context, member: MemberText, as_of: AsOf = None, known_at: KnownAt = None) -> None:
     """Show where each consent of a member stood at an instant, judged by what was known at another.

@@ -77,3 +77,30 @@ def changes(context: typer.Context, member: MemberText) -> None:
     face: Face = context.obj
     found = face.run(service.changes_for, face.run(parse_member, member))
     show(found if face.json else "\n".join(item.text for item in found), as_json=face.json)
+
+
+@app.command("duties")
+def duties(context: typer.Context) -> None:
+    """List notices that are owed after an exemption ended, and how many members are still to be told (PIPL-18)."""
+    from pdms.gate import service
+
+    face: Face = context.obj
+    show(face.run(service.notice_duties), as_json=face.json, title="notices owed")
+
+
+@app.command("end-exemption")
+def end_exemption(
+    context: typer.Context,
+    purpose: Annotated[str, typer.Argument(help="A purpose that the policy exempts from its notice.")],
+    notice: Annotated[str, typer.Option(help="The notice that tells of it now.")],
+    ticket: Annotated[str, typer.Option(help="The case, e.g. LEGAL-12.")],
+) -> None:
+    """Record that the reason for not telling has ended (PIPL-18): members are owed the notice from now on.
+
+    Example: `pdms notice end-exemption rescue --notice member-notice --ticket LEGAL-12`
+    """
+    from pdms.gate import service
+
+    face: Face = context.obj
+    done = face.run(service.end_exemption, purpose=purpose, notice=notice, ticket=ticket)
+    show(done, as_json=face.json, title="notice owed")

@@ -1,9 +1,9 @@
 """What the rights ledger takes from consent, and what a restore gives back to it.
 
-Guarantee: every withdrawal and refusal, live or imported, and every restriction set or lifted is found here once, in
-the order of writing. Giving one back records it with the instant at which it happened, so that the fold weighs it as if
-it had never been lost; giving it back twice changes nothing. Consents that were given are not kept: whoever restores an
-older state asks again.
+Guarantee: every withdrawal, refusal and invalidation, live or imported, and every restriction set or lifted is found
+here once, in the order of writing. Giving one back records it with the instant at which it happened, so that the fold
+weighs it as if it had never been lost; giving it back twice changes nothing. Consents that were given are not kept:
+whoever restores an older state asks again.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from pdms.taxonomy import ConsentState, ConsentType, MemberId, RestrictionKind, 
 from pdms.unit_of_work import UnitOfWork
 
 _RESTRICTION = RestrictionRecord.metadata.tables["restriction_record"]
-_STOPS = (ConsentState.WITHDRAWN.value, ConsentState.REFUSED.value)
+_STOPS = (ConsentState.WITHDRAWN.value, ConsentState.REFUSED.value, ConsentState.INVALIDATED.value)
 _ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One withdrawal or refusal."""
+    """One withdrawal, refusal or invalidation."""
 
     seq: int
     member_id: MemberId
@@ -59,7 +59,7 @@ def newest(session: Session) -> tuple[int, int]:
 
 
 def stops(session: Session, *, after: int, until: int) -> Iterator[Stop]:
-    """Iterate over withdrawals and refusals with a greater sequence number, up to `until`."""
+    """Iterate over withdrawals, refusals and invalidations with a greater sequence number, up to `until`."""
     columns = [RECORD.c[n] for n in ("seq", "member_id", "purpose", "recipient", "state", "occurred_at")]
     while True:
         query = (
@@ -91,7 +91,7 @@ def restriction_changes(session: Session, *, after: int, until: int) -> Iterator
 
 
 def stop_again(uow: UnitOfWork, stop: Stop) -> bool:
-    """Record a withdrawal or refusal again, as of when it happened; return whether it was missing."""
+    """Record a withdrawal, refusal or invalidation again, as of when it happened; return whether it was missing."""
     same = select(RECORD.c.seq).where(
         RECORD.c.member_id == stop.member_id,
         RECORD.c.purpose == stop.purpose,

@@ -24,6 +24,7 @@ from pdms.consent.imports import (
     RejectedConsent,
     import_records,
 )
+from pdms.consent.invalidate import Defect, invalidate_some, standing_under
 from pdms.consent.notice_diff import NoticeDiff
 from pdms.consent.notices import (
     DELIVERED,
@@ -68,6 +69,7 @@ __all__ = [
     "ConsentExport",
     "ConsentReceipt",
     "CoverageRow",
+    "Defect",
     "Delivery",
     "EvidenceBundle",
     "HistoryItem",
@@ -88,6 +90,7 @@ __all__ = [
     "forget_current",
     "history",
     "import_records",
+    "invalidate_some",
     "lift",
     "may_ask",
     "notice_content",
@@ -99,6 +102,7 @@ __all__ = [
     "record",
     "restrict",
     "standing_restrictions",
+    "standing_under",
     "state_of",
     "states",
     "versions",

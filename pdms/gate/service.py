@@ -32,6 +32,7 @@ from pdms.gate.activation import (
     revert,
 )
 from pdms.gate.facts import actor_facts, subject_facts
+from pdms.gate.notice_duties import NoticeDuty, end_exemption, notice_duties
 from pdms.gate.sets import decide_set
 from pdms.gate.told import About, told
 from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, ActorFacts, Decision, SubjectFacts, Use, decide, use_codes
@@ -55,6 +56,7 @@ from pdms.vault.age import age_stage
 __all__ = [
     "Activation",
     "Eligible",
+    "NoticeDuty",
     "PolicyInForce",
     "activate",
     "activate_documents",
@@ -63,9 +65,11 @@ __all__ = [
     "compare_permit",
     "decide_one",
     "eligible",
+    "end_exemption",
     "history",
     "in_force",
     "newest",
+    "notice_duties",
     "permit",
     "policy_at",
     "record_consent",

@@ -35,6 +35,8 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.CONSENT_RECORDED: "记录了会员的同意事件：给予、拒绝、询问、到期。",
     EventKind.CONSENT_IMPORTED: "导入了带证据的同意记录（一组：数量与带密钥摘要）。",
     EventKind.CONSENT_WITHDRAWN: "会员撤回了同意（个保法第15条）。",
+    EventKind.CONSENT_INVALIDATED: "一批同意因瑕疵被认定无效（批次：数量与摘要）。",
+    EventKind.NOTICE_OWED: "免于告知的事由消失，须补行告知（个保法第18条）。",
     EventKind.CONSENT_EXPORTED: "同意记录被导出为文件，或某条同意的证据被汇集。",
     EventKind.OPTOUT_USED: "使用了消息中的退订，该渠道随之撤回。",
     EventKind.RESTRICTION_SET: "限制、拒绝或关闭了某项处理（个保法第44、24条）。",

@@ -47,6 +47,7 @@ class What(StrEnum):
     ERASURE = "erasure"
     WITHDRAWAL = "withdrawal"
     REFUSAL = "refusal"
+    INVALIDATION = "invalidation"
     OPT_OUT = "opt-out"
     RESTRICTION_SET = "restriction-set"
     RESTRICTION_LIFTED = "restriction-lifted"
@@ -57,13 +58,24 @@ class What(StrEnum):
     """From here on the sequence numbers are those of a restored home."""
 
 
+STOPPING: Final = {
+    What.WITHDRAWAL: ConsentState.WITHDRAWN,
+    What.REFUSAL: ConsentState.REFUSED,
+    What.INVALIDATION: ConsentState.INVALIDATED,
+}
 _FROM_LOG: Final = {
     EventKind.ERASE_INTENT: What.ERASURE,
     EventKind.OPTOUT_USED: What.OPT_OUT,
     EventKind.MEMBER_CORRECTED: What.CORRECTION,
 }
 _FROM_RECORDS: Final = frozenset(
-    {EventKind.CONSENT_WITHDRAWN, EventKind.CONSENT_IMPORTED, EventKind.RESTRICTION_SET, EventKind.RESTRICTION_LIFTED}
+    {
+        EventKind.CONSENT_WITHDRAWN,
+        EventKind.CONSENT_IMPORTED,
+        EventKind.CONSENT_INVALIDATED,
+        EventKind.RESTRICTION_SET,
+        EventKind.RESTRICTION_LIFTED,
+    }
 )
 
 
@@ -315,7 +327,7 @@ def _of_event(seen: Line, event: Event) -> Line:
 
 
 def _of_stop(seen: Line, stop: consent.Stop) -> Line:
-    what = What.WITHDRAWAL if stop.state is ConsentState.WITHDRAWN else What.REFUSAL
+    what = next(what for what, state in STOPPING.items() if state is stop.state)
     line = _blank(seen, what, stop.at, consents=stop.seq)
     return replace(line, member_id=stop.member_id, purpose=stop.purpose, recipient=stop.recipient)
 

@@ -19,10 +19,10 @@ from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.publish import service as publish
 from pdms.rights import erase, intake
 from pdms.rights.clocks import due_on, is_provisional
-from pdms.rights.ledger import Line, Position, What, broken
+from pdms.rights.ledger import STOPPING, Line, Position, What, broken
 from pdms.rights.tables import ErasureStepRow, SubjectRequestRow
 from pdms.rights.withdraw import queue_orphans
-from pdms.taxonomy import ConsentState, MemberId, RequestState, RequestType, RestrictionKind, Scope, new_id
+from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 
@@ -49,6 +49,7 @@ class Replayed:
     """Lines of members whom the backup does not hold."""
     skipped: int
     """Restrictions of a purpose that the policy has dropped."""
+    invalidations: int = 0
 
 
 def check(lines: Iterable[Line], *, backup: Position, newest: int) -> int:
@@ -102,6 +103,7 @@ def replay(units: UnitFactory, lines: Iterable[Line], *, progress: Callable[[str
         lines=counts["lines"],
         withdrawals=counts[What.WITHDRAWAL],
         refusals=counts[What.REFUSAL],
+        invalidations=counts[What.INVALIDATION],
         restrictions_set=counts[What.RESTRICTION_SET],
         restrictions_lifted=counts[What.RESTRICTION_LIFTED],
         corrections_restricted=counts[What.CORRECTION],
@@ -116,8 +118,8 @@ def _again(uow: UnitOfWork, line: Line, member: MemberId) -> str:
     """Do one line again; return under what it counts."""
     if not _held(uow, member):
         return "absent"
-    if line.what in (What.WITHDRAWAL, What.REFUSAL):
-        state = ConsentState.WITHDRAWN if line.what is What.WITHDRAWAL else ConsentState.REFUSED
+    state = STOPPING.get(line.what)
+    if state is not None:
         consent.stop_again(uow, consent.Stop(0, member, line.purpose, line.recipient, state, line.at))
         queue_orphans(uow, member)
     elif line.what in (What.RESTRICTION_SET, What.RESTRICTION_LIFTED):

@@ -25,6 +25,7 @@ from pdms.rights.intake import (
     submit,
     verify,
 )
+from pdms.rights.invalidate import Invalidation, invalidate
 from pdms.rights.lookup import find_by_number, find_members, reveal, search_members
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
@@ -41,6 +42,7 @@ __all__ = [
     "HeldMonth",
     "HeldRecord",
     "IdentityMethod",
+    "Invalidation",
     "OpenedPackage",
     "PackageLink",
     "RefusalCode",
@@ -56,6 +58,7 @@ __all__ = [
     "find_held",
     "find_members",
     "held_overview",
+    "invalidate",
     "lift",
     "list_decoys",
     "list_requests",

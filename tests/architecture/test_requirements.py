@@ -31,6 +31,12 @@ def test_no_row_is_left_without_a_test_or_a_reason(table: ModuleType) -> None:
     assert table.unaccounted() == []
 
 
+def test_every_mistake_has_tests_that_are_there(table: ModuleType) -> None:
+    assert table.absent() == []
+    assert len(table.pitfalls()) == 15
+    assert all(row.tests for row in table.pitfalls())
+
+
 def test_a_row_without_either_is_found(table: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "tests", tuple)
     missing = table.unaccounted()
