@@ -6,7 +6,7 @@ erased member gets no coming key, and destroying takes both. Which members still
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from pdms.crypto import Dek, SuiteName, suite_of
@@ -39,6 +39,13 @@ def count_stale(store: KeyStore, *, until: datetime | None, suite: SuiteName) ->
     with store.reading.connect() as connection:
         sql = "SELECT count(*) FROM member_key WHERE minted_at <= ? OR length(wrapped) <> ?"
         return int(connection.exec_driver_sql(sql, (limit, length)).scalar_one())
+
+
+def last_minted(store: KeyStore) -> datetime | None:
+    """Return when the newest of the members' keys was minted; None: there is none."""
+    with store.reading.connect() as connection:
+        found = connection.exec_driver_sql("SELECT max(minted_at) FROM member_key").scalar()
+    return datetime.fromtimestamp(int(found), UTC) if found is not None else None
 
 
 def coming(store: KeyStore, *, after: bytes = b"", limit: int = 1 << 30) -> list[MemberId]:

@@ -69,7 +69,7 @@ class RotationRow(KeysTable, table=True):
 
     what: str = Field(primary_key=True)
     target: str
-    """Of `suite`: the suite that new DEKs are for; else the version that is put in place."""
+    """Of `suite`: the suite that new DEKs are for. Of `epoch`: where the root lies that is put in place."""
     started_at: datetime = Field(sa_type=UtcDateTime)
     position: int = Field(sa_type=BigInteger)
     """Row number in the vault up to which all is done."""

@@ -1,4 +1,4 @@
-"""Walks: rotations that go through the vault member by member. What goes on, and how far it came, stands here."""
+"""Walks: rotations that go from member to member, or key to key. What goes on, and how far it came, stands here."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,25 +17,28 @@ class Walk:
     started_at: datetime
     position: int
     done: int
+    target: str = ""
+    """Of a rotation of the epoch: where its root lies, or was about to be made."""
 
 
 def walk_of(engine: Engine, what: str) -> Walk | None:
     """Return the walk of this name that goes on; None: none does."""
     rows = fetch(
         engine,
-        "SELECT started_at, position, done FROM key_rotation WHERE what = ? AND finished_at IS NULL",
+        "SELECT started_at, position, done, target FROM key_rotation WHERE what = ? AND finished_at IS NULL",
         (what,),
     )
-    return Walk(what, stored_instant(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else None
+    return Walk(what, stored_instant(rows[0][0]), int(rows[0][1]), int(rows[0][2]), rows[0][3]) if rows else None
 
 
-def begin_walk(connection: Connection, what: str, *, now: datetime) -> bool:
-    """Note that a walk goes on; return False where it does already."""
+def begin_walk(connection: Connection, what: str, *, now: datetime, target: str = "") -> bool:
+    """Note that a walk goes on; return False where one towards the same target does already."""
     begun = connection.exec_driver_sql(
-        "INSERT INTO key_rotation (what, target, started_at, position, done) VALUES (?, '', ?, 0, 0)"
-        " ON CONFLICT (what) DO UPDATE SET started_at = excluded.started_at, position = 0, done = 0,"
-        " finished_at = NULL WHERE key_rotation.finished_at IS NOT NULL",
-        (what, stored(now)),
+        "INSERT INTO key_rotation (what, target, started_at, position, done) VALUES (?, ?, ?, 0, 0)"
+        " ON CONFLICT (what) DO UPDATE SET target = excluded.target, started_at = excluded.started_at, position = 0,"
+        " done = 0, finished_at = NULL"
+        " WHERE key_rotation.finished_at IS NOT NULL OR key_rotation.target <> excluded.target",
+        (what, target, stored(now)),
     )
     return begun.rowcount > 0
 

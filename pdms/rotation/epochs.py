@@ -13,13 +13,15 @@ from typing import cast
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
-from pdms.crypto import successor_uri
+from pdms.crypto import RootsOf, successor_uri
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 from pdms.keystore import KeyStore
 from pdms.keystore import rotation as keys
+from pdms.keystore.walks import begin_walk, end_walk, walk_of
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
+EPOCH = "epoch"
 Progress = Callable[[int, int], None]
 """Told (done, total) keys after each batch."""
 
@@ -72,7 +74,7 @@ def plan_epoch(uow: UnitOfWork) -> EpochPlan:
     """Count what a rotation of the epoch would do; nothing is changed."""
     uow.require(Scope.ADMIN)
     store = store_of(uow)
-    newest, unfinished = keys.newest(store), bool(keys.left(store))
+    newest, unfinished = keys.newest(store), _unfinished(store)
     some = [one for one in keys.counts(store) if one.epoch != newest or not unfinished]
     return EpochPlan(
         newest if unfinished else max(one.id for one in store.epochs()) + 1,
@@ -88,6 +90,8 @@ def rotate_epoch(
 ) -> EpochRotated:
     """Wrap every living key under a new root, or go on with a rotation that was cut off.
 
+    Cut off anywhere, the same command goes on: a root that was made and has no epoch yet is taken, none is made twice.
+
     :param root_uri: where the new root is made; default: beside the old one, under a new name.
     :raises InvalidInput: `ROOT_NEEDED`: the scheme of the old root has no default place for the next.
     :raises Conflict: `ROOT_EXISTS`, `ROOT_IN_USE`. :raises KeyUnavailable: a root cannot be made or reached.
@@ -95,12 +99,14 @@ def rotate_epoch(
     with units() as uow:
         uow.require(Scope.ADMIN)
         store = store_of(uow)
-        begins = not keys.left(store)
+        current = _newest_root(store)
+        begins = not _unfinished(store) or (root_uri not in (None, current) and not keys.left(store))
     if begins:
         _begin(units, store, root_uri)
-    elif root_uri is not None:
+    elif root_uri not in (None, current):
         raise Conflict("rotation: an earlier one is to be finished first, without --root", code="ROTATION_RUNNING")
     members, system, held = _rewrap(units, store, progress, batch)
+    _end_walk(units, store)
     newest = keys.newest(store)
     states = {one.id: one for one in store.epochs()}
     return EpochRotated(
@@ -109,22 +115,64 @@ def rotate_epoch(
     )  # fmt: skip
 
 
+def _newest_root(store: KeyStore) -> str:
+    return [one.root_uri for one in store.epochs() if one.destroyed_at is None][-1]
+
+
+def _unfinished(store: KeyStore) -> bool:
+    """Tell whether the newest epoch still has keys to take over, or the run that began it did not come to its end."""
+    walk = walk_of(store.engine, EPOCH)
+    return bool(keys.left(store)) or (walk is not None and walk.target == _newest_root(store))
+
+
+def _end_walk(units: UnitFactory, store: KeyStore) -> None:
+    with units() as uow:
+        now = uow.now
+    with store.engine.begin() as connection:
+        end_walk(connection, EPOCH, now=now)
+
+
 def _begin(units: UnitFactory, store: KeyStore, root_uri: str | None) -> None:
     if store.roots is None:
         raise KeyUnavailable("root key: this key store cannot make roots", code="ROOT_UNREACHABLE")
     states = store.epochs()
     number = states[-1].id + 1
-    uri = root_uri or successor_uri(states[-1].root_uri, epoch=number)
+    walk = walk_of(store.engine, EPOCH)
+    noted = walk.target if walk is not None and all(one.root_uri != walk.target for one in states) else None
+    uri = root_uri or noted or successor_uri(states[-1].root_uri, epoch=number)
     if uri is None:
         raise InvalidInput("root: name the new root's URI, pdms makes none of this scheme", code="ROOT_NEEDED")
     if any(one.root_uri == uri for one in states):
         raise Conflict("root key: an epoch has it already; a new epoch takes a new root", code="ROOT_IN_USE")
-    with units() as uow:
-        uow.record(EventKind.KEY_EPOCH_CREATED, outcome=Outcome.INTENDED, numbers={"epoch": number})
-    root = store.roots.create(uri)
+    if uri != noted:
+        _refuse_existing(store.roots, uri, epoch=number)
+        with units() as uow:
+            uow.record(EventKind.KEY_EPOCH_CREATED, outcome=Outcome.INTENDED, numbers={"epoch": number})
+            now = uow.now
+        with store.engine.begin() as connection:
+            begin_walk(connection, EPOCH, now=now, target=uri)
+    try:
+        root = store.roots.create(uri)
+    except Conflict as error:
+        if error.code != "ROOT_EXISTS" or uri != noted:
+            raise
+        root = store.roots.open(uri)  # made by the run that noted it and was cut off before the epoch's row
     with units() as uow:
         begun = keys.begin(store, root=root, now=uow.now)
         uow.record(EventKind.KEY_EPOCH_CREATED, numbers={"epoch": begun})
+
+
+def _refuse_existing(roots: RootsOf, uri: str, *, epoch: int) -> None:
+    """Before it is noted as ours to make. Where pdms makes no roots (`env:`) it is there already, and taken."""
+    if successor_uri(uri, epoch=epoch) is None:
+        return
+    try:
+        roots.reach(uri)
+    except KeyUnavailable as error:
+        if error.code == "ROOT_MISSING":
+            return
+        raise
+    raise Conflict("root key: there is one already", code="ROOT_EXISTS")
 
 
 def _rewrap(units: UnitFactory, store: KeyStore, progress: Progress | None, batch: int) -> tuple[int, int, int]:
@@ -188,4 +236,7 @@ def resume(units: UnitFactory) -> int:
         for number in ended:
             if number not in known:
                 uow.record(EventKind.KEY_EPOCH_DESTROYED, numbers={"epoch": number})
-    return sum(_rewrap(units, store, None, keys.BATCH)) if keys.left(store) else 0
+    done = sum(_rewrap(units, store, None, keys.BATCH)) if keys.left(store) else 0
+    if _unfinished(store):
+        _end_walk(units, store)
+    return done

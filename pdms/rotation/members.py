@@ -2,11 +2,12 @@
 
 Order for each batch, so that every crash point is safe: the coming key is durable before anything is sealed under it,
 the old key is destroyed after nothing is; in between the member has both and opens with either. Guarantees: resumable
-by the same command, which first finishes the members who have two keys; every other process reads and writes on.
+by the same command, which first finishes the members who have two keys and renews nobody twice; every other process
+reads and writes on.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
@@ -69,22 +70,24 @@ def rotate_deks(
     store.system.look()
     to = store.suite.name
     until = _until(units, suite)
+    # Instants of keys are whole seconds: what is minted in the second of the beginning is to be told from what was.
+    minted = max(now, until + timedelta(seconds=1)) if until is not None else now
     total, done, after = keys.count_stale(store, until=until, suite=to), 0, b""
     for members in iter(lambda: keys.coming(store, limit=batch), []):
         if not _renewed(units, members):
             break
         done += len(members)
     while members := keys.stale(store, until=until, suite=to, after=after, limit=batch):
-        keys.mint_next(store, members, now=now)
+        keys.mint_next(store, members, now=minted)
         done += _renewed(units, members)
         after = members[-1]
         if progress is not None:
             progress(done, total)
-    if suite is None:
-        with store.engine.begin() as connection:
-            end_walk(connection, DEKS, now=now)
     with units() as uow:
         uow.record(EventKind.KEY_ROTATED, refs=what, numbers={"members": done})
+    if suite is None:  # last: cut off before it, the same command finds nothing to do, and renews nobody again
+        with store.engine.begin() as connection:
+            end_walk(connection, DEKS, now=now)
     return DeksRotated(done, to, keys.count_stale(store, until=None, suite=to))
 
 
@@ -97,9 +100,10 @@ def _until(units: UnitFactory, suite: SuiteName | None) -> datetime | None:
     walk: Walk | None = walk_of(store.engine, DEKS)
     if walk is not None:
         return walk.started_at
+    until = max(now, keys.last_minted(store) or now)  # all that there are, also where a clock was ahead
     with store.engine.begin() as connection:
-        begin_walk(connection, DEKS, now=now)
-    return now
+        begin_walk(connection, DEKS, now=until)
+    return until
 
 
 def _renewed(units: UnitFactory, members: list[MemberId]) -> int:

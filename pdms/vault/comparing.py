@@ -2,7 +2,8 @@
 
 Guarantees: values are opened for a Permit that covers these fields, of members that it was decided for and of nobody
 else; told and held values meet as keyed digests under one key, and only how many are alike comes out; a value that does
-not open is counted as broken, not passed over. What a member had corrected here is not a difference (PIPL-46).
+not open is counted as broken, not passed over; one whose key was just rotated is read again first. What a member had
+corrected here is not a difference (PIPL-46).
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pdms.crypto import BlindIndex, derive, same_bytes
+from pdms.crypto import BlindIndex, Dek, derive, same_bytes
 from pdms.errors import Denied, IntegrityBroken
 from pdms.policy.permit import Permit
 from pdms.policy.reasons import reason
@@ -91,6 +92,10 @@ def compare_batch(
     chosen = {at: member for at, member in found.living.items() if member in permitted}
     stored = read_sealed(uow.session.connection(), {found.row_numbers[one]: one for one in chosen.values()})
     deks = uow.keys.deks(list(chosen.values()))
+    rotated = [one for one in chosen.values() if _between(deks.get(one), stored.get(found.row_numbers[one]))]
+    if rotated:  # their data keys were renewed between the two questions: what is held now is under the new ones
+        stored |= read_sealed(uow.session.connection(), {found.row_numbers[one]: one for one in rotated})
+        deks |= uow.keys.deks(rotated)
     work = _Comparing(uow, columns, batch.external_ids)
     counts: Counter[str] = Counter()
     for at, member in chosen.items():
@@ -102,6 +107,10 @@ def compare_batch(
         by_field=dict(work.by_field),
         broken=counts["broken"],
     )
+
+
+def _between(dek: bytes | None, stored: StoredMember | None) -> bool:
+    return dek is not None and stored is not None and Dek.at(dek, stored.sealed.key_version) is None
 
 
 class _Comparing:

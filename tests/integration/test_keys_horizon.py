@@ -10,13 +10,15 @@ from pydantic import SecretStr
 from common.shell import command_line
 from common.world import World, people
 from pdms.bootstrap import backups
-from pdms.crypto import new_root_text, open_root
+from pdms.crypto import ARGON2_TESTS_ONLY, create_root, new_root_text, open_root
+from pdms.crypto.file_root import FileRoots
 from pdms.db import open_engine
 from pdms.errors import Conflict, KeyUnavailable
 from pdms.keystore import KeyStore
 from pdms.keystore import rotation as keys_rotation
 from pdms.reports import evidence
 from pdms.rights import service as rights
+from pdms.rotation import epochs
 from pdms.rotation import service as rotation
 from pdms.vault import service as vault
 from pdms.vault.sealing import SealedMember, open_member
@@ -219,3 +221,42 @@ def test_an_end_that_was_cut_off_is_finished_by_the_sweep(world, monkeypatch):
         ended = evidence.list_events(uow, kinds=["key.epoch_destroyed"], limit=10).items
         assert sorted(str(one.outcome) for one in ended) == ["done", "intended"]
         assert evidence.verify(uow).problems == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("cut_before", ["create", "begin", "rewrap_some", "_end_walk"])
+def test_a_rotation_cut_off_anywhere_goes_on_by_the_same_command(world, tmp_path, named, cut_before, monkeypatch):
+    units = world.app.units(world.actor("admin"))
+    uri = f"file:{tmp_path}/other/second.json" if named else None
+
+    def cut(*_arguments, **_named):
+        raise KeyboardInterrupt
+
+    place = {"create": FileRoots, "_end_walk": epochs}.get(cut_before, keys_rotation)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, cut_before, cut)
+        with pytest.raises(KeyboardInterrupt):
+            rotation.rotate_epoch(units, root_uri=uri)
+    roots = sorted(tmp_path.glob("*/*.json"))
+    done = rotation.rotate_epoch(units, root_uri=uri)
+    assert (done.epoch, done.to_destroy) == (2, (1,))
+    assert done.members == (0 if cut_before == "_end_walk" else 12)
+    if cut_before != "create":
+        assert sorted(tmp_path.glob("*/*.json")) == roots  # none was made for nothing
+    assert rotation.destroy_epoch(units, epoch=1).horizon
+    assert world.run("support", masked_phone, "H00004")
+    assert rotation.rotate_epoch(units).epoch == 3  # asked anew
+
+
+def test_a_root_that_is_there_already_is_never_taken_for_one_of_ours(world, tmp_path):
+    units = world.app.units(world.actor("admin"))
+    uri = f"file:{tmp_path}/other/second.json"
+    words = (tmp_path / "home.root" / "passphrase").read_bytes().strip()
+    create_root(uri, passphrase=words, cost=ARGON2_TESTS_ONLY)  # of another home
+    for _ in range(2):
+        with pytest.raises(Conflict) as caught:
+            rotation.rotate_epoch(units, root_uri=uri)
+        assert caught.value.code == "ROOT_EXISTS"
+    with world.unit("admin") as uow:
+        assert rotation.plan_epoch(uow).begins
+    assert rotation.rotate_epoch(units).epoch == 2

@@ -10,11 +10,13 @@ from common.old_shop import old_postgres, old_sqlite
 from common.shell import Shell
 from common.world import World, people
 from pdms.audit.catalogue import EventKind
+from pdms.bootstrap.app import App
 from pdms.crypto import Verifier, new_root_text
-from pdms.db import begin
+from pdms.db import begin, on_postgres
 from pdms.errors import Denied, IntegrityBroken, InvalidInput
 from pdms.ingest import cutover
 from pdms.ingest import service as ingest
+from pdms.keystore import KeyStore
 from pdms.policy.canonical import text_of
 from pdms.rights import service as rights
 from pdms.rotation import service as rotation
@@ -94,6 +96,27 @@ def test_each_kind_of_difference_is_counted_by_field_and_the_next_run_catches_up
     found = verify(world, old)
     assert counts(found) == {"equal": COUNT - 1, "held_elsewhere": 2}
     assert report_of(world, found).ready
+
+
+def test_a_data_key_renewed_between_reading_row_and_key_breaks_nothing(world: World, old, monkeypatch) -> None:
+    if not on_postgres(world.app.main):
+        pytest.skip("on SQLite whoever verifies holds the write lock: no key is renewed meanwhile")
+    take(world, old)
+    asked = KeyStore.deks
+    renewed = []
+
+    def racing(self, member_ids):
+        if not renewed:
+            renewed.append(True)
+            with App.open(world.app.settings, clock=world.clock) as other:
+                rotation.rotate_deks(other.units(other.authenticate(world.tokens["admin"])))
+        return asked(self, member_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyStore, "deks", racing)
+        found = verify(world, old)
+    assert renewed
+    assert counts(found) == {"equal": COUNT}
 
 
 def test_corrections_and_erasures_made_in_pdms_are_no_differences(world: World, old) -> None:
