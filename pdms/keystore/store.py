@@ -10,35 +10,22 @@ fence, key, data when shredding; a sweep drops keys whose member never arrived (
 """
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from pdms.clock import Clock
 from pdms.crypto import (
-    DEFAULT_SUITE,
     Dek,
-    EpochState,
-    KeyBytes,
-    RootKey,
-    RootsOf,
     Signer,
-    Suite,
-    SuiteName,
-    Unprintable,
-    new_key,
-    suite_of,
 )
 from pdms.db import (
     Column,
     Lock,
-    Reader,
     Same,
     alone,
     beside,
@@ -49,16 +36,15 @@ from pdms.db import (
     one_of,
 )
 from pdms.db.bases import KeysTable
-from pdms.errors import Conflict, InvalidInput, KeyUnavailable
-from pdms.keystore.epochs import FIRST_EPOCH, EpochKeys, all_epochs, begin_epoch, open_epoch, root_uri_of
+from pdms.errors import Conflict, InvalidInput
+from pdms.keystore.epochs import FIRST_EPOCH, begin_epoch
+from pdms.keystore.held_months import HeldMonths
 from pdms.keystore.labels import SystemKey
-from pdms.keystore.places import FIRST_VERSION, PLACE, month_context
-from pdms.keystore.versions import SystemKeys
+from pdms.keystore.places import FIRST_VERSION, PLACE
 from pdms.taxonomy import ID_BYTES, MemberId
 
 # Bound lists of one length share one prepared statement; SQLite takes 32,766 values in a statement.
 _CHUNK: Final = 1000
-_MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 
 # Driver SQL, not Core: SQLAlchemy's executemany costs twice the insert itself (5.5 against 11 microseconds a row).
 _INSERT_KEY: Final = (
@@ -76,7 +62,7 @@ _SELECT_KEYS: Final = (
 _SELECT_KEY: Final = _SELECT_KEYS.format("?")
 
 
-class KeyStore(Unprintable):
+class KeyStore(HeldMonths):
     """The opened key store. Threads may share it.
 
     :param engine: on `keys.db`. :param root: the open root of the newest epoch.
@@ -86,30 +72,7 @@ class KeyStore(Unprintable):
     :param suite: wraps new keys and sets the length of new DEKs; old wrappings of another suite still open.
     """
 
-    __slots__ = (
-        "_clock", "_epochs", "_opened_by", "_reader", "_roots", "_suite", "engine", "reading", "roots", "system",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        root: RootKey,
-        clock: Clock,
-        suite: SuiteName | str = DEFAULT_SUITE,
-        older_roots: Sequence[RootKey] = (),
-        roots: RootsOf | None = None,
-    ) -> None:
-        self.engine = engine
-        self._suite = suite_of(suite)
-        self._reader = Reader(engine)
-        self.reading: Engine = engine.execution_options(pdms_begin="DEFERRED")
-        self._roots = (root, *older_roots)
-        self.roots = roots
-        self._clock = clock
-        self._epochs: dict[int, EpochKeys] = {}
-        self._opened_by: dict[int, RootKey] = {}
-        self.system = SystemKeys(self)
+    __slots__ = ()
 
     def initialise(self) -> bool:
         """Make the tables, the first epoch and the `SystemKey`s; return whether anything was missing.
@@ -131,20 +94,28 @@ class KeyStore(Unprintable):
                     fresh = True
         return fresh
 
-    @property
-    def suite(self) -> Suite:
-        """The suite in force: it wraps new keys and sets the length of new DEKs."""
-        return suite_of(self.system.suite) if self.system.suite is not None else self._suite
+    def purge(self) -> None:
+        """Rewrite the file and cut its log, so that destroyed keys are in neither. Outside any transaction.
 
-    @property
-    def root(self) -> RootKey:
-        """The open root of the newest epoch: it wraps the keys of backups, too."""
-        with self.reading.connect() as connection:
-            return self._opened_by[self.current(connection).id]
+        On PostgreSQL it does nothing: wrapped keys stay readable in heap and WAL until reused, opened by no live epoch
+        once the epoch is destroyed; the fence keeps pdms itself from them at once.
 
-    def epochs(self) -> list[EpochState]:
-        """Return every epoch that ever was, oldest first."""
-        return all_epochs(self.engine)
+        :raises Conflict: `PURGE_INCOMPLETE`: another process kept the store open in a transaction for too long.
+        """
+        if not erases_bytes(self.engine):
+            return
+        try:
+            checkpoint_and_vacuum(self.engine)
+            raw = self.engine.raw_connection()
+            try:
+                # The pragma does not fail when a reader still needs the log: it says so in its first column.
+                busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                raw.close()
+        except (OperationalError, sqlite3.OperationalError):
+            busy = 1
+        if busy:
+            raise Conflict("key store: in use; destroyed keys may be in its log until purged", code="PURGE_INCOMPLETE")
 
     # --- members
 
@@ -339,108 +310,6 @@ class KeyStore(Unprintable):
         """Return the public keys under which documents of one kind were ever signed, newest first."""
         return [Signer(key).public_key for key in self.system_keys(f"sign:{name}", retired=True)]
 
-    def held_month_key(self, month: str) -> bytes:
-        """Return the key of held records that expire in `month` (YYYY-MM), made on first use.
-
-        :raises KeyUnavailable: `HELD_MONTH_DESTROYED`.
-        """
-        _check_month(month)
-        with self.reading.connect() as connection:
-            key = self._stored_month_key(connection, month)
-        if key is not None:
-            return key
-        with self.engine.begin() as connection:
-            alone(connection, Lock.INITIALISE)
-            key = self._stored_month_key(connection, month)
-            if key is None:
-                epoch = self.current(connection)
-                key = new_key()
-                connection.exec_driver_sql(
-                    "INSERT INTO held_month_key (month, epoch, wrapped) VALUES (?, ?, ?)",
-                    (month, epoch.id, epoch.held.wrap(key, context=month_context(month, epoch.id))),
-                )
-            return key
-
-    def destroy_held_month(self, month: str) -> None:
-        """Destroy the key of a month for good: the records under it can be opened by nobody."""
-        _check_month(month)
-        with self.engine.begin() as connection:
-            alone(connection, Lock.INITIALISE)
-            connection.exec_driver_sql(
-                "INSERT INTO held_month_key (month, epoch, wrapped) VALUES (?, ?, NULL)"
-                " ON CONFLICT (month) DO UPDATE SET wrapped = NULL",
-                (month, self.current(connection).id),
-            )
-
-    def _stored_month_key(self, connection: Connection, month: str) -> KeyBytes | None:
-        row = connection.exec_driver_sql(
-            "SELECT epoch, wrapped FROM held_month_key WHERE month = ?", (month,)
-        ).one_or_none()
-        if row is None:
-            return None
-        if row.wrapped is None:
-            raise KeyUnavailable("held records: the key of this month was destroyed", code="HELD_MONTH_DESTROYED")
-        keys = self.epoch(connection, row.epoch).held
-        return keys.unwrap(row.wrapped, context=month_context(month, row.epoch))
-
-    # --- the store itself
-
-    def purge(self) -> None:
-        """Rewrite the file and cut its log, so that destroyed keys are in neither. Outside any transaction.
-
-        On PostgreSQL it does nothing: wrapped keys stay readable in heap and WAL until reused, opened by no live epoch
-        once the epoch is destroyed; the fence keeps pdms itself from them at once.
-
-        :raises Conflict: `PURGE_INCOMPLETE`: another process kept the store open in a transaction for too long.
-        """
-        if not erases_bytes(self.engine):
-            return
-        try:
-            checkpoint_and_vacuum(self.engine)
-            raw = self.engine.raw_connection()
-            try:
-                # The pragma does not fail when a reader still needs the log: it says so in its first column.
-                busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            finally:
-                raw.close()
-        except (OperationalError, sqlite3.OperationalError):
-            busy = 1
-        if busy:
-            raise Conflict("key store: in use; destroyed keys may be in its log until purged", code="PURGE_INCOMPLETE")
-
-    def current(self, connection: Connection) -> EpochKeys:
-        """Return the newest living epoch, looked up in each writing transaction: another process may have begun one."""
-        living = connection.exec_driver_sql("SELECT epoch FROM epoch WHERE destroyed_at IS NULL").scalars().all()
-        if not living:
-            raise KeyUnavailable("key store: not initialised", code="NOT_INITIALISED")
-        for number in self._epochs.keys() - set(living):  # destroyed meanwhile: it may not live on in memory
-            self.forget(number)
-        return self.epoch(connection, max(living))
-
-    def epoch(self, connection: Connection, number: int) -> EpochKeys:
-        """Return an epoch's keys, opened once. :raises KeyUnavailable: as `open_epoch`, or its root is out of reach."""
-        epoch = self._epochs.get(number)
-        if epoch is None or epoch.suite != self.suite.name:
-            try:
-                epoch, root = open_epoch(connection, number, roots=self._roots, suite=self.suite.name)
-            except KeyUnavailable as error:
-                if self.roots is None or error.code != "WRONG_ROOT":
-                    raise
-                root = self.roots.open(root_uri_of(connection, number))
-                epoch, _ = open_epoch(connection, number, roots=(root,), suite=self.suite.name)
-            self._opened_by[number] = root
-            self._epochs[number] = epoch
-        return epoch
-
-    def forget(self, number: int) -> None:
-        """Drop an epoch's keys from memory."""
-        self._epochs.pop(number, None)
-        self._opened_by.pop(number, None)
-
-    def _open(self, number: int) -> EpochKeys:
-        with self.reading.connect() as connection:
-            return self.epoch(connection, number)
-
 
 def _chunks(member_ids: Sequence[MemberId]) -> Iterator[tuple[tuple[MemberId, ...], str]]:
     for at in range(0, len(member_ids), _CHUNK):
@@ -451,8 +320,3 @@ def _chunks(member_ids: Sequence[MemberId]) -> Iterator[tuple[tuple[MemberId, ..
 def _check_ids(member_ids: Sequence[MemberId]) -> None:
     if not all(len(one) == ID_BYTES for one in member_ids):
         raise InvalidInput(f"member: an id has {ID_BYTES} bytes", code="MEMBER_ID_LENGTH")
-
-
-def _check_month(month: str) -> None:
-    if _MONTH.fullmatch(month) is None:
-        raise InvalidInput("month: YYYY-MM", code="MONTH_FORM")
