@@ -8,7 +8,8 @@ A wrapping key under random nonces serves at most 2^32 wrappings (SP 800-38D 8.3
 """
 
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,14 @@ from pdms.crypto.suites import DEFAULT_SUITE, NONCE_BYTES, TAG_BYTES, Aead, Suit
 LAYOUT_VERSION: Final = 1
 _BODY: Final = 2 + NONCE_BYTES
 _MIN_BYTES: Final = _BODY + 16 + TAG_BYTES
+
+
+_BLOCK: Final = 1024
+
+
+def _nonces() -> Iterator[bytes]:
+    while True:
+        yield from struct.unpack(f"{NONCE_BYTES}s" * _BLOCK, os.urandom(NONCE_BYTES * _BLOCK))
 
 
 class KeyWrapper(Unprintable):
@@ -81,19 +90,22 @@ class KeyWrapper(Unprintable):
         except InvalidTag:
             raise broken(SealError.NOT_AUTHENTIC) from None
 
-    def unwrap_many(self, wrapped: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
-        """Return the keys of pairs (wrapped, context), in order, as plain bytes: for wrapping them anew at once.
+    def rewrapping(self, to: "KeyWrapper") -> Callable[[bytes, bytes, bytes], bytes]:
+        """Return what wraps a key of this wrapper anew under `to`: (wrapped, context before, context after) → wrapped.
 
-        :raises IntegrityBroken: as `unwrap`, of the first that does not open.
+        For many keys: nonces are drawn by the block. It raises as `unwrap`.
         """
-        header, decrypt = self._header, self._aead.decrypt
-        keys: list[bytes] = []
-        for one, context in wrapped:
-            if one[:2] != header or len(one) < _MIN_BYTES:
-                keys.append(self.unwrap(one, context=context))
-                continue
+        ours, theirs = self._header, to._header  # noqa: SLF001  of this class
+        decrypt, encrypt, nonces = self._aead.decrypt, to._aead.encrypt, _nonces()  # noqa: SLF001
+
+        def rewrap(wrapped: bytes, was: bytes, now: bytes) -> bytes:
+            nonce = next(nonces)
+            if wrapped[:2] != ours or len(wrapped) < _MIN_BYTES:
+                return theirs + nonce + encrypt(nonce, self.unwrap(wrapped, context=was), theirs + now)
             try:
-                keys.append(decrypt(one[2:_BODY], one[_BODY:], header + context))
+                key = decrypt(wrapped[2:_BODY], wrapped[_BODY:], ours + was)
             except InvalidTag:
                 raise broken(SealError.NOT_AUTHENTIC) from None
-        return keys
+            return theirs + nonce + encrypt(nonce, key, theirs + now)
+
+        return rewrap

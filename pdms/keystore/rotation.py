@@ -6,7 +6,6 @@ Other processes read, mint and promote meanwhile: a row is of one epoch or of th
 only when no key hangs on it, coming ones included; its end is claimed only of a root that was seen and then destroyed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,7 +16,8 @@ from pdms.crypto import RootKey, RootsOf, has_horizon
 from pdms.db import Lock, alone, for_update, on_postgres
 from pdms.errors import Conflict, KeyUnavailable, NotFound
 from pdms.keystore.epochs import EpochKeys, begin_end, begin_epoch, end_epoch, ending, root_uri_of
-from pdms.keystore.places import PLACE, month_context, system_context
+from pdms.keystore.places import month_context, system_context
+from pdms.keystore.rewrapping import Rewrapping
 from pdms.keystore.store import KeyStore
 
 BATCH: Final = 20_000
@@ -246,48 +246,32 @@ def _held(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
 def _members(
     store: KeyStore, connection: Connection, epoch: EpochKeys, *, batch: int, after: int | bytes | None
 ) -> tuple[int, int | bytes | None]:
+    work = Rewrapping(store, connection, epoch)
+    if on_postgres(connection):
+        rows = connection.exec_driver_sql(
+            "SELECT member_id, key_version, epoch, wrapped FROM member_key WHERE member_id > ? AND epoch <> ?"
+            f" ORDER BY member_id LIMIT ?{for_update(connection)}",  # a key promoted meanwhile must not be overwritten
+            (after if after is not None else b"", epoch.id, batch),
+        ).all()
+        work.put(connection, "member_key", rows)
+        return len(rows), rows[-1][0] if rows else after
     # In the order in which the rows lie: by key, every batch would touch every page of the table.
-    place, first = ("member_id", b"") if on_postgres(connection) else ("rowid", 0)
-    rows = connection.exec_driver_sql(
-        f"SELECT {place}, member_id, key_version, epoch, wrapped FROM member_key WHERE {place} > ? AND epoch <> ?"
-        f" ORDER BY {place} LIMIT ?{for_update(connection)}",  # a key promoted meanwhile must not be overwritten
-        (first if after is None else after, epoch.id, batch),
-    ).all()
-    if not rows:
-        return 0, after
-    connection.exec_driver_sql(
-        f"UPDATE member_key SET epoch = ?, wrapped = ? WHERE {place} = ?",
-        _rewrapped(store, connection, epoch, rows),
-    )
-    return len(rows), rows[-1][0]
+    count, last = connection.exec_driver_sql(
+        "SELECT count(*), max(rowid) FROM"
+        " (SELECT rowid FROM member_key WHERE rowid > ? AND epoch <> ? ORDER BY rowid LIMIT ?)",
+        (after or 0, epoch.id, batch),
+    ).one()
+    if count:
+        work.put_in_place(connection, "rowid > ? AND rowid <= ? AND epoch <> ?", (after or 0, last, epoch.id))
+    return count, last if count else after
 
 
 def _coming(store: KeyStore, connection: Connection, epoch: EpochKeys) -> int:
     """Wrap all coming keys: of a batch or two of members, since a rotation of data keys makes them batch by batch."""
     rows = connection.exec_driver_sql(
-        "SELECT member_id, member_id, key_version, epoch, wrapped FROM member_key_next WHERE epoch <> ?"
-        " ORDER BY member_id" + for_update(connection),
+        "SELECT member_id, key_version, epoch, wrapped FROM member_key_next WHERE epoch <> ? ORDER BY member_id"
+        + for_update(connection),
         (epoch.id,),
     ).all()
-    if rows:
-        connection.exec_driver_sql(
-            "UPDATE member_key_next SET epoch = ?, wrapped = ? WHERE member_id = ?",
-            _rewrapped(store, connection, epoch, rows),
-        )
+    Rewrapping(store, connection, epoch).put(connection, "member_key_next", rows)
     return len(rows)
-
-
-def _rewrapped(
-    store: KeyStore,
-    connection: Connection,
-    epoch: EpochKeys,
-    rows: Sequence[tuple[int | bytes, bytes, int, int, bytes]],
-) -> list[tuple[int, bytes, int | bytes]]:
-    done: list[tuple[int, bytes, int | bytes]] = []
-    for version, before in {(row[2], row[3]) for row in rows}:
-        some = [row for row in rows if row[2] == version and row[3] == before]
-        was, now = PLACE.pack(version, before), PLACE.pack(version, epoch.id)
-        keys = store.epoch(connection, before).member.unwrap_many([(row[4], row[1] + was) for row in some])
-        anew = epoch.member.wrap_many(keys, contexts=[row[1] + now for row in some])
-        done += [(epoch.id, one, row[0]) for one, row in zip(anew, some, strict=True)]
-    return done

@@ -11,11 +11,15 @@ import shutil
 import sqlite3
 import sys
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import configure_mappers
+
 from common.deadly import effects_of, in_child, killed_at, preload
 from common.world import NOW, POLICIES, World, people
+from pdms.bootstrap import app
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
 from pdms.clock import FixedClock
@@ -74,10 +78,10 @@ def ended(home: Path) -> bool:
 
 def looked_at(home: Path, tokens: dict[str, str]) -> dict[str, Any]:
     """What must be the same at every moment, in a process that comes fresh to whatever a killed one left."""
-    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as app:
-        support = app.authenticate(tokens["support"])
+    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as started:
+        support = started.authenticate(tokens["support"])
         found = {}
-        with app.unit(support) as uow:
+        with started.unit(support) as uow:
             for one in PEOPLE:
                 opened = look_up(uow, index="phone", value="+86" + one["手机号"])
                 number = one["会员编号"]
@@ -92,13 +96,13 @@ def looked_at(home: Path, tokens: dict[str, str]) -> dict[str, Any]:
 def finished(home: Path, tokens: dict[str, str]) -> dict[str, Any]:
     """What holds when the command was given again."""
     what = looked_at(home, tokens)
-    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as app:
-        officer = app.authenticate(tokens["compliance"])
-        app.sequence()
-        with app.unit(officer) as uow:
+    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as started:
+        officer = started.authenticate(tokens["compliance"])
+        started.sequence()
+        with started.unit(officer) as uow:
             what["left"] = report.needs_reseal(uow).total
             what["log"] = [list(map(str, (verified := evidence.verify(uow)).problems)), verified.unsequenced]
-        with app.unit(app.authenticate(tokens["ingest"])) as uow:
+        with started.unit(started.authenticate(tokens["ingest"])) as uow:
             rows = [vault.MemberRow(one["会员编号"], {"phone": "+86" + one["手机号"]}) for one in PEOPLE]
             outcomes = vault.upsert_members(uow, rows, system="shop").outcomes
         what["imported"] = sorted({str(o) for o in outcomes})
@@ -122,7 +126,11 @@ def main() -> None:
     file_root.FileRoots.create = lambda self, uri, *, passphrase, cost: cheap(
         self, uri, passphrase=passphrase, cost=ARGON2_TESTS_ONLY
     )
+    # Nor is reading the policy, nor what SQLAlchemy finds out about the tables: once, for all children.
+    app.load = cache(app.load)
+    app.load(POLICIES)
     preload()
+    configure_mappers()
     assert in_child(lambda: prepare(folder, act)) == 0
     tokens = json.loads((folder / "known.json").read_text("utf-8"))
     place = folder / "run"
