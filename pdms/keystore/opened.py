@@ -83,10 +83,15 @@ class OpenedEpochs(Unprintable):
             self._epochs[number] = epoch
         return epoch
 
+    def hold(self, root: RootKey) -> None:
+        """Keep a root that is open already, so that it is not opened again for its epoch."""
+        self._roots = (*self._roots, root)
+
     def forget(self, number: int) -> None:
-        """Drop an epoch's keys from memory."""
+        """Drop an epoch's keys, and its root, from memory."""
         self._epochs.pop(number, None)
-        self._opened_by.pop(number, None)
+        root = self._opened_by.pop(number, None)
+        self._roots = tuple(one for one in self._roots if one is not root)
 
     def _open(self, number: int) -> EpochKeys:
         with self.reading.connect() as connection:

@@ -6,6 +6,7 @@ Other processes read, mint and promote meanwhile: a row is of one epoch or of th
 only when no key hangs on it, coming ones included; its end is claimed only of a root that was seen and then destroyed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -73,8 +74,14 @@ def newest(store: KeyStore) -> int:
 
 def left(store: KeyStore) -> int:
     """Return how many keys are not wrapped under the newest epoch."""
-    number = newest(store)
-    return sum(one.total for one in counts(store) if one.epoch != number)
+    with store.reading.connect() as connection:
+        return sum(_left(connection, newest(store), "count(*)"))
+
+
+def any_left(store: KeyStore) -> bool:
+    """Tell whether a key is not wrapped under the newest epoch; where some are, at once."""
+    with store.reading.connect() as connection:
+        return any(_left(connection, newest(store), "1"))
 
 
 def begin(store: KeyStore, *, root: RootKey, now: datetime) -> int:
@@ -91,11 +98,11 @@ def begin(store: KeyStore, *, root: RootKey, now: datetime) -> int:
         known = connection.exec_driver_sql("SELECT root_uri FROM epoch").scalars().all()
         if root.uri in known:
             raise Conflict("root key: an epoch has it already; a new epoch takes a new root", code="ROOT_IN_USE")
-        current = store.current(connection).id
-        if any(one.total for one in _counts(connection) if one.epoch != current):
+        if any(_left(connection, store.current(connection).id, "1")):
             raise Conflict("rotation: an earlier one is to be finished first", code="ROTATION_RUNNING")
         begin_epoch(connection, number, root=root, now=now)
-        return number
+    store.hold(root)
+    return number
 
 
 def rewrap_some(
@@ -193,6 +200,18 @@ def _check_end(connection: Connection, epoch: int) -> None:
         raise Conflict(
             "key epoch: keys that are needed still hang on it; finish the rotation first", code="EPOCH_IN_USE"
         )
+
+
+def _left(connection: Connection, number: int, what: str) -> Iterator[int]:
+    """Yield, table by table, `count(*)` or 1 of what is not under an epoch; coming keys first, as `_counts`."""
+    for rows in (
+        "member_key_next WHERE",
+        "member_key WHERE",
+        "system_key WHERE",
+        "held_month_key WHERE wrapped IS NOT NULL AND",
+    ):
+        found = connection.exec_driver_sql(f"SELECT {what} FROM {rows} epoch <> ? LIMIT 1", (number,)).scalar()
+        yield int(found or 0)
 
 
 def _counts(connection: Connection) -> list[EpochCount]:

@@ -100,7 +100,7 @@ def rotate_epoch(
         uow.require(Scope.ADMIN)
         store = store_of(uow)
         current = _newest_root(store)
-        begins = not _unfinished(store) or (root_uri not in (None, current) and not keys.left(store))
+        begins = not _unfinished(store) or (root_uri not in (None, current) and not keys.any_left(store))
     if begins:
         _begin(units, store, root_uri)
     elif root_uri not in (None, current):
@@ -122,7 +122,7 @@ def _newest_root(store: KeyStore) -> str:
 def _unfinished(store: KeyStore) -> bool:
     """Tell whether the newest epoch still has keys to take over, or the run that began it did not come to its end."""
     walk = walk_of(store.engine, EPOCH)
-    return bool(keys.left(store)) or (walk is not None and walk.target == _newest_root(store))
+    return keys.any_left(store) or (walk is not None and walk.target == _newest_root(store))
 
 
 def _end_walk(units: UnitFactory, store: KeyStore) -> None:
@@ -177,7 +177,7 @@ def _refuse_existing(roots: RootsOf, uri: str, *, epoch: int) -> None:
 
 def _rewrap(units: UnitFactory, store: KeyStore, progress: Progress | None, batch: int) -> tuple[int, int, int]:
     total, members, system, held = keys.left(store), 0, 0, 0
-    while keys.left(store):  # again, since a process that had not seen the new epoch may have minted under the old
+    while keys.any_left(store):  # again, since a process that had not seen the new epoch may have minted under the old
         after: int | bytes | None = None
         while True:
             with units() as uow:
@@ -236,7 +236,7 @@ def resume(units: UnitFactory) -> int:
         for number in ended:
             if number not in known:
                 uow.record(EventKind.KEY_EPOCH_DESTROYED, numbers={"epoch": number})
-    done = sum(_rewrap(units, store, None, keys.BATCH)) if keys.left(store) else 0
+    done = sum(_rewrap(units, store, None, keys.BATCH)) if keys.any_left(store) else 0
     if _unfinished(store):
         _end_walk(units, store)
     return done

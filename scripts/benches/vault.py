@@ -7,7 +7,8 @@ untruncated blind indexes, one audit event a batch, committed. Peers get rows th
 objects and a session, as its documentation has it (the goal is held against this), and by Core's executemany, its
 fastest way; Fernet for each field with three keyed HMAC columns, indexed; and the floor: the same rows in
 the clear with three plain indexes. For look-ups SQLAlchemy-Utils is given a plain indexed column to find by; the tail
-is of CPU time too, since a busy machine's waiting would be measured otherwise. PostgreSQL cases: `_vault_postgres.py`.
+is of CPU time too, since a busy machine's waiting would be measured otherwise. PostgreSQL cases: `_vault_postgres.py`;
+epoch rotation: `_vault_epochs.py`.
 """
 
 import gc
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -40,13 +42,19 @@ from pdms.unit_of_work import Actor, ActorKind
 from pdms.vault import service as vault
 from pdms.vault.looking import look_up
 
-_FILE = Path(__file__).with_name("_vault_postgres.py")
-_SPEC = importlib.util.spec_from_file_location("benches._vault_postgres", _FILE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_vault_postgres = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = _vault_postgres
-_SPEC.loader.exec_module(_vault_postgres)
+
+def _beside(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"benches.{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_vault_postgres, _vault_epochs = _beside("_vault_postgres"), _beside("_vault_epochs")
 
 OPERATOR = Actor("op-" + "0" * 32, ActorKind.OPERATOR, frozenset({Scope.INGEST}))
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -72,6 +80,7 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
             yield from _bulk(app, peers, rounds=1 if quick else 3)
             held = 40_000 if quick else 1_000_000
             yield from _look_up(app, peers[:3], held=held, tries=1_000 if quick else 10_000)
+            yield from (_row(*found) for found in _vault_epochs.measured(app, folder, _timed))
     if _vault_postgres.available():
         yield from _postgres(quick)
 
