@@ -20,8 +20,8 @@ MEMBERS = people(40)
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(12, marks=pytest.mark.slow)])
-def test_rotations_beside_a_working_process(tmp_path, rounds):
-    world = World.make(tmp_path, file_root=True)
+def test_rotations_beside_a_working_process(tmp_path, database, rounds):
+    world = World.make(tmp_path, file_root=True, database=database)
     assert world.ingest("shop-members", MEMBERS).rejected == 0
     end, wrong = tmp_path / "end", tmp_path / "wrong.json"
     (tmp_path / "tokens.json").write_text(json.dumps(world.tokens), "utf-8")
