@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from pdms.crypto import ARGON2_TESTS_ONLY, RootsOf
+from pdms.crypto import ARGON2_TESTS_ONLY, RootsOf, SuiteName
 from pdms.db import open_engine
 from pdms.errors import Conflict, IntegrityBroken, KeyUnavailable, NotFound
-from pdms.keystore import KeyStore, SystemKey, live_epochs, rotation
+from pdms.keystore import KeyStore, SystemKey, live_epochs, member_keys, rotation
 
 WORDS = b"correct horse battery staple"
 
@@ -193,3 +194,28 @@ def test_many_epochs_behind(store, roots, next_uri, clock):
     rotation.end(store, 1, now=clock.now())
     rotation.end(store, 2, now=clock.now())
     assert [store.deks(ids)[one] for one in ids] == deks
+
+
+def test_keys_of_both_suites_and_several_versions_move_alike(store, roots, next_uri, clock, engine):
+    ids = ids_of(24)
+    store.mint(ids[:8])
+    member_keys.choose_suite(store, SuiteName.SM4_GCM, now=clock.now())
+    store.mint(ids[8:16])
+    member_keys.mint_next(store, ids[4:8], now=clock.now())
+    member_keys.choose_suite(store, SuiteName.AES_256_GCM, now=clock.now())
+    store.mint(ids[16:])
+    assert member_keys.promote(store, ids) == 4
+    before = {one: (dek.version, bytes(dek)) for one, dek in store.deks(ids).items()}
+    assert sorted({(version, len(dek)) for version, dek in before.values()}) == [(1, 16), (1, 32), (2, 16)]
+    assert rotated(store, roots, next_uri, clock.now()) == 24
+    again = KeyStore(engine, root=roots.open(next_uri), clock=clock)
+    assert {one: (dek.version, bytes(dek)) for one, dek in again.deks(ids).items()} == before
+
+
+def test_what_the_database_calls_back_is_not_left_behind(store, roots, next_uri, clock, engine):
+    if engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite calls back")
+    store.mint(ids_of(4))
+    rotated(store, roots, next_uri, clock.now())
+    with engine.connect() as connection, pytest.raises(OperationalError, match="no such function|raised exception"):
+        connection.exec_driver_sql("SELECT pdms_rewrap(member_id, key_version, epoch, wrapped) FROM member_key")
