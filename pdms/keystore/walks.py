@@ -1,6 +1,6 @@
 """Walks: rotations that go from member to member, or key to key. What goes on, and how far it came, stands here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -17,7 +17,7 @@ class Walk:
     started_at: datetime
     position: int
     done: int
-    target: str = ""
+    target: str = field(default="", repr=False)
     """Of a rotation of the epoch: where its root lies, or was about to be made."""
 
 

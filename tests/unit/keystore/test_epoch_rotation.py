@@ -217,5 +217,5 @@ def test_what_the_database_calls_back_is_not_left_behind(store, roots, next_uri,
         pytest.skip("only SQLite calls back")
     store.mint(ids_of(4))
     rotated(store, roots, next_uri, clock.now())
-    with engine.connect() as connection, pytest.raises(OperationalError, match="no such function|raised exception"):
+    with engine.connect() as connection, pytest.raises(OperationalError, match=r"no such function|raised exception"):
         connection.exec_driver_sql("SELECT pdms_rewrap(member_id, key_version, epoch, wrapped) FROM member_key")
