@@ -112,6 +112,7 @@ class EventKind(StrEnum):
 
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_PACKED = "audit.packed"
+    AUDIT_COSIGNED = "audit.cosigned"
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_OPENINGS_SHREDDED = "audit.openings_shredded"
     REPORT_READ = "report.read"
@@ -227,6 +228,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.SWEEP_CLOSED: _rec("A sweep closed what a crash had left open."),
     EventKind.AUDIT_EXPORTED: _rec("The log was exported."),
     EventKind.AUDIT_PACKED: _rec("A pack for a regulator was made; the digest of its manifest is named."),
+    EventKind.AUDIT_COSIGNED: _rec("A witness's cosignature of a checkpoint was taken in."),
     EventKind.AUDIT_VERIFIED: _rec("The log was verified in place; problems are counted."),
     EventKind.AUDIT_OPENINGS_SHREDDED: _log(
         "Openings were shredded; how many is in the event, and verification counts."

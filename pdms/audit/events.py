@@ -119,7 +119,7 @@ class Event:
 
         Put together by hand: every part was checked to need no escaping, and this runs once for each event.
         """
-        event_id, kind, outcome = self.event_id, self.kind.value, self.outcome.value
+        event_id, kind, outcome = self.event_id, self.kind._value_, self.outcome._value_
         digest = "" if self.digest is None else f'"digest":"{self.digest}",'
         member = "" if self.member_id is None else f'"member":"{self.member_id}",'
         purpose = "" if self.purpose is None else f'"purpose":"{self.purpose}",'

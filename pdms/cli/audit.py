@@ -173,6 +173,39 @@ def pack(
     show(found, as_json=face.json, title="packed")
 
 
+@app.command("cosign")
+def cosign(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A checkpoint of this log, cosigned by a witness.")],
+    witness: Annotated[str, typer.Option(help="The witness's public key (vkey).")],
+) -> None:
+    """Take in a witness's cosignature; exports and packs carry it. Example: `pdms audit cosign a.note --witness VKEY`
+
+    The witness signs what `pdms audit head FILE` wrote, after checking that it extends what they signed before.
+    """
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    show(face.run(evidence.cosign, path=path, witness=witness), as_json=face.json, title="checkpoint")
+
+
+@app.command("purge")
+def purge(
+    context: typer.Context,
+    retention: Annotated[str, typer.Argument(metavar="CLASS", help="network_log, record or proof.")],
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Older than this day (Shanghai).")],
+) -> None:
+    """Shred openings whose time is over; what the law keeps longer is refused (exit code 6). The leaves stay.
+
+    Example: `pdms audit purge network_log --before 2026-01-01`
+    """
+    from pdms.reports import evidence
+
+    face: Face = context.obj
+    done = face.run(evidence.purge, retention=retention, before=_start(before))
+    show({"openings shredded": done}, as_json=face.json, title="purged")
+
+
 @app.command("replay")
 def replay(
     context: typer.Context,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pdms.audit import service as audit
-from pdms.audit.catalogue import EventKind
+from pdms.audit.catalogue import EventKind, Retention
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.events import Event
-from pdms.audit.note import NoteKey, note_key
+from pdms.audit.note import COSIGNATURE_V1, NoteKey, note_key
 from pdms.errors import Conflict, InvalidInput
 from pdms.rights import ledger
 from pdms.taxonomy import MemberId, Scope
@@ -147,6 +147,36 @@ def export(uow: UnitOfWork, *, path: Path) -> audit.ExportResult:
         raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
     uow.record(EventKind.AUDIT_EXPORTED, numbers={"leaves": result.leaves})
     return result
+
+
+def cosign(uow: UnitOfWork, *, path: Path, witness: str) -> LogHead:
+    """Take in a checkpoint of this log that a witness cosigned (C2SP); exports and packs carry it from then on.
+
+    :param path: the cosigned note. :param witness: the witness's vkey.
+    :raises InvalidInput: note or key cannot be read. :raises NotFound: it is none of this log's checkpoints.
+    :raises IntegrityBroken: NOTE_UNSIGNED or BAD_SIGNATURE, the witness did not sign it.
+    """
+    uow.require(Scope.COMPLIANCE)
+    key = NoteKey.from_vkey(witness)
+    if key.kind != COSIGNATURE_V1:
+        raise InvalidInput("witness: the key of a cosignature is needed", code="KEY_KIND")
+    signed = audit.add_cosignature(uow.session, cosigned=_small(path), witness=key)
+    uow.record(EventKind.AUDIT_COSIGNED, numbers={"leaves": signed.size})
+    return LogHead(signed.render(), signed.size, _key(uow).vkey)
+
+
+def purge(uow: UnitOfWork, *, retention: str, before: datetime) -> int:
+    """Empty openings of one class that are older than `before`, and say so in the log; return how many.
+
+    :param retention: network_log, record or proof. :raises InvalidInput: another class.
+    :raises Conflict: RETENTION_FLOOR, the law keeps them longer (CSL-23(3), PIPL-56-2, Civil Code 188).
+    """
+    uow.require(Scope.COMPLIANCE)
+    if retention not in set(Retention):
+        raise InvalidInput("class: network_log, record or proof")
+    return audit.purge_openings(
+        uow.session, retention=Retention(retention), before=before, now=uow.now, actor=uow.actor.id
+    )
 
 
 def _small(path: Path) -> bytes:

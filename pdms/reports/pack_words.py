@@ -83,6 +83,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.SWEEP_CLOSED: "清扫收尾了崩溃遗留的事项。",
     EventKind.AUDIT_EXPORTED: "导出了日志。",
     EventKind.AUDIT_PACKED: "制作了监管包，记录其清单摘要。",
+    EventKind.AUDIT_COSIGNED: "收入了见证人对检查点的联署。",
     EventKind.AUDIT_VERIFIED: "就地核验了日志，问题均计数。",
     EventKind.AUDIT_OPENINGS_SHREDDED: "销毁了事件内容，数量记于事件中，核验时计入。",
     EventKind.REPORT_READ: "读取了合规报告。",
