@@ -22,6 +22,7 @@ class Invalidation:
 
     purpose: str
     consents: int
+    """Of those that stood when it began."""
     stale_releases: int
     dry_run: bool
 
@@ -36,7 +37,7 @@ def invalidate(units: UnitFactory, defect: consent.Defect, *, ticket: str, dry_r
         total = consent.standing_under(uow, defect)
     if dry_run:
         return Invalidation(defect.purpose, total, 0, dry_run=True)
-    done, stale = 0, set[str]()
+    stale: set[str] = set()
     while True:
         with units() as uow:
             uow.lock_anon_first()
@@ -46,4 +47,3 @@ def invalidate(units: UnitFactory, defect: consent.Defect, *, ticket: str, dry_r
             stale.update(publish.mark_stale_for(uow, purpose=defect.purpose))
             for member in members:
                 queue_orphans(uow, member)
-            done += len(members)

@@ -406,6 +406,21 @@ def test_an_erasure_a_withdrawal_and_a_correction_survive_the_restore(own: Shop,
         assert audit.verify(uow.session, key=audit.note_key(uow.log_signer)).ok
 
 
+def test_an_invalidation_survives_the_restore(own: Shop, tmp_path: Path) -> None:
+    world, to = own.world, tmp_path / "again"
+    defect = consent.Defect("segment", channel="web")
+    found = rights.invalidate(world.app.units(world.actor("compliance")), defect, ticket="LEGAL-12")
+    assert found.consents > 0
+    done = restore(world, own.path, to).replayed
+    assert (done.invalidations, done.withdrawals, done.refusals) == (found.consents, 0, 0)
+    with opened(world, to) as app, app.unit(app.authenticate(world.tokens["compliance"])) as uow:
+        assert consent.standing_under(uow, defect) == 0
+        there = vault.find_external(uow, system="shop", external_id="H00003")
+        assert there is not None
+        assert consent.state_of(uow, there, purpose="segment").state is ConsentState.INVALIDATED
+        assert consent.state_of(uow, there, purpose="market_email").state is ConsentState.GIVEN
+
+
 def test_the_erased_members_bytes_are_not_in_the_restored_home(own: Shop, tmp_path: Path, canary: Any) -> None:
     world, to = own.world, tmp_path / "again"
     two = world.id_of("H00002")
