@@ -43,6 +43,19 @@ class Settings(BaseSettings):
     source_password: SecretStr | None = Field(
         default=None, description="Password of a database that `ingest --from-url` reads; its URL holds none."
     )
+    oidc_issuer: str | None = Field(
+        default=None, description="Sign-in service whose tokens operators may present, exactly as their `iss` says."
+    )
+    oidc_audience: str | None = Field(default=None, description="The `aud` that such tokens must bear.")
+    oidc_jwks: str | None = Field(
+        default=None, description="Where the sign-in service's public keys lie: a file, or an https address."
+    )
+    oidc_role_claim: str = Field(
+        default="roles", description="Claim that names groups or roles; dots lead into objects (realm_access.roles)."
+    )
+    oidc_roles: dict[str, str] = Field(
+        default_factory=dict, description='Its values and the roles they stand for, as JSON: {"dpo": "compliance"}.'
+    )
     public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")
 
 

@@ -33,6 +33,17 @@ class Scope(StrEnum):
     MEMBER = "member"
 
 
+class GuardedAct(StrEnum):
+    """What one operator alone may not do: a second one approves it first (PIPL-10, PIPL-51)."""
+
+    BULK_EXPORT = "bulk_export"
+    """Rows of a release leave as a file."""
+    HOLD_ACCESS = "hold_access"
+    """A record kept by statute is opened."""
+    POLICY_ACTIVATION = "policy_activation"
+    """Another policy comes into force."""
+
+
 class LawfulBasis(StrEnum):
     """The seven bases of PIPL art. 13 para 1, and data that is not personal (art. 4)."""
 

@@ -5,6 +5,7 @@ requirements is made of docs/requirements.yaml and the names of the tests, the o
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,18 @@ def cli() -> str:
     for name, command in sorted(group.commands.items()):
         if hasattr(command, "commands"):
             parts.append(f"\n## pdms {name}\n\n{command.help or ''}\n")
-            parts.extend(_command(f"pdms {name} {verb}", one) for verb, one in sorted(command.commands.items()))
+            parts.extend(_verbs(f"pdms {name}", command))
         else:
             parts.append(_command(f"pdms {name}", command, level="##"))
     return "".join(parts)
+
+
+def _verbs(above: str, group: Any) -> Iterator[str]:
+    for verb, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from _verbs(f"{above} {verb}", command)
+        else:
+            yield _command(f"{above} {verb}", command)
 
 
 def _command(name: str, command: Any, *, level: str = "###") -> str:

@@ -6,17 +6,21 @@ a member's data: that is the gate's.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NoReturn
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as rows_of
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
-from pdms.access import secrets
+from pdms.access import oidc, secrets
+from pdms.access.oidc import SignIn
 from pdms.access.tables import ApiKeyRow, MemberTokenRow, OperatorRow
 from pdms.audit.catalogue import EventKind
+from pdms.clock import SHANGHAI
+from pdms.crypto import BlindIndex
 from pdms.db import Lock, alone
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Unauthenticated
 from pdms.policy.reasons import reason
@@ -24,7 +28,11 @@ from pdms.taxonomy import MemberId, Scope, new_id
 from pdms.unit_of_work import Actor, ActorKind, UnitOfWork
 
 KEY_LABEL = "access-keys"
+SUBJECT_LABEL = "oidc-subjects"
 KEY_DAYS = 365
+LONGEST_KEY_DAYS = 3650
+OVERLAP_HOURS = 24
+LONGEST_OVERLAP_HOURS = 720
 MEMBER_TOKEN_MINUTES = 15
 LABEL = re.compile(r"[a-z][a-z0-9-]{1,40}")
 _KEY_AND_OPERATOR = (
@@ -33,6 +41,7 @@ _KEY_AND_OPERATOR = (
         col(ApiKeyRow.scopes),
         col(ApiKeyRow.expires_at),
         col(ApiKeyRow.revoked_at),
+        col(ApiKeyRow.last_used_on),
         col(OperatorRow.operator_id),
         col(OperatorRow.role),
         col(OperatorRow.trained_until),
@@ -53,6 +62,8 @@ class Operator:
     role: str
     trained_until: date | None
     disabled: bool
+    linked: bool
+    """Whether an identity of the sign-in service is bound to them."""
     keys: tuple["KeyInfo", ...]
 
 
@@ -62,8 +73,27 @@ class KeyInfo:
 
     key_id: str
     scopes: tuple[Scope, ...]
+    created_at: datetime
     expires_at: datetime
+    expired: bool
     revoked: bool
+    last_used_on: date | None
+    """Day, Asia/Shanghai."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """An actor, and whether it is still to be noted that their key was used today (`note_use`)."""
+
+    actor: Actor
+    key_to_note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody; the cause is a code for the log alone."""
+
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +145,69 @@ def create_operator(
     return _issue(uow, row, days=days)
 
 
-def issue_key(uow: UnitOfWork, *, operator_id: str, days: int = KEY_DAYS) -> IssuedKey:
-    """Issue a further key to an operator, for rotation. :raises NotFound: no such operator, or disabled."""
+def issue_key(
+    uow: UnitOfWork, *, operator_id: str, days: int = KEY_DAYS, scopes: Sequence[Scope] | None = None
+) -> IssuedKey:
+    """Issue a further key to an operator.
+
+    :param scopes: some of the role's, where the key needs no more; default: all of them.
+    :raises NotFound: no such operator, or disabled. :raises InvalidInput: a scope is not one of the role's.
+    """
     uow.require(Scope.ADMIN)
-    row = uow.session.get(OperatorRow, operator_id)
-    if row is None or row.disabled_at is not None:
-        raise NotFound("operator: no active one has this id")
-    return _issue(uow, row, days=days)
+    return _issue(uow, _active(uow, operator_id), days=days, scopes=scopes)
+
+
+def rotate_key(uow: UnitOfWork, *, key_id: str, overlap_hours: int = OVERLAP_HOURS, days: int = KEY_DAYS) -> IssuedKey:
+    """Issue a key with the scopes of another, which ends when the overlap does (or earlier, where it would have).
+
+    :param overlap_hours: 0 to 720, for whoever still holds the old one to take the new one up.
+    :raises NotFound: no such key of an active operator. :raises Conflict: it is revoked or has expired.
+    """
+    uow.require(Scope.ADMIN)
+    if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
+        raise InvalidInput(f"overlap_hours: from 0 to {LONGEST_OVERLAP_HOURS}")
+    old = uow.session.get(ApiKeyRow, key_id)
+    if old is None:
+        raise NotFound("key: none has this id")
+    operator = _active(uow, old.operator_id)
+    if old.revoked_at is not None or old.expires_at <= uow.now:
+        raise Conflict("key: it has ended; issue a new one", code="KEY_ENDED")
+    role = uow.policy.roles[operator.role]
+    issued = _issue(uow, operator, days=days, scopes=[one for one in _scopes(old.scopes) if one in role.scopes])
+    old.expires_at = min(old.expires_at, uow.now + timedelta(hours=overlap_hours))
+    uow.session.add(old)
+    if overlap_hours == 0:
+        uow.record(EventKind.OPERATOR_KEY_REVOKED, refs={"operator": old.operator_id, "key": key_id})
+    return issued
+
+
+def link_operator(uow: UnitOfWork, *, operator_id: str, subject: str | None, sign_in: SignIn | None) -> None:
+    """Bind an operator to the subject by which the sign-in service names them, or (None) unbind them.
+
+    One person stays one operator, whichever way they sign in: so nobody approves their own questions.
+
+    :raises NotFound: no such active operator. :raises Conflict: another operator has this subject.
+    :raises InvalidInput: no sign-in service is set up, or the subject is empty or longer than 255 characters.
+    """
+    uow.require(Scope.ADMIN)
+    row = _active(uow, operator_id)
+    if subject is None:
+        row.subject_digest = None
+    else:
+        if sign_in is None:
+            raise InvalidInput("sign-in service: PDMS_OIDC_ISSUER, _AUDIENCE and _JWKS name none")
+        if not 0 < len(subject) <= 255:
+            raise InvalidInput("subject: 1 to 255 characters")
+        digest = _subject_digest(uow, sign_in.issuer, subject)
+        alone(uow.session.connection(), Lock.OPERATORS)
+        holder = uow.session.exec(select(OperatorRow).where(col(OperatorRow.subject_digest) == digest)).first()
+        if holder is not None and holder.operator_id != operator_id:
+            raise Conflict("subject: another operator has it")
+        row.subject_digest = digest
+    uow.session.add(row)
+    uow.record(
+        EventKind.OPERATOR_LINKED, refs={"operator": operator_id, "change": "unbound" if subject is None else "bound"}
+    )
 
 
 def revoke_key(uow: UnitOfWork, *, key_id: str) -> None:
@@ -171,8 +257,16 @@ def list_operators(uow: UnitOfWork) -> tuple[Operator, ...]:
     """List all operators with what may be known of their keys."""
     uow.require(Scope.ADMIN, Scope.COMPLIANCE)
     keys: dict[str, list[KeyInfo]] = {}
-    for key in uow.session.exec(select(ApiKeyRow)):
-        info = KeyInfo(key.key_id, _scopes(key.scopes), key.expires_at, key.revoked_at is not None)
+    for key in uow.session.exec(select(ApiKeyRow).order_by(col(ApiKeyRow.created_at), col(ApiKeyRow.key_id))):
+        info = KeyInfo(
+            key.key_id,
+            _scopes(key.scopes),
+            key.created_at,
+            key.expires_at,
+            key.expires_at <= uow.now,
+            key.revoked_at is not None,
+            key.last_used_on,
+        )
         keys.setdefault(key.operator_id, []).append(info)
     rows = uow.session.exec(select(OperatorRow).order_by(col(OperatorRow.label)))
     return tuple(
@@ -182,6 +276,7 @@ def list_operators(uow: UnitOfWork) -> tuple[Operator, ...]:
             row.role,
             row.trained_until,
             row.disabled_at is not None,
+            row.subject_digest is not None,
             tuple(keys.get(row.operator_id, ())),
         )
         for row in rows
@@ -216,33 +311,23 @@ def end_member_tokens(uow: UnitOfWork, *, member_id: MemberId) -> None:
     uow.session.exec(delete(MemberTokenRow).where(col(MemberTokenRow.member_id) == member_id))
 
 
-def authenticate(uow: UnitOfWork, *, presented: str | None) -> Actor:
-    """Return the actor behind an API key or a member token.
+def recognise(uow: UnitOfWork, *, presented: str | None, sign_in: SignIn | None = None) -> Recognised | Unknown:
+    """Return the actor behind an API key, a member token or a token of the sign-in service; nothing is logged.
 
-    :raises Unauthenticated: nothing presented, or it is unknown, expired, revoked or its operator disabled. The message
-        is the same in all those cases; the failed attempt is in the audit log.
+    A face bounds how many failures of one address the log takes in, and then calls `refuse_login`.
     """
-    actor = recognise(uow, presented=presented)
-    if actor is None:
-        _refuse(uow)
-    return actor
-
-
-def recognise(uow: UnitOfWork, *, presented: str | None) -> Actor | None:
-    """Return the actor behind an API key or a member token, None where it opens nothing; nothing is logged.
-
-    For a face that bounds how many failures of one address the log takes in; others call `authenticate`.
-    """
+    if presented and sign_in is not None and oidc.looks_like(presented):
+        return _signed_in(uow, presented, sign_in)
     parts = secrets.parse(presented or "")
     if parts is None:
-        return None
+        return Unknown("form" if presented else "nothing")
     digest_key = uow.keys.system_key(KEY_LABEL)
     if parts.kind == "mem":
         token = uow.session.get(MemberTokenRow, parts.public_id)
         if token is None or token.expires_at <= uow.now or not secrets.proves(parts, token.digest, key=digest_key):
-            return None
+            return Unknown("member-token")
         member = MemberId(token.member_id)
-        return Actor(id="member", kind=ActorKind.MEMBER, scopes=frozenset({Scope.MEMBER}), member_id=member)
+        return Recognised(Actor(id="member", kind=ActorKind.MEMBER, scopes=frozenset({Scope.MEMBER}), member_id=member))
     row = uow.session.connection().execute(_KEY_AND_OPERATOR, {"key_id": parts.public_id}).first()
     if (
         row is None
@@ -251,42 +336,105 @@ def recognise(uow: UnitOfWork, *, presented: str | None) -> Actor | None:
         or row.expires_at <= uow.now
         or not secrets.proves(parts, row.digest, key=digest_key)
     ):
-        return None
+        return Unknown("key")
     role = uow.policy.roles.get(row.role)
     # A role that the policy no longer knows, or that lost a scope, takes it from every key at once.
     scopes = frozenset(_scopes(row.scopes)) & frozenset(role.scopes if role else ())
-    return Actor(
+    actor = Actor(
         id=row.operator_id,
         kind=ActorKind.OPERATOR,
         scopes=scopes,
         role=row.role,
         trained_until=row.trained_until,
     )
+    return Recognised(actor, None if row.last_used_on == _today(uow) else parts.public_id)
 
 
-def _refuse(uow: UnitOfWork) -> NoReturn:
-    uow.refuse(Unauthenticated("a valid API key or member token is needed"), kind=EventKind.LOGIN_FAILED)
+def refuse_login(uow: UnitOfWork, *, cause: str) -> NoReturn:
+    """Log a failed login with its cause, and tell the caller nothing of it. :raises Unauthenticated: always."""
+    uow.refuse(
+        Unauthenticated("a valid API key or member token is needed"),
+        kind=EventKind.LOGIN_FAILED,
+        refs={"cause": cause},
+    )
+
+
+def note_use(uow: UnitOfWork, *, key_id: str) -> None:
+    """Note that a key was used today; once a day, so that calls need not write."""
+    today = _today(uow)
+    uow.session.exec(
+        update(ApiKeyRow)
+        .where(
+            col(ApiKeyRow.key_id) == key_id,
+            col(ApiKeyRow.last_used_on).is_(None) | (col(ApiKeyRow.last_used_on) < today),
+        )
+        .values(last_used_on=today)
+    )
+
+
+def _signed_in(uow: UnitOfWork, presented: str, sign_in: SignIn) -> Recognised | Unknown:
+    """The operator whom an administrator bound to the token's subject; in their own role, if the token bears it too."""
+    try:
+        identity = sign_in.identify(presented, now=uow.now)
+    except oidc.Rejected as rejected:
+        return Unknown(f"oidc.{rejected.cause}")
+    digest = _subject_digest(uow, identity.issuer, identity.subject)
+    row = uow.session.exec(select(OperatorRow).where(col(OperatorRow.subject_digest) == digest)).first()
+    if row is None or row.disabled_at is not None:
+        return Unknown("oidc.operator")
+    role = uow.policy.roles.get(row.role)
+    if role is None or row.role not in identity.roles:
+        return Unknown("oidc.role")
+    return Recognised(
+        Actor(
+            id=row.operator_id,
+            kind=ActorKind.OPERATOR,
+            scopes=frozenset(role.scopes),
+            role=row.role,
+            trained_until=row.trained_until,
+        )
+    )
+
+
+def _subject_digest(uow: UnitOfWork, issuer: str, subject: str) -> bytes:
+    return BlindIndex(uow.keys.system_key(SUBJECT_LABEL)).digest(f"{issuer}\0{subject}".encode())
+
+
+def _active(uow: UnitOfWork, operator_id: str) -> OperatorRow:
+    row = uow.session.get(OperatorRow, operator_id)
+    if row is None or row.disabled_at is not None:
+        raise NotFound("operator: no active one has this id")
+    return row
+
+
+def _today(uow: UnitOfWork) -> date:
+    return uow.now.astimezone(SHANGHAI).date()
 
 
 def _scopes(text: str) -> tuple[Scope, ...]:
     return tuple(Scope(name) for name in text.split())
 
 
-def _issue(uow: UnitOfWork, row: OperatorRow, *, days: int) -> IssuedKey:
-    if not 1 <= days <= 3650:
-        raise InvalidInput("days: from 1 to 3650")
+def _issue(uow: UnitOfWork, row: OperatorRow, *, days: int, scopes: Sequence[Scope] | None = None) -> IssuedKey:
+    if not 1 <= days <= LONGEST_KEY_DAYS:
+        raise InvalidInput(f"days: from 1 to {LONGEST_KEY_DAYS}")
+    role = uow.policy.roles.get(row.role)
+    if role is None:
+        raise Conflict("operator: the policy knows their role no more", code="ROLE_GONE")
+    if scopes is not None and not (scopes and set(scopes) <= set(role.scopes)):
+        raise InvalidInput(f"scopes: some of {', '.join(role.scopes)}, the scopes of the role {row.role}")
+    given = tuple(one for one in role.scopes if scopes is None or one in scopes)
     issued = secrets.issue("key", key=uow.keys.system_key(KEY_LABEL))
-    scopes = uow.policy.roles[row.role].scopes
     expires = uow.now + timedelta(days=days)
     uow.session.add(
         ApiKeyRow(
             key_id=issued.public_id,
             operator_id=row.operator_id,
             digest=issued.digest,
-            scopes=" ".join(scopes),
+            scopes=" ".join(given),
             created_at=uow.now,
             expires_at=expires,
         )
     )
     uow.record(EventKind.OPERATOR_KEY_ISSUED, refs={"operator": row.operator_id, "key": issued.public_id})
-    return IssuedKey(issued.public_id, row.operator_id, issued.text, scopes, expires)
+    return IssuedKey(issued.public_id, row.operator_id, issued.text, given, expires)

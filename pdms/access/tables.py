@@ -20,6 +20,10 @@ class OperatorRow(MainTable, table=True):
     trained_until: date | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    subject_digest: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True, unique=True, index=True)
+    )
+    """Keyed digest of issuer and subject of the sign-in service; NULL: signs in by API key only."""
 
 
 class ApiKeyRow(MainTable, table=True):
@@ -34,6 +38,8 @@ class ApiKeyRow(MainTable, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_used_on: date | None = None
+    """Day (Asia/Shanghai) of the last call; a day, so that calls need not write."""
 
 
 class MemberTokenRow(MainTable, table=True):
@@ -63,3 +69,33 @@ class IdempotencyRow(MainTable, table=True):
     resource: str | None = None
     """Path of what was made."""
     created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class ApprovalRow(MainTable, table=True):
+    """One question of an operator: may I do exactly this? Never changed; what became of it are its steps."""
+
+    __tablename__ = "approval"
+
+    approval_id: str = Field(primary_key=True)
+    act: str
+    asked: str
+    """Canonical JSON of the parameters: ids, names and codes, as the approver reads them."""
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    """Keyed digest of act, asker and parameters: what is done must have the same."""
+    asked_by: str = Field(foreign_key="operator.operator_id")
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class ApprovalStepRow(MainTable, table=True):
+    """What became of a question: decided once, used once. Its key keeps two processes from doing either."""
+
+    __tablename__ = "approval_step"
+
+    approval_id: str = Field(primary_key=True, foreign_key="approval.approval_id")
+    step: str = Field(primary_key=True)
+    """`decided` or `used`."""
+    outcome: str
+    """`approved`, `refused` or `used`."""
+    actor: str
+    at: datetime = Field(sa_type=UtcDateTime)

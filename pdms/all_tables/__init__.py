@@ -16,6 +16,7 @@ import pdms.ingest.tables
 import pdms.keystore.tables
 import pdms.marketing.tables
 import pdms.publish.tables
+import pdms.reports.tables
 import pdms.rights.tables
 import pdms.segments.tables
 import pdms.vault.tables

@@ -16,12 +16,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from pdms.access import idempotency
-from pdms.access import service as access
 from pdms.access.idempotency import Claim, Replay
+from pdms.access.service import Unknown
 from pdms.api.caller import Caller, Needs, Progress
 from pdms.api.middleware import RateLimit, address_of
 from pdms.api.problems import RESPONSES, TOO_MANY
-from pdms.bootstrap.app import ANONYMOUS, App
+from pdms.bootstrap.app import App
 from pdms.errors import Denied
 from pdms.policy.reasons import reason
 from pdms.unit_of_work import Actor, ActorKind
@@ -112,13 +112,13 @@ def admit(request: Request, needs: Needs, route: APIRoute) -> Caller:
     app: App = request.app.state.pdms
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     presented = given.strip() if scheme.lower() == "bearer" else None
-    with app.unit(ANONYMOUS, read_only=True) as uow:
-        actor = access.recognise(uow, presented=presented)
-    if actor is None:
+    found = app.recognise(presented)
+    if isinstance(found, Unknown):
         failures: RateLimit = request.app.state.failures
         if not failures.allows(address_of(request.scope)):
             raise HTTPException(TOO_MANY)
-        actor = app.authenticate(presented)
+        app.refuse_login(found)
+    actor = found.actor
     refusal = _refusal(actor, needs)
     if refusal is not None:
         with app.unit(actor, read_only=True) as uow:

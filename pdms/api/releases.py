@@ -10,6 +10,7 @@ from pdms.api.fields import Body, Cursor, Limit, Name, ReleasePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
+from pdms.bootstrap import approving
 from pdms.publish import service as publish
 from pdms.taxonomy import ReleaseState
 from pdms.views import service as views
@@ -75,8 +76,9 @@ def show_manifest(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
     responses=ROWS,
 )
 def export(caller: MarketingOrCompliance, release_id: ReleasePath, body: Wanted) -> Response:
-    """The rows of a live release as a file, for the roles that its view names. Each export is in the audit log."""
-    made = caller.file_anon(views.export, release_id=release_id, format=body.format)
+    """The rows of a live release as a file, for the roles that its view names, once another operator approved it
+    (`POST /v1/operators/approvals`). Each export is in the audit log."""
+    made = approving.export_release(caller.app, caller.actor, release_id=release_id, format=body.format)
     return attachment(made.content, filename=made.filename, media_type=made.media_type)
 
 

@@ -12,6 +12,7 @@ from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.api.releases import ROWS
+from pdms.bootstrap import approving
 from pdms.segments import service as segments
 from pdms.segments.service import Preview, Segment
 
@@ -69,6 +70,7 @@ def preview(caller: MarketingOrCompliance, name: NamePath) -> Any:
     responses=ROWS,
 )
 def export(caller: Marketing, name: NamePath, body: Wanted) -> Response:
-    """Anonymised rows of the classes wholly inside the rule, `min_cell` at least."""
-    made = caller.file_anon(segments.export, name=name, format=body.format)
+    """Anonymised rows of the classes wholly inside the rule, `min_cell` at least, once another operator approved it
+    (`POST /v1/operators/approvals`)."""
+    made = approving.export_segment(caller.app, caller.actor, name=name, format=body.format)
     return attachment(made.content, filename=made.filename, media_type=made.media_type)

@@ -32,6 +32,11 @@ class EventKind(StrEnum):
     OPERATOR_TRAINED = "operator.trained"
     OPERATOR_KEY_ISSUED = "operator.key_issued"
     OPERATOR_KEY_REVOKED = "operator.key_revoked"
+    OPERATOR_LINKED = "operator.linked"
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_GRANTED = "approval.granted"
+    APPROVAL_REFUSED = "approval.refused"
+    APPROVAL_USED = "approval.used"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
 
@@ -116,6 +121,10 @@ class EventKind(StrEnum):
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_OPENINGS_SHREDDED = "audit.openings_shredded"
     REPORT_READ = "report.read"
+    DUTY_RECORDED = "duty.recorded"
+    INCIDENT_OPENED = "incident.opened"
+    INCIDENT_STEP = "incident.step"
+    DUTY_OVERDUE = "duty.overdue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,11 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.OPERATOR_TRAINED: _rec("An operator's training was recorded with its end (PIPL-51-4)."),
     EventKind.OPERATOR_KEY_ISSUED: _rec("An API key was issued to an operator."),
     EventKind.OPERATOR_KEY_REVOKED: _rec("An API key was revoked."),
+    EventKind.OPERATOR_LINKED: _rec("An operator was bound to an identity of the sign-in service, or unbound."),
+    EventKind.APPROVAL_ASKED: _rec("An operator asked for another's approval of an act that none may do alone."),
+    EventKind.APPROVAL_GRANTED: _rec("Another operator approved the act (PIPL-10)."),
+    EventKind.APPROVAL_REFUSED: _rec("The act was not approved, or its asker took the question back."),
+    EventKind.APPROVAL_USED: _rec("An approval was used up by the act that it was given for."),
     EventKind.LOGIN_SUCCEEDED: _net("Somebody was recognised and a short-lived token was issued."),
     EventKind.LOGIN_FAILED: _net("A key, token or one-time code opened nothing."),
     EventKind.PERMIT: _rec("The gate permitted a use, of one member or of a set."),
@@ -234,5 +248,9 @@ CATALOGUE: dict[EventKind, Entry] = {
         "Openings were shredded; how many is in the event, and verification counts."
     ),
     EventKind.REPORT_READ: _rec("A compliance report was read."),
+    EventKind.DUTY_RECORDED: _rec("A duty done outside was put on record: a drill, an audit, a filing, an assessment."),
+    EventKind.INCIDENT_OPENED: _rec("An incident was opened; its clocks run from its detection (PIPL-57)."),
+    EventKind.INCIDENT_STEP: _rec("The authority or people were told of an incident, or it was closed."),
+    EventKind.DUTY_OVERDUE: _rec("A sweep found duties whose time is over; the numbers count them by finding."),
 }
 """What each kind means. An audit event may leave its opening, never its leaf."""

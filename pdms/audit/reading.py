@@ -84,6 +84,15 @@ def list_events(
             return EventPage(tuple(found), None)
 
 
+def count_by_kind(
+    session: Session, *, since: datetime | None = None, until: datetime | None = None
+) -> dict[EventKind, int]:
+    """Count living openings by kind. :param since: inclusive. :param until: exclusive."""
+    where, values = _conditions(kinds=(), member_id=None, purpose=None, since=since, until=until)
+    found = store.rows(session, f"SELECT kind, count(*) FROM audit_event WHERE {where} GROUP BY kind", values)
+    return {EventKind(kind): count for kind, count in found}
+
+
 def decisions(
     session: Session,
     *,

@@ -29,7 +29,7 @@ from pdms.audit.merkle import (
     range_digest,
 )
 from pdms.audit.note import NamedSigner, NoteKey, note_key, verify_note
-from pdms.audit.reading import EventPage, StoredEvent, decisions, list_events
+from pdms.audit.reading import EventPage, StoredEvent, count_by_kind, decisions, list_events
 from pdms.audit.retention import SHRED, shred_before
 from pdms.audit.store import sql
 from pdms.audit.tiles import Edge, edge_keys
@@ -56,6 +56,7 @@ __all__ = [
     "append",
     "checkpoint",
     "consistency",
+    "count_by_kind",
     "decisions",
     "export",
     "list_events",

@@ -5,21 +5,24 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Engine
 
 from pdms.access import service as access
+from pdms.access.oidc import SignIn
+from pdms.access.service import Recognised, Unknown
 from pdms.all_tables import schema
 from pdms.audit import service as audit
 from pdms.audit.checkpoint import Checkpoint
 from pdms.audit.events import Event
 from pdms.bootstrap.config import HomeConfig, read_config
+from pdms.bootstrap.sign_in import sign_in_of
 from pdms.clock import Clock
 from pdms.crypto import RootsOf
 from pdms.db import Session, Watch, begin
 from pdms.db.parts import Databases, Part
-from pdms.errors import IntegrityBroken, KeyUnavailable
+from pdms.errors import Conflict, IntegrityBroken, KeyUnavailable
 from pdms.facts.spill import wipe_orphans
 from pdms.gate import service as gate
 from pdms.keystore import KeyStore, live_epochs
@@ -91,6 +94,8 @@ class App:
     anon: Engine = field(repr=False)
     audit_writer: Engine = field(repr=False)
     """By which the anonymised side appends audit events; on PostgreSQL its own login, which can read none."""
+    sign_in: SignIn | None = field(default=None, repr=False)
+    """Whose tokens operators may present beside API keys; None: nobody's."""
     _ledger_checked: bool = field(default=False, repr=False)
     _watch: Watch | None = field(default=None, repr=False)
     _every: float = field(default=1.0, repr=False)
@@ -141,6 +146,7 @@ class App:
             held=engines[Part.HELD],
             anon=engines[Part.ANON],
             audit_writer=databases.open_audit_writer(engines[Part.VAULT]),
+            sign_in=sign_in_of(settings, policy),
         )
 
     def follow_policy(self, *, every: float = 1.0) -> None:
@@ -215,8 +221,24 @@ class App:
 
     def authenticate(self, presented: str | None) -> Actor:
         """Return the actor behind a key or token. :raises Unauthenticated: it opens nothing; the attempt is logged."""
+        found = self.recognise(presented)
+        if isinstance(found, Unknown):
+            self.refuse_login(found)
+        return found.actor
+
+    def recognise(self, presented: str | None) -> Recognised | Unknown:
+        """Return the actor behind a key or token, or why it opens nothing; only the day of a key's use is written."""
         with self.unit(ANONYMOUS, read_only=True) as uow:
-            return access.authenticate(uow, presented=presented)
+            found = access.recognise(uow, presented=presented, sign_in=self.sign_in)
+        if isinstance(found, Recognised) and found.key_to_note is not None:
+            with suppress(Conflict), self.unit(ANONYMOUS) as uow:  # busy: a later call of the day notes it
+                access.note_use(uow, key_id=found.key_to_note)
+        return found
+
+    def refuse_login(self, unknown: Unknown) -> NoReturn:
+        """Log a failed login. :raises Unauthenticated: always, and always the same."""
+        with self.unit(ANONYMOUS, read_only=True) as uow:
+            access.refuse_login(uow, cause=unknown.cause)
 
     def activate_policy(self) -> None:
         """Make the loaded policy the one in force, if it is not yet; the change is an event."""

@@ -1,14 +1,17 @@
-"""`pdms access`: operators and their API keys."""
+"""`pdms access`: operators, their API keys, and what two of them do together."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from pdms.cli import approvals
 from pdms.cli.face import Face
 from pdms.cli.render import show
+from pdms.taxonomy import Scope
 
 app = typer.Typer(no_args_is_help=True, help="Operators and their API keys (scope: admin).")
+app.add_typer(approvals.app, name="approvals")
 
 
 @app.command("create")
@@ -47,13 +50,52 @@ def issue(
     context: typer.Context,
     operator_id: Annotated[str, typer.Argument(help="Operator id, see `pdms access list`.")],
     days: Annotated[int, typer.Option(help="Days for which the key lasts.")] = 365,
+    scope: Annotated[list[Scope] | None, typer.Option(help="Only this scope of the role; may be repeated.")] = None,
 ) -> None:
-    """Issue a further key, for rotation; it is printed once."""
+    """Issue a further key; it is printed once. To replace one, use `pdms access rotate`."""
     from pdms.access import service
 
     face: Face = context.obj
-    issued = face.run(service.issue_key, operator_id=operator_id, days=days)
+    issued = face.run(service.issue_key, operator_id=operator_id, days=days, scopes=scope or None)
     show(_shown(issued), as_json=face.json, title="This key is shown once")
+
+
+@app.command("rotate")
+def rotate(
+    context: typer.Context,
+    key_id: Annotated[str, typer.Argument(help="Key id, see `pdms access list`.")],
+    overlap_hours: Annotated[int, typer.Option(help="Hours for which the old key goes on working.")] = 24,
+    days: Annotated[int, typer.Option(help="Days for which the new key lasts.")] = 365,
+) -> None:
+    """Issue a key in place of another, which ends when the overlap does; printed once.
+
+    Example: `pdms access rotate 0f3c… --overlap-hours 48`
+    """
+    from pdms.access import service
+
+    face: Face = context.obj
+    issued = face.run(service.rotate_key, key_id=key_id, overlap_hours=overlap_hours, days=days)
+    show(_shown(issued), as_json=face.json, title="This key is shown once")
+
+
+@app.command("link")
+def link(
+    context: typer.Context,
+    operator_id: Annotated[str, typer.Argument(help="Operator id.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Unbind them instead.")] = False,
+) -> None:
+    """Bind an operator to the subject (`sub`) by which the sign-in service names them; it is asked for, not shown.
+
+    One person stays one operator, whether they come with an API key or a token of the sign-in service.
+    """
+    from pdms.access import service
+    from pdms.cli.asking import ask
+
+    face: Face = context.obj
+    if face.actor:  # nothing is asked of somebody who may not
+        subject = None if remove else ask("subject")
+    face.run(service.link_operator, operator_id=operator_id, subject=subject, sign_in=face.app.sign_in)
+    show({"operator": operator_id, "state": "unbound" if remove else "bound"}, as_json=face.json)
 
 
 @app.command("revoke")

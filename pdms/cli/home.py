@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import SecretStr
 
+from pdms.bootstrap.plain import plain
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
 from pdms.cli.render import show
@@ -211,9 +212,12 @@ def serve(
 def sweep(context: typer.Context) -> None:
     """Finish what a crash left open, and do what time makes due: expiries, retention, orphaned keys, the log's tree.
 
+    Duties of the law whose time is over come out as alarms, and go into the log; `pdms report findings` tells of them.
     Run it daily, for instance from cron. Example: `pdms sweep`
     """
+    from pdms.reports import findings
     from pdms.rights import service
 
     face: Face = context.obj
-    show(service.sweep(face.units), as_json=face.json, title="swept")
+    swept = service.sweep(face.units)
+    show({**plain(swept), "alarms": face.run(findings.alarms)}, as_json=face.json, title="swept")

@@ -121,7 +121,8 @@ def test(context: typer.Context) -> None:
 def activate(context: typer.Context) -> None:
     """Put the policy documents as they are now in force (scope: admin or compliance); done or refused, it is an event.
 
-    A running server goes on by them from its next request on. Example: `pdms policy check && pdms policy activate`
+    A second operator approves it first: `pdms access approvals ask policy_activation`. A running server goes on by them
+    from its next request on. Example: `pdms policy check && pdms policy activate`
     """
     from pdms.gate import service
 
@@ -153,7 +154,8 @@ def revert(
 ) -> None:
     """Put an earlier policy in force again, as it was (scope: admin or compliance); the change is an event.
 
-    The documents in the folder stay as they are: mend them before the next `pdms policy activate`.
+    A second operator approves it first: `pdms access approvals ask policy_activation --policy 4f0c...`. The documents
+    in the folder stay as they are: mend them before the next `pdms policy activate`.
     Example: `pdms policy revert 4f0c...`
     """
     from pdms.gate import service

@@ -46,13 +46,16 @@ def export(
     release_id: ReleaseId,
     path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")],
 ) -> None:
-    """Write a release's anonymised rows to a file. Example: `pdms release export rel-… rows.parquet`"""
+    """Write a release's anonymised rows to a file, once a second operator approved (`pdms access approvals ask`).
+
+    Example: `pdms release export rel-… rows.parquet`
+    """
+    from pdms.bootstrap.approving import export_release
     from pdms.cli.files import file_format, write_new
-    from pdms.views import service
 
     face: Face = context.obj
     form: Literal["parquet", "csv"] = file_format(path)
-    exported = face.run_anon(service.export, release_id=release_id, format=form)
+    exported = export_release(face.app, face.actor, release_id=release_id, format=form)
     write_new(path, exported.content)
     show({"file": path, "rows": exported.rows}, as_json=face.json)
 

@@ -196,7 +196,10 @@ def open_held(
     held_id: Annotated[str, typer.Argument(help="Id of a held record, held-…")],
     ticket: Annotated[str, typer.Option(help="The case for which it is opened, e.g. CASE-1234.")],
 ) -> None:
-    """Open one held record for a regulator, a tax office or a court (scope: compliance); the log names the case."""
+    """Open one held record for a regulator, a tax office or a court (scope: compliance); the log names the case.
+
+    A second officer approves it first: `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`.
+    """
     from pdms.rights import service
 
     face: Face = context.obj

@@ -82,12 +82,15 @@ def preview(context: typer.Context, name: Name) -> None:
 def export(
     context: typer.Context, name: Name, path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")]
 ) -> None:
-    """Write the anonymised rows of whole matching classes. Example: `pdms segment export loyal rows.csv`"""
+    """Write the anonymised rows of whole matching classes, once a second operator approved.
+
+    Ask with `pdms access approvals ask bulk_export --segment loyal`. Example: `pdms segment export loyal rows.csv`
+    """
+    from pdms.bootstrap.approving import export_segment
     from pdms.cli.files import file_format, write_new
-    from pdms.segments import service
 
     face: Face = context.obj
-    exported = face.run_anon(service.export, name=name, format=file_format(path))
+    exported = export_segment(face.app, face.actor, name=name, format=file_format(path))
     write_new(path, exported.content)
     show({"file": path, "rows": exported.rows}, as_json=face.json)
 

@@ -41,6 +41,7 @@ class Lock(IntEnum):
     POLICY = 0x70646D78
     """Who puts a policy in force."""
     OPERATORS = 0x70646D7B
+    """Who registers an operator or binds one to an identity."""
     CAMPAIGNS = 0x70646D7C
     """Who saves a segment or drafts a campaign."""
     REQUESTS = 0x70646D79

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
 from pdms.consent.sets import current_columns
@@ -24,8 +25,8 @@ from pdms.policy.diff import diff
 from pdms.policy.loader import load
 from pdms.policy.stored import content_of, policy_of
 from pdms.policy.yaml_reader import PolicyInvalid
-from pdms.taxonomy import ConsentState, Scope
-from pdms.unit_of_work import UnitOfWork
+from pdms.taxonomy import ConsentState, GuardedAct, Scope
+from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
 
@@ -52,7 +53,9 @@ class PolicyInForce:
 def activate(uow: UnitOfWork, *, policy: Policy | None = None) -> Activation:
     """Make a policy, that of this unit if none is given, the one in force and publish its new notice versions.
 
-    From here on this unit decides by it.
+    From here on this unit decides by it. All but the first take the approval of a second operator.
+
+    :raises Denied: APPROVAL_MISSING.
     """
     return _activate(uow, policy or uow.policy, {})
 
@@ -82,11 +85,13 @@ def revert(uow: UnitOfWork, *, digest: str) -> Activation:
 
 
 def _activate(uow: UnitOfWork, policy: Policy, more: Mapping[str, str]) -> Activation:
+    alone(uow.session.connection(), Lock.POLICY)
+    last = _last(uow)
+    if last is not None and last.digest != policy.digest and uow.actor.kind is not ActorKind.SYSTEM:
+        approvals.use(uow, act=GuardedAct.POLICY_ACTIVATION, parameters={"policy": policy.digest})
     uow.policy = policy
     uow.session.info.pop(_IN_FORCE, None)
-    alone(uow.session.connection(), Lock.POLICY)
     published = publish_notices(uow)
-    last = _last(uow)
     if last is not None and last.digest == uow.policy.digest:
         return Activation(last.digest, changed=False, activated_at=last.activated_at, notices=published)
     uow.session.add(

@@ -115,6 +115,14 @@ _ALL = (
     ("NOT_VERIFIED", "NDR-23", "申请人身份未能核实。", "The requester's identity was not confirmed."),
     ("REASON_UNKNOWN", "PIPL-51-4", "理由代码不在政策所列之内。", "The policy does not list this reason code."),
     ("TICKET_MISSING", "PIPL-51-4", "必须给出工单号。", "A ticket number is needed."),
+    # acts that none may do alone
+    (
+        "APPROVAL_MISSING",
+        "PIPL-10",
+        "须由另一名有权限的操作人事先批准。",
+        "Another operator must have approved this.",
+    ),
+    ("SELF_APPROVAL", "PIPL-51", "不得批准自己提出的事项。", "Nobody approves what they asked for themself."),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

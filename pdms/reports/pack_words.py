@@ -87,6 +87,15 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.AUDIT_VERIFIED: "就地核验了日志，问题均计数。",
     EventKind.AUDIT_OPENINGS_SHREDDED: "销毁了事件内容，数量记于事件中，核验时计入。",
     EventKind.REPORT_READ: "读取了合规报告。",
+    EventKind.DUTY_RECORDED: "记录了在系统外履行的义务：演练、审计、报送或评估。",
+    EventKind.INCIDENT_OPENED: "登记了安全事件，时限自发现时起算。",
+    EventKind.INCIDENT_STEP: "已将事件告知主管部门或个人，或已结案。",
+    EventKind.DUTY_OVERDUE: "巡检发现逾期的义务，按发现代码计数。",
+    EventKind.OPERATOR_LINKED: "操作人与登录服务的身份绑定或解除绑定。",
+    EventKind.APPROVAL_ASKED: "操作人就须两人批准的事项提出申请。",
+    EventKind.APPROVAL_GRANTED: "另一名操作人批准了该事项。",
+    EventKind.APPROVAL_REFUSED: "该事项未获批准，或由申请人撤回。",
+    EventKind.APPROVAL_USED: "批准已由其所准事项用去。",
 }
 """What each kind of event means; the English sentence is the catalogue's."""
 

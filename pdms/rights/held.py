@@ -1,7 +1,8 @@
 """The store of records kept by statute: under fresh ids, each with a key of its own, wrapped by its month of expiry.
 
 Guarantees: a held record carries no member id, pseudonym or external id; destroying a month's key ends all of its
-records at once. Marketing, service and analytics never reach it; opening one takes a compliance officer and a ticket.
+records at once. Marketing, service and analytics never reach it; opening one takes a ticket, a
+compliance officer, and the approval of a second one.
 """
 
 import json
@@ -12,12 +13,14 @@ from typing import Any
 
 from sqlmodel import col, delete, func, select, update
 
+from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
 from pdms.crypto import BlindIndex, new_key, open_blob, seal_blob
-from pdms.errors import InvalidInput, NotFound
+from pdms.errors import Denied, InvalidInput, NotFound
+from pdms.policy.reasons import reason
 from pdms.rights.holds import Hold
 from pdms.rights.tables import HeldRecordRow
-from pdms.taxonomy import Scope, new_id
+from pdms.taxonomy import GuardedAct, Scope, new_id
 from pdms.unit_of_work import UnitOfWork
 
 BATCH_LABEL = "held-batches"
@@ -107,10 +110,16 @@ def find_held(uow: UnitOfWork, *, order: str) -> tuple[HeldRecord, ...]:
 
 
 def open_held(uow: UnitOfWork, *, held_id: str, ticket: str) -> dict[str, Any]:
-    """Open one held record for a regulator, a tax office or a court. :raises NotFound: none, or its month is over."""
+    """Open one held record for a regulator, a tax office or a court, as a second officer approved for this ticket.
+
+    :raises Denied: APPROVAL_MISSING, TRAINING_LAPSED. :raises NotFound: none, or its month is over.
+    """
     uow.require(Scope.COMPLIANCE)
     if not ticket:
         raise InvalidInput("ticket: the case for which it is opened, such as CASE-1234")
+    if not approvals.trained(uow.actor, now=uow.now):
+        uow.refuse(Denied("training", reasons=(reason("TRAINING_LAPSED"),)), refs={"hold": held_id})
+    approvals.use(uow, act=GuardedAct.HOLD_ACCESS, parameters={"hold": held_id, "ticket": ticket})
     row = uow.held.get(HeldRecordRow, held_id)
     if row is None:
         raise NotFound("held record: none has this id")

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from sqlmodel import select
 
+from pdms.access import approvals
+from pdms.access.approvals import Approved
 from pdms.audit.catalogue import EventKind
 from pdms.db import Lock, alone
 from pdms.errors import Denied, InvalidInput, NotFound
@@ -26,7 +28,7 @@ from pdms.segments.counts import CountRange, RoundedCount, rounded
 from pdms.segments.documents import read_document, slug
 from pdms.segments.rules import Rule, parse, to_document
 from pdms.segments.tables import SegmentRow
-from pdms.taxonomy import Language, Scope
+from pdms.taxonomy import GuardedAct, Language, Scope
 from pdms.unit_of_work import AnonUnitOfWork
 from pdms.views import service as views
 from pdms.views.definitions import space_of
@@ -163,10 +165,30 @@ def preview(uow: AnonUnitOfWork, *, name: str) -> Preview:
     )
 
 
-def export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"] = "parquet") -> Export:  # noqa: A002
+def to_export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"]) -> dict[str, str]:  # noqa: A002
+    """Return what a second operator approves for `export`, as parameters of GuardedAct.BULK_EXPORT: the rule as it is
+    now and the release it is held against now. A rule or release changed since then was not approved.
+
+    :raises NotFound: no such segment, or no live release.
+    """
+    uow.require(Scope.MARKETING)
+    if format not in ("parquet", "csv"):
+        raise InvalidInput("format: parquet or csv is needed")
+    row = _row(uow, name)
+    return _parameters(row, views.live(uow, view=row.view).release_id, format)
+
+
+def export(
+    uow: AnonUnitOfWork,
+    *,
+    name: str,
+    format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
+    approved: Approved | None,
+) -> Export:
     """Return the anonymised rows of the classes wholly inside a segment, to be written after the unit has committed.
 
-    :raises Denied: fewer than `min_cell` rows lie wholly inside, or the actor is no consumer of the view.
+    :raises Denied: fewer than `min_cell` rows lie wholly inside, the actor is no consumer of the view, or no other
+        operator approved it (APPROVAL_MISSING).
     :raises NotFound: no such segment, or no live release.
     """
     uow.require(Scope.MARKETING)
@@ -174,6 +196,8 @@ def export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"] 
         raise InvalidInput("format: parquet or csv is needed")
     row = _row(uow, name)
     table, classes, release_id, verdicts = _evaluate(uow, row)
+    parameters = _parameters(row, release_id, format)
+    approvals.check(uow, approved, act=GuardedAct.BULK_EXPORT, parameters=parameters)
     chosen = np.flatnonzero((verdicts == INSIDE)[classes.of_row])
     min_cell = uow.policy.views[row.view].min_cell
     if len(chosen) < min_cell:
@@ -196,6 +220,10 @@ def export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"] 
         media_type="text/csv; charset=utf-8" if format == "csv" else "application/vnd.apache.parquet",
         rows=len(chosen),
     )
+
+
+def _parameters(row: SegmentRow, release_id: str, format: str) -> dict[str, str]:  # noqa: A002
+    return {"segment": row.name, "rule": row.digest, "release": release_id, "format": format}
 
 
 def _evaluate(uow: AnonUnitOfWork, row: SegmentRow) -> tuple[Any, Classes, str, Any]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmodel import col, select
 
+from pdms.access import approvals
+from pdms.access.approvals import Approved
 from pdms.audit.catalogue import EventKind
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason as reason_of
-from pdms.taxonomy import ReleaseState, Scope
+from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import AnonUnitOfWork
 from pdms.views.tables import Release
 
@@ -135,6 +137,11 @@ def show(uow: AnonUnitOfWork, *, release_id: str) -> ReleaseShown:
     return ReleaseShown(info=info, manifest=store.read_manifest(uow.home, view=info.view, release_id=release_id))
 
 
+def live(uow: AnonUnitOfWork, *, view: str) -> ReleaseInfo:
+    """Return the live release of a view to one of its consumers; reads no rows. Errors as `read`."""
+    return _readable(uow, view=view, release_id=None)
+
+
 def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None = None) -> ReleaseRows:
     """Read a release, or the live one of a view; recorded.
 
@@ -154,12 +161,28 @@ def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None
     return ReleaseRows(info=info, table=table)
 
 
-def export(uow: AnonUnitOfWork, *, release_id: str, format: Literal["parquet", "csv"]) -> ReleaseExport:  # noqa: A002
-    """Return a release as a file; recorded. Errors as `read`."""
-    from pdms.views import store
-
+def to_export(uow: AnonUnitOfWork, *, release_id: str, format: Literal["parquet", "csv"]) -> dict[str, str]:  # noqa: A002
+    """Return what a second operator approves for `export`: parameters of GuardedAct.BULK_EXPORT. Errors as `read`."""
     if format not in ("parquet", "csv"):
         raise InvalidInput("format: must be parquet or csv")
+    return {"release": _readable(uow, view=None, release_id=release_id).release_id, "format": format}
+
+
+def export(
+    uow: AnonUnitOfWork,
+    *,
+    release_id: str,
+    format: Literal["parquet", "csv"],  # noqa: A002
+    approved: Approved | None,
+) -> ReleaseExport:
+    """Return a release as a file, as another operator approved; recorded.
+
+    :raises Denied: APPROVAL_MISSING. Other errors as `read`.
+    """
+    from pdms.views import store
+
+    parameters = to_export(uow, release_id=release_id, format=format)
+    approvals.check(uow, approved, act=GuardedAct.BULK_EXPORT, parameters=parameters)
     info = _readable(uow, view=None, release_id=release_id)
     content, table = store.read_data(uow.home, view=info.view, release_id=release_id, sha256=info.data_sha256)
     media = "application/vnd.apache.parquet"

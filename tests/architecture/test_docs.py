@@ -23,11 +23,15 @@ def group() -> Any:
 
 
 def commands() -> dict[str, Any]:
-    """`member erase` → its command."""
+    """`member erase`, `access approvals ask` → its command."""
+    return _below(group())
+
+
+def _below(above: Any) -> dict[str, Any]:
     found = {}
-    for name, command in group().commands.items():
+    for name, command in above.commands.items():
         if hasattr(command, "commands"):
-            found |= {f"{name} {verb}": inner for verb, inner in command.commands.items()}
+            found |= {f"{name} {verb}": inner for verb, inner in _below(command).items()}
         else:
             found[name] = command
     return found
@@ -96,10 +100,11 @@ def test_links_lead_somewhere(path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_named_in_documents_exist(path):
     known, nouns = commands(), set(group().commands)
-    said = re.findall(r"pdms ((?:--\w+ \S+ )*)([a-z]+)(?: ([a-z-]+))?", _code(path.read_text("utf-8")))
-    for _, noun, verb in said:
+    said = re.findall(r"pdms ((?:--\w+ \S+ )*)([a-z]+)(?: ([a-z-]+))?(?: ([a-z-]+))?", _code(path.read_text("utf-8")))
+    for _, noun, verb, below in said:
         assert noun in nouns, f"pdms {noun}"
-        assert noun in known or f"{noun} {verb}" in known, f"pdms {noun} {verb}"
+        told = {noun, f"{noun} {verb}", f"{noun} {verb} {below}"}
+        assert told & set(known), f"pdms {noun} {verb} {below}"
 
 
 def _code(content: str) -> str:
@@ -111,7 +116,7 @@ def test_options_named_in_documents_exist(path):
     known = commands()
     for line in re.findall(r"pdms [^`\n]+", _code(path.read_text("utf-8"))):
         words = line.split("#")[0].split()
-        name = next((" ".join(words[n : n + k]) for n in range(1, len(words)) for k in (2, 1)
+        name = next((" ".join(words[n : n + k]) for n in range(1, len(words)) for k in (3, 2, 1)
                      if " ".join(words[n : n + k]) in known), None)  # fmt: skip
         if name is None:
             continue
@@ -135,7 +140,7 @@ def test_examples_in_help_name_real_commands():
     for name, command in known.items():
         for line in re.findall(r"`[^`]*\bpdms ([^`]+)`", command.help or ""):
             words = [w for w in line.split() if not w.startswith("-")]
-            tries = [" ".join(words[n : n + k]) for n in range(len(words)) for k in (2, 1)]
+            tries = [" ".join(words[n : n + k]) for n in range(len(words)) for k in (3, 2, 1)]
             assert any(t in known for t in tries), f"{name}: pdms {line}"
 
 

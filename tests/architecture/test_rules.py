@@ -61,6 +61,15 @@ def permits_made(path: str, tree: ast.Module) -> Iterator[str]:
             yield f"{path}:{node.lineno} makes or alters a Permit"
 
 
+def approvals_made(path: str, tree: ast.Module) -> Iterator[str]:
+    if path == "pdms/access/approvals.py":
+        return
+    for node in ast.walk(tree):
+        altered = called(node) in ("dataclasses.replace", "replace") and "approved" in ast.unparse(node)
+        if called(node).rpartition(".")[2] == "Approved" or altered:
+            yield f"{path}:{node.lineno} makes or alters the proof of an approval"
+
+
 def commits(path: str, tree: ast.Module) -> Iterator[str]:
     if path == "pdms/unit_of_work/unit.py" or path.startswith(("pdms/keystore/", "pdms/db/")):
         return
@@ -191,6 +200,8 @@ def swallowed(path: str, tree: ast.Module) -> Iterator[str]:
 CASES: list[tuple[Rule, str]] = [
     (permits_made, "def f():\n    return permit.Permit(id='x')"),
     (permits_made, "def f(permit):\n    return dataclasses.replace(permit, fields=())"),
+    (approvals_made, "def f():\n    return approvals.Approved('x', act, {}, actor, now)"),
+    (approvals_made, "def f(approved):\n    return replace(approved, parameters={})"),
     (commits, "def f(s):\n    s.commit()"),
     (commits, "def f(c):\n    c.exec_driver_sql('COMMIT')"),
     (clocks, "def f():\n    return datetime.now(UTC)"),

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "scan": (["FILE"], {"ingest", "compliance"}),
     "serve": ([], set(ROLES)),
     "sweep": ([], OFFICE),
+    "access approvals approve": (["apr-" + "0" * 32], OFFICE),
+    "access approvals ask": (["policy_activation"], OFFICE),
+    "access approvals list": ([], set(ROLES)),
+    "access approvals refuse": (["apr-" + "0" * 32], READERS),
+    "access link": ([OPERATOR], {"admin"}),
+    "access rotate": (["0" * 32], {"admin"}),
     "access create": (["someone-else", "--role", "marketing"], {"admin"}),
     "access disable": ([OPERATOR], {"admin"}),
     "access issue": ([OPERATOR], {"admin"}),
@@ -99,7 +106,21 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "release manifest": ([RELEASE], OFFICE),
     "release show": ([RELEASE], READERS),
     "release withdraw": ([RELEASE], OFFICE),
+    "report audit": ([], OFFICER),
     "report consent": ([], OFFICER),
+    "report findings": ([], OFFICER),
+    "report incident draft": (["inc-" + "0" * 32], OFFICER),
+    "report incident list": ([], OFFICE),
+    "report incident open": (
+        ["--detected", "2026-11-02T08:00", "--cause", "attack", "--category", "basic"],
+        OFFICER,
+    ),
+    "report incident step": (["inc-" + "0" * 32, "authority", "--at", "2026-11-02T08:30"], OFFICER),
+    "report lists": ([], OFFICER),
+    "report pipia": ([], OFFICER),
+    "report record": (["drill", "--on", "2026-06-01"], OFFICER),
+    "report refusals": ([], OFFICER),
+    "report ropa": ([], OFFICER),
     "request cancel": ([REQUEST], CARE),
     "request code": ([REQUEST], CARE),
     "request enter-code": ([REQUEST], CARE),
@@ -127,11 +148,18 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
 
 def names() -> set[str]:
     """Every command there is: `member erase`, `ingest`."""
-    group: Any = typer.main.get_command(app)
-    found: set[str] = set()
+    return set(_below(typer.main.get_command(app)))
+
+
+def _below(group: Any) -> Iterator[str]:
+    """A group that runs without a command is a command too."""
     for name, command in group.commands.items():
-        found |= {f"{name} {verb}" for verb in command.commands} if hasattr(command, "commands") else {name}
-    return found
+        if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield name
+            yield from (f"{name} {below}" for below in _below(command))
+        else:
+            yield name
 
 
 class Line:

@@ -16,7 +16,9 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import Engine, inspect
 
+from pdms.access import approvals
 from pdms.access import service as access
+from pdms.bootstrap import approving
 from pdms.bootstrap.app import App
 from pdms.bootstrap.initialise import initialise
 from pdms.clock import FixedClock
@@ -24,7 +26,7 @@ from pdms.crypto import new_root_text
 from pdms.ingest import service as ingest
 from pdms.ingest.service import IngestReport
 from pdms.settings import Settings
-from pdms.taxonomy import MemberId, Scope
+from pdms.taxonomy import GuardedAct, MemberId, Scope
 from pdms.unit_of_work import Actor, ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
@@ -118,6 +120,17 @@ class World:
     def run_anon(self, role: str, service: Any, *args: Any, **kwargs: Any) -> Any:
         """One operation of the anonymised side."""
         return self.app.run_anon(self.actor(role), service, *args, **kwargs)
+
+    def approve(self, role: str, act: GuardedAct, *, by: str = "second", **asked: str | None) -> str:
+        """The operator in a role asks for an act, and a second officer approves it; its id."""
+        if by not in self.tokens:
+            made = self.app.run(
+                self.actor("admin"), access.create_operator, label=by, role="compliance", trained_until=TRAINED
+            )
+            self.tokens[by] = made.text
+        question = approving.ask(self.app, self.actor(role), act=act, **asked)
+        self.run(by, approvals.approve, approval_id=question.approval_id)
+        return question.approval_id
 
     def pass_time(self, **delta: float) -> None:
         """Move the clock on."""

@@ -22,6 +22,9 @@ PUBLIC = {
 }
 FOR_MARKETING = {
     ("GET", "/v1/operators/me"),
+    ("GET", "/v1/operators/approvals"),  # its own questions: ids of releases, names of segments
+    ("POST", "/v1/operators/approvals"),
+    ("POST", "/v1/operators/approvals/{approval_id}/refusal"),  # its own questions taken back
     ("GET", "/v1/notices"),
     ("GET", "/v1/notices/{version}"),
     ("GET", "/v1/notices/{version}/content"),
@@ -62,7 +65,14 @@ def routes_of(api: Any) -> list[tuple[str, APIRoute]]:
 
 def filled(path: str) -> str:
     """A path with ids of the right form that belong to nobody."""
-    kinds = {"request_id": "req-", "release_id": "rel-", "operator_id": "op-", "record_id": "cns-"}
+    kinds = {
+        "request_id": "req-",
+        "release_id": "rel-",
+        "operator_id": "op-",
+        "record_id": "cns-",
+        "approval_id": "apr-",
+        "incident_id": "inc-",
+    }
     known = {"version": "0" * 64}
     return re.sub(r"\{(\w+)\}", lambda m: known.get(m[1], kinds.get(m[1], "") + "a" * 32), path)
 

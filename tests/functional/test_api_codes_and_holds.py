@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from pdms.taxonomy import GuardedAct
+
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 def test_a_code_sent_to_the_contact_on_file_proves_identity(shop, language: str) -> None:
@@ -44,6 +46,9 @@ def test_a_held_record_is_found_by_its_order_and_opened_for_a_case(shop) -> None
     found = shop.post("compliance", "/v1/reports/held-records/searches", {"order": orders[0]}).json()
     assert found
     opening = f"/v1/reports/held-records/{found[0]['held_id']}/openings"
+    alone = shop.post("compliance", opening, {"ticket": "CASE-7"})
+    assert (alone.status_code, alone.json()["reasons"][0]["code"]) == (403, "APPROVAL_MISSING")
+    shop.world.approve("compliance", GuardedAct.HOLD_ACCESS, held_id=found[0]["held_id"], ticket="CASE-7")
     assert shop.post("compliance", opening, {"ticket": "CASE-7"}).json()["order"] == orders[0]
     assert shop.post("compliance", opening, {"ticket": "because"}).status_code == 422
     for role in ("support", "marketing", "admin", "ingest"):

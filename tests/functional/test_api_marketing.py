@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from pdms.taxonomy import GuardedAct
+
 SEGMENT = {
     "name": "recent_buyers",
     "view": "member_value",
@@ -57,6 +59,10 @@ def test_a_release_is_published_by_officers_and_read_by_marketing(shop, release)
     assert shop.get("compliance", f"{path}/manifest").status_code == 200
     listed = shop.get("marketing", "/v1/releases", params={"view": "member_value", "limit": 1}).json()
     assert listed["items"][0]["release_id"] == manifest["release_id"]
+    refused = shop.post("marketing", f"{path}/exports", {"format": "csv"})
+    assert (refused.status_code, refused.json()["reasons"][0]["code"]) == (403, "APPROVAL_MISSING")
+    for form in ("csv", "parquet"):
+        shop.world.approve("marketing", GuardedAct.BULK_EXPORT, release_id=manifest["release_id"], format=form)
     rows = shop.post("marketing", f"{path}/exports", {"format": "csv"})
     assert rows.status_code == 200, rows.text
     table = list(csv.DictReader(io.StringIO(rows.text)))
@@ -76,8 +82,11 @@ def test_a_segment_is_previewed_in_rounded_ranges(shop, campaign):
     assert low["below"] == 50 or low["value"] % 10 == 0
     rfm = shop.get("marketing", "/v1/views/member_value/rfm")
     assert rfm.status_code == 200, rfm.text
+    refused = shop.post("marketing", "/v1/segments/recent_buyers/exports", {"format": "csv"})
+    assert (refused.status_code, refused.json()["reasons"][0]["code"]) == (403, "APPROVAL_MISSING")
+    shop.world.approve("marketing", GuardedAct.BULK_EXPORT, segment="recent_buyers")
     exported = shop.post("marketing", "/v1/segments/recent_buyers/exports", {"format": "csv"})
-    assert exported.status_code in (200, 403)
+    assert exported.status_code == 200 or exported.json()["reasons"][0]["code"] == "BELOW_MIN_CELL"
     wrong = SEGMENT | {"name": "fine", "rule": {"feature": "recency_days", "below": 91}}
     refused = shop.post("marketing", "/v1/segments", {"document": wrong})
     assert refused.status_code == 422, "a threshold must be an edge that the view declares"

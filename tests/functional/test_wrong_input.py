@@ -499,13 +499,20 @@ def test_a_changed_log_is_found(spoilt):
     assert answer.json["problems"]
 
 
+def _approve_export(spoilt, release):
+    asked = spoilt.ask("marketing", "--json", "access", "approvals", "ask", "bulk_export", "--release", release)
+    assert spoilt.ask("compliance", "access", "approvals", "approve", asked.json["approval_id"]).code == 0
+
+
 def test_a_changed_release_is_not_handed_out(spoilt, tmp_path):
     release = spoilt.ask("marketing", "--json", "release", "list").json[0]["release_id"]
     (data,) = spoilt.home.glob("releases/**/data.parquet")
     spoilt.flip(data, data.stat().st_size // 2)
+    _approve_export(spoilt, release)
     spoilt.refuses(7, "marketing", "release", "export", release, str(tmp_path / "out.csv"))
     assert not (tmp_path / "out.csv").exists()
     data.unlink()
+    _approve_export(spoilt, release)
     spoilt.refuses(7, "marketing", "release", "export", release, str(tmp_path / "out.csv"))
 
 

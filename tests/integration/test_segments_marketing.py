@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pdms.access.approvals import Approved
 from pdms.clock import FixedClock
 from pdms.db.bases import AnonTable
 from pdms.db.parts import Databases, Part
@@ -20,7 +21,7 @@ from pdms.policy.definitions import Controller, Feature, HierarchyTable, Policy,
 from pdms.segments import service as segments
 from pdms.segments.counts import RoundedCount
 from pdms.settings import Home
-from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, ReleaseState, Scope
+from pdms.taxonomy import Channel, ConsentType, GuardedAct, Language, LawfulBasis, Operation, ReleaseState, Scope
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork
 from pdms.views import service as views
 from pdms.views import store
@@ -224,8 +225,8 @@ def test_an_export_holds_whole_inside_classes_only(desk):
     desk.publish([(INSIDE, 83), (PARTLY, 61), (OUTSIDE, 40)])
     with desk.unit() as uow:
         segments.save(uow, text=SEGMENT)
-        parquet = segments.export(uow, name="recent_buyers", format="parquet")
-        text = segments.export(uow, name="recent_buyers", format="csv")
+        parquet = segments.export(uow, name="recent_buyers", format="parquet", approved=proof(uow, "parquet"))
+        text = segments.export(uow, name="recent_buyers", format="csv", approved=proof(uow, "csv"))
     table = pq.read_table(io.BytesIO(parquet.content))
     assert table.column_names == ["recency_days", "orders", "spend", "goods"]
     assert set(map(tuple, table.to_pandas().astype(str).to_numpy().tolist())) == {INSIDE}
@@ -236,12 +237,41 @@ def test_an_export_holds_whole_inside_classes_only(desk):
     assert [e.kind for e in desk.events].count("release.exported") == 2
 
 
+def proof(uow, form):
+    """What the identified side hands over once a second operator has approved (tested in tests/integration/access)."""
+    parameters = segments.to_export(uow, name="recent_buyers", format=form)
+    return Approved("apr-" + "0" * 32, GuardedAct.BULK_EXPORT, parameters, uow.actor.id, uow.now)
+
+
+def test_NDR_8_an_export_needs_the_proof_of_its_own_approval(desk):
+    desk.publish([(INSIDE, 83), (OUTSIDE, 40)])
+    with desk.unit() as uow:
+        segments.save(uow, text=SEGMENT)
+        right = proof(uow, "csv")
+    wrong = (
+        None,
+        replace(right, parameters={**right.parameters, "format": "parquet"}),
+        replace(right, parameters={**right.parameters, "rule": "0" * 64}),
+        replace(right, actor="op-" + "9" * 32),
+        replace(right, act=GuardedAct.HOLD_ACCESS),
+        replace(right, at=right.at - timedelta(minutes=2)),
+        replace(right, at=right.at + timedelta(seconds=1)),
+    )
+    for one in wrong:
+        with pytest.raises(Denied) as caught, desk.unit() as uow:
+            segments.export(uow, name="recent_buyers", format="csv", approved=one)
+        assert [(r.code, r.article) for r in caught.value.reasons] == [("APPROVAL_MISSING", "PIPL-10")]
+    assert "release.exported" not in [e.kind for e in desk.events]
+    with desk.unit() as uow:
+        assert segments.export(uow, name="recent_buyers", format="csv", approved=right).rows == 83
+
+
 def test_an_export_below_the_smallest_cell_is_refused_and_logged(desk):
     desk.publish([(INSIDE, 49), (PARTLY, 61)])
     with desk.unit() as uow:
         segments.save(uow, text=SEGMENT)
     with pytest.raises(Denied) as caught, desk.unit() as uow:
-        segments.export(uow, name="recent_buyers", format="csv")
+        segments.export(uow, name="recent_buyers", format="csv", approved=proof(uow, "csv"))
     assert [r.code for r in caught.value.reasons] == ["BELOW_MIN_CELL"]
     assert desk.events[-1].kind == "denial"
     assert "release.exported" not in [e.kind for e in desk.events]
@@ -279,7 +309,7 @@ def test_an_actor_without_the_scope_is_refused_everywhere(desk):
     for call in (
         lambda u: segments.save(u, text=SEGMENT),
         lambda u: segments.preview(u, name="x"),
-        lambda u: segments.export(u, name="x"),
+        lambda u: segments.export(u, name="x", approved=None),
         lambda u: segments.list_segments(u),
         lambda u: marketing.create(u, document=CAMPAIGN),
         lambda u: marketing.counts(u, name="x"),

@@ -19,7 +19,7 @@ from pdms.db import begin
 from pdms.errors import Conflict, Denied, NotFound
 from pdms.gate import service as gate
 from pdms.policy.loader import load
-from pdms.taxonomy import Channel, ConsentState, MemberId, Operation, RestrictionKind
+from pdms.taxonomy import Channel, ConsentState, GuardedAct, MemberId, Operation, RestrictionKind
 from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
 
@@ -278,7 +278,9 @@ def changed(shop: World, tmp_path: Path, before: str, after: str) -> Path:
 def test_a_reverted_policy_decides_as_it_did(shop: World, tmp_path: Path) -> None:
     folder = changed(shop, tmp_path, "contact: privacy@shop.example", "contact: office@shop.example")
     first, second = shop.app.policy.digest, load(folder)
+    shop.approve("compliance", GuardedAct.POLICY_ACTIVATION, policy=second.digest)
     shop.run("compliance", gate.activate, policy=second)
+    shop.approve("compliance", GuardedAct.POLICY_ACTIVATION, policy=first)
     done = shop.run("compliance", gate.revert, digest=first)
     assert (done.digest, done.changed) == (first, True)
     found = shop.run("compliance", gate.history)
@@ -299,7 +301,9 @@ def test_documents_that_were_reverted_give_way_and_drafts_do_not(shop: World, tm
     with begin(shop.app.main, read_only=True) as session:
         assert gate.in_force(session, documents=second, follow=False) is second
         assert gate.in_force(session, documents=second, follow=True).digest == first
+    shop.approve("compliance", GuardedAct.POLICY_ACTIVATION, policy=second.digest)
     shop.run("compliance", gate.activate, policy=second)
+    shop.approve("compliance", GuardedAct.POLICY_ACTIVATION, policy=first)
     shop.run("compliance", gate.revert, digest=first)
     with begin(shop.app.main, read_only=True) as session:
         found = gate.in_force(session, documents=second, follow=False)

@@ -24,7 +24,7 @@ from pdms.policy.canonical import digest_of
 from pdms.policy.stored import content_of
 from pdms.reports.replay import ReplayReport, Unknown, replay
 from pdms.rights import service as rights
-from pdms.taxonomy import ConsentState, Operation, RestrictionKind
+from pdms.taxonomy import ConsentState, GuardedAct, Operation, RestrictionKind
 
 COUNT = 6
 
@@ -161,6 +161,7 @@ def test_a_policy_text_that_was_altered_or_was_not_in_force_is_found(shop: World
     other = replace(other, digest=digest_of(json.loads(text)))
     shop.pass_time(hours=1)
     before = shop.app.policy
+    shop.approve("admin", GuardedAct.POLICY_ACTIVATION, policy=other.digest)
     shop.run("admin", gate.activate, policy=other)
     assert again(shop).ok
     tamper(

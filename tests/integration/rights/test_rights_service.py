@@ -21,7 +21,7 @@ from pdms.publish import service as publish
 from pdms.rights import receipts
 from pdms.rights import service as rights
 from pdms.rights.tables import ErasureStepRow
-from pdms.taxonomy import ConsentState, MemberId, RequestState, RequestType, RestrictionKind
+from pdms.taxonomy import ConsentState, GuardedAct, MemberId, RequestState, RequestType, RestrictionKind
 from pdms.vault import service as vault
 
 MEMBERS = 120
@@ -350,6 +350,7 @@ def test_the_held_record_opens_for_an_officer_with_a_ticket_and_leads_to_nobody(
     raw = repr(rows).encode() + b"".join(part for row in rows for part in row if isinstance(part, bytes))
     for secret in (member, pseudonym, member.hex().encode(), b"H00020", members[20]["手机号"].encode()):
         assert secret not in raw
+    world.approve("compliance", GuardedAct.HOLD_ACCESS, held_id=rows[-1][0], ticket="CASE-1")
     body = world.run("compliance", rights.open_held, held_id=rows[-1][0], ticket="CASE-1")
     (order,) = body["rows"]["orders"]
     found = world.run("compliance", rights.find_held, order=order["order_id"])

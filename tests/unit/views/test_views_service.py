@@ -3,15 +3,17 @@
 import csv
 import hashlib
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pdms.access.approvals import Approved
 from pdms.audit.catalogue import EventKind
 from pdms.errors import Denied, IntegrityBroken, InvalidInput, NotFound
-from pdms.taxonomy import ReleaseState, Scope
+from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import Actor, ActorKind
 from pdms.views import service, store
 
@@ -153,18 +155,32 @@ def test_a_file_that_is_not_the_one_published_is_not_handed_out(side, harm):
         service.read(uow, view="value")
 
 
+def proof(uow, release_id, form):
+    """What the identified side hands over once a second operator has approved."""
+    parameters = {"release": release_id, "format": form}
+    return Approved("apr-" + "0" * 32, GuardedAct.BULK_EXPORT, parameters, uow.actor.id, uow.now)
+
+
 def test_exports_hold_the_rows_in_both_formats(side):
     info = released(side)
     with side.unit() as uow:
-        parquet = service.export(uow, release_id=info.release_id, format="parquet")
-        text = service.export(uow, release_id=info.release_id, format="csv")
+        parquet = service.export(
+            uow, release_id=info.release_id, format="parquet", approved=proof(uow, info.release_id, "parquet")
+        )
+        text = service.export(
+            uow, release_id=info.release_id, format="csv", approved=proof(uow, info.release_id, "csv")
+        )
     table = pq.read_table(io.BytesIO(parquet.content))
     assert hashlib.sha256(parquet.content).hexdigest() == info.data_sha256
     assert list(csv.DictReader(io.StringIO(text.content.decode()))) == table.to_pylist()
     assert (text.rows, text.filename) == (12, f"value-{info.release_id}.csv")
     assert [event.kind for event in side.events] == [EventKind.RELEASE_EXPORTED] * 2
     with pytest.raises(InvalidInput), side.unit() as uow:
-        service.export(uow, release_id=info.release_id, format="xlsx")
+        service.export(uow, release_id=info.release_id, format="xlsx", approved=None)
+    for wrong in (None, replace(proof(side.unit(), info.release_id, "csv"), actor="op-" + "9" * 32)):
+        with pytest.raises(Denied) as caught, side.unit() as uow:
+            service.export(uow, release_id=info.release_id, format="csv", approved=wrong)
+        assert [r.code for r in caught.value.reasons] == ["APPROVAL_MISSING"]
 
 
 @pytest.mark.parametrize("asked", [{}, {"view": "value", "release_id": "rel-1"}])

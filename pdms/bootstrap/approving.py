@@ -1,0 +1,79 @@
+"""Acts that take a second operator and span both sides of the boundary: what is asked, and exports once approved.
+
+Guarantee: an export uses its approval up before its rows are made, and gets rows of exactly what was approved; an
+export that then fails has used it up all the same. The anonymised side never reads approvals: it is handed the proof.
+"""
+
+from typing import Literal
+
+from pdms.access import approvals
+from pdms.access.approvals import Approval
+from pdms.bootstrap.app import App
+from pdms.errors import InvalidInput
+from pdms.policy.loader import load
+from pdms.segments import service as segments
+from pdms.segments.service import Export
+from pdms.taxonomy import GuardedAct
+from pdms.unit_of_work import Actor
+from pdms.views import service as views
+from pdms.views.service import ReleaseExport
+
+Format = Literal["parquet", "csv"]
+
+
+def ask(
+    app: App,
+    actor: Actor,
+    *,
+    act: GuardedAct,
+    release_id: str | None = None,
+    segment: str | None = None,
+    format: Format = "csv",  # noqa: A002
+    held_id: str | None = None,
+    ticket: str | None = None,
+    policy: str | None = None,
+) -> Approval:
+    """Ask for an approval of an act as it would be done now.
+
+    :param release_id: or `segment`, of a bulk export, with `format`. :param held_id: with `ticket`, of a held record.
+    :param policy: digest of the policy to activate; default: that of the documents as they are now.
+    :raises InvalidInput: what the act needs is not given, or is given beside what it does not need.
+    """
+    given = {
+        n: v for n, v in (("release", release_id), ("segment", segment), ("held", held_id), ("ticket", ticket)) if v
+    }
+    parameters: dict[str, str]
+    if act is GuardedAct.BULK_EXPORT and len(given) == 1 and (release_id or segment):
+        with app.anon_unit(actor, read_only=True) as uow:
+            if release_id:
+                parameters = views.to_export(uow, release_id=release_id, format=format)
+            else:
+                parameters = segments.to_export(uow, name=segment or "", format=format)
+    elif act is GuardedAct.HOLD_ACCESS and held_id and ticket and len(given) == 2:
+        parameters = {"hold": held_id, "ticket": ticket}
+    elif act is GuardedAct.POLICY_ACTIVATION and not given:
+        parameters = {"policy": policy or load(app.policies).digest}
+    else:
+        raise InvalidInput(
+            "approval: bulk_export needs a release or a segment, hold_access a held record and a ticket, "
+            "policy_activation neither"
+        )
+    return app.run(actor, approvals.ask, act=act, parameters=parameters)
+
+
+def export_release(app: App, actor: Actor, *, release_id: str, format: Format) -> ReleaseExport:  # noqa: A002
+    """Return a release as a file, as another operator approved. Errors as `views.export`."""
+    with app.anon_unit(actor, read_only=True) as uow:
+        parameters = views.to_export(uow, release_id=release_id, format=format)
+    approved = app.run(actor, approvals.use, act=GuardedAct.BULK_EXPORT, parameters=parameters)
+    with app.anon_unit(actor, read_only=True) as uow:
+        return views.export(uow, release_id=release_id, format=format, approved=approved)
+
+
+def export_segment(app: App, actor: Actor, *, name: str, format: Format) -> Export:  # noqa: A002
+    """Return a segment's whole classes as a file, as another operator approved. Errors as `segments.export`."""
+    with app.anon_unit(actor, read_only=True) as uow:
+        parameters = segments.to_export(uow, name=name, format=format)
+    approved = app.run(actor, approvals.use, act=GuardedAct.BULK_EXPORT, parameters=parameters)
+    with app.anon_unit(actor, read_only=True) as uow:
+        return segments.export(uow, name=name, format=format, approved=approved)

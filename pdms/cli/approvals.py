@@ -1,0 +1,90 @@
+"""`pdms access approvals`: what none may do alone."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pdms.cli.face import Face
+from pdms.cli.render import show
+from pdms.taxonomy import GuardedAct
+
+app = typer.Typer(
+    no_args_is_help=True, help="Acts that a second operator approves first: bulk export, held records, policies."
+)
+ApprovalId = Annotated[str, typer.Argument(help="Id of a question, apr-…")]
+COLUMNS = ("approval_id", "act", "parameters", "state", "asked_by", "expires_at", "decided_by")
+
+
+class FileFormat(StrEnum):
+    """Forms of an exported file."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@app.command("list")
+def list_(
+    context: typer.Context, waiting: Annotated[bool, typer.Option("--waiting", help="Only undecided ones.")] = False
+) -> None:
+    """List questions, newest first: officers and administrators see all, others their own."""
+    from pdms.access import approvals
+
+    face: Face = context.obj
+    show(face.run(approvals.list_approvals, waiting=waiting), as_json=face.json, title="approvals", columns=COLUMNS)
+
+
+@app.command("ask")
+def ask(
+    context: typer.Context,
+    act: Annotated[GuardedAct, typer.Argument(help="bulk_export, hold_access or policy_activation.")],
+    release: Annotated[str | None, typer.Option(help="bulk_export: a release …")] = None,
+    segment: Annotated[str | None, typer.Option(help="… or whole classes of a segment.")] = None,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="bulk_export: form of the file.")
+    ] = FileFormat.CSV,
+    held: Annotated[str | None, typer.Option(help="hold_access: id of the held record.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="hold_access: the case, e.g. CASE-1234.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="policy_activation: digest of the policy; default: of the documents as they are.")
+    ] = None,
+) -> None:
+    """Ask another operator to approve an act exactly as it would be done now; the approval is used once, within a day.
+
+    Examples: `pdms access approvals ask bulk_export --segment loyal --format csv`,
+    `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`,
+    `pdms access approvals ask policy_activation`
+    """
+    from pdms.bootstrap import approving
+
+    face: Face = context.obj
+    asked = approving.ask(
+        face.app,
+        face.actor,
+        act=act,
+        release_id=release,
+        segment=segment,
+        format=file_format.value,
+        held_id=held,
+        ticket=ticket,
+        policy=policy,
+    )
+    show(asked, as_json=face.json, title="asked")
+
+
+@app.command("approve")
+def approve(context: typer.Context, approval_id: ApprovalId) -> None:
+    """Approve what another operator asked, exactly as it was asked. Example: `pdms access approvals approve apr-…`"""
+    from pdms.access import approvals
+
+    face: Face = context.obj
+    show(face.run(approvals.approve, approval_id=approval_id), as_json=face.json, title="approved")
+
+
+@app.command("refuse")
+def refuse(context: typer.Context, approval_id: ApprovalId) -> None:
+    """Refuse what another operator asked, or take your own question back."""
+    from pdms.access import approvals
+
+    face: Face = context.obj
+    show(face.run(approvals.refuse, approval_id=approval_id), as_json=face.json, title="refused")
