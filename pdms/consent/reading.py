@@ -22,6 +22,9 @@ from pdms.policy.definitions import Purpose
 from pdms.taxonomy import ConsentState, ConsentType, Language, MemberId, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 
+COOLING = frozenset(state.value for state in (ConsentState.REQUESTED, ConsentState.REFUSED, ConsentState.WITHDRAWN))
+"""After these nobody is asked again soon; a consent that was invalidated or ran out is no refusal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -232,7 +235,7 @@ def _askable(uow: UnitOfWork, member_id: MemberId, purpose: Purpose, recipient: 
     if standing.state is ConsentState.GIVEN:
         return Askable(purpose.name, recipient, standing.state, may_ask=False, not_before=None)
     rows = [row for row in _rows(uow, member_id, purpose.name) if row["recipient"] == recipient]
-    asked = [row["occurred_at"] for row in rows if row["state"] != ConsentState.GIVEN.value]
+    asked = [row["occurred_at"] for row in rows if row["state"] in COOLING]
     until = max(asked) + timedelta(days=purpose.cool_down_days) if asked else None
     if until is None or until <= uow.now:
         return Askable(purpose.name, recipient, standing.state, may_ask=True, not_before=None)
