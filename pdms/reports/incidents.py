@@ -319,7 +319,7 @@ def _fields(uow: UnitOfWork, one: Incident) -> list[Row]:
             (both(zh, en), _TO_FILL if missing else text, to),
             one.evidence,
             (article,),
-            RowState.DUE if missing else RowState.FINE,
+            RowState.DUE if missing else RowState.NONE,
         )
 
     return [

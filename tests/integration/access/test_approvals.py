@@ -304,7 +304,7 @@ def test_an_approval_is_used_once_by_two_processes(world):
     assert all(one.returncode == 0 for one in both)
 
 
-def test_NDR_8_a_changed_policy_comes_into_force_when_another_has_approved_it(world):
+def test_PIPL_51_a_changed_policy_comes_into_force_when_another_has_approved_it(world):
     changed = replace(world.app.policy.controller, contact="privacy-2@shop.example")
     world.app.policy = replace(world.app.policy, controller=changed, digest="7" * 64)
     with pytest.raises(Denied) as caught:
