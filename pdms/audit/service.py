@@ -21,11 +21,10 @@ from pdms.audit.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_che
 from pdms.audit.events import SALT_BYTES, Event, micros
 from pdms.audit.export import ExportResult, export
 from pdms.audit.merkle import (
-    EMPTY_ROOT,
-    consistency_path,
     consistency_ranges,
     inclusion_path,
     inclusion_ranges,
+    join_peaks,
     range_digest,
 )
 from pdms.audit.note import NamedSigner, NoteKey, note_key, verify_note
@@ -233,9 +232,12 @@ def consistency(session: Session, *, old_size: int) -> ConsistencyProof:
     if head is None:
         raise NotFound("audit log: no checkpoint yet")
     ranges = consistency_ranges(old_size, head.size)
-    node = store.nodes_over(session, [*ranges, (0, old_size)])
-    old_root = range_digest(0, old_size, node) if old_size else EMPTY_ROOT
-    return ConsistencyProof(old_size, old_root, consistency_path(old_size, head.size, node), head)
+    # What the proof holds of the older tree are its complete subtrees, right to left: they lead to its root.
+    inside = [place for place, (_, end) in enumerate(ranges) if end <= old_size]
+    node = store.nodes_over(session, ranges if inside else [*ranges, (0, old_size)])
+    path = tuple(range_digest(start, end, node) for start, end in ranges)
+    old_root = join_peaks([path[place] for place in reversed(inside)]) if inside else range_digest(0, old_size, node)
+    return ConsistencyProof(old_size, old_root, path, head)
 
 
 def add_cosignature(session: Session, *, cosigned: bytes, witness: NoteKey) -> SignedCheckpoint:
