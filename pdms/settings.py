@@ -6,8 +6,10 @@ Every setting is an environment variable with the prefix `PDMS_`; nothing secret
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from pdms.errors import InvalidInput
 
 
 class Settings(BaseSettings):
@@ -57,6 +59,17 @@ class Settings(BaseSettings):
         default_factory=dict, description='Its values and the roles they stand for, as JSON: {"dpo": "compliance"}.'
     )
     public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")
+
+
+def read_settings() -> Settings:
+    """Return what the environment says. :raises InvalidInput: a variable has another form; it is named, not shown."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = sorted({str(one["loc"][0]) for one in error.errors(include_input=False)})
+    except SettingsError:  # what should be JSON is not; the error says which, in words of its own
+        names = sorted(name for name, field in Settings.model_fields.items() if field.annotation == dict[str, str])
+    raise InvalidInput(f"settings: {', '.join(f'PDMS_{name.upper()}' for name in names)}: not of the form it must have")
 
 
 @dataclass(frozen=True, slots=True)

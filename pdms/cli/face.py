@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from pdms.clock import Clock
-from pdms.settings import Settings
+from pdms.settings import Settings, read_settings
 
 if TYPE_CHECKING:  # opening a home imports the stores; `pdms --help` should not
     from pdms.bootstrap.app import App
@@ -33,7 +33,7 @@ class Face:
     @property
     def settings(self) -> Settings:
         """Environment, overruled by options."""
-        settings = Settings()
+        settings = read_settings()
         changed = {k: v for k, v in (("home", self.home), ("policies", self.policies)) if v is not None}
         return settings.model_copy(update=changed)
 
