@@ -4,6 +4,7 @@ The command reference is the commands' own help, the API reference the applicati
 requirements is made of docs/requirements.yaml and the names of the tests, the one of events of the log's catalogue.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,13 @@ def events() -> str:
     return "".join(parts)
 
 
+def policy_schema() -> str:
+    """Return the JSON Schema of the policy documents."""
+    from pdms.policy.schema import schema
+
+    return json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+
+
 def main() -> int:
     """Write, or check, the documents."""
     check, stale = "--check" in sys.argv[1:], []
@@ -108,6 +116,7 @@ def main() -> int:
         ("cli.md", cli()),
         ("api.md", api()),
         ("events.md", events()),
+        ("policy-schema.json", policy_schema()),
         ("requirements.md", requirements.document()),
     ):
         path = DOCS / name

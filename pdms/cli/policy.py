@@ -117,6 +117,20 @@ def test(context: typer.Context) -> None:
         raise InvalidInput("policy: its own tests fail")
 
 
+@app.command("schema")
+def schema(context: typer.Context) -> None:
+    """Print the JSON Schema of the policy documents, for editors (also in docs/policy-schema.json).
+
+    Example: `pdms policy schema > policy-schema.json`
+    """
+    import json
+
+    from pdms.policy.schema import schema as made
+
+    face: Face = context.obj
+    typer.echo(json.dumps(made(), indent=None if face.json else 1, ensure_ascii=False))
+
+
 @app.command("activate")
 def activate(context: typer.Context) -> None:
     """Put the policy documents as they are now in force (scope: admin or compliance); done or refused, it is an event.

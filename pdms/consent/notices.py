@@ -17,9 +17,10 @@ from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.consent.notice_diff import NoticeDiff, compare
 from pdms.consent.restrictions import own_or_staff
+from pdms.consent.store import CHANGED
 from pdms.consent.tables import NoticeDelivery, NoticeVersion
 from pdms.crypto import set_digest
-from pdms.db import Session
+from pdms.db import Session, mark
 from pdms.errors import InvalidInput, NotFound
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Notice, Policy
@@ -336,6 +337,8 @@ def deliver_notices(
         " ON CONFLICT DO NOTHING",
         [(member, terms.notice_no, shown, channel, evidence) for member in member_ids],
     )
+    if result.rowcount:
+        mark(uow.session.connection(), CHANGED, member_ids)
     uow.record(
         EventKind.NOTICE_DELIVERED,
         member=member_ids[0] if len(member_ids) == 1 else None,

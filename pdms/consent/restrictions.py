@@ -4,14 +4,10 @@ Guarantees: append-only records with the standing ones materialised in the same 
 decision. Setting what stands, or lifting what does not, changes nothing and leaves no event.
 """
 
-from collections.abc import Mapping
-
-from sqlalchemy import select
-
 from pdms.audit.catalogue import EventKind
-from pdms.consent.store import RESTRICTED, insert_or_update
+from pdms.consent.store import CHANGED, RESTRICTED, insert_or_update
 from pdms.consent.tables import RestrictionRecord
-from pdms.db import Lock, beside, member_alone
+from pdms.db import Lock, beside, mark, member_alone
 from pdms.errors import Denied, InvalidInput
 from pdms.policy.decide import RestrictionFact
 from pdms.policy.reasons import reason
@@ -61,17 +57,6 @@ def standing_restrictions(uow: UnitOfWork, member_id: MemberId) -> tuple[Restric
     return tuple(RestrictionFact(RestrictionKind(kind), purpose, channel) for kind, purpose, channel in rows)
 
 
-def all_standing(uow: UnitOfWork) -> Mapping[RestrictionFact, list[MemberId]]:
-    """Return the members under each standing restriction; few beside all members."""
-    rows = uow.session.connection().execute(
-        select(RESTRICTED.c.kind, RESTRICTED.c.purpose, RESTRICTED.c.channel, RESTRICTED.c.member_id)
-    )
-    found: dict[RestrictionFact, list[MemberId]] = {}
-    for kind, purpose, channel, member in rows:
-        found.setdefault(RestrictionFact(RestrictionKind(kind), purpose, channel), []).append(MemberId(member))
-    return found
-
-
 def _fact(uow: UnitOfWork, kind: RestrictionKind, purpose: str, channel: str) -> RestrictionFact:
     if purpose and purpose not in uow.policy.purposes:
         raise InvalidInput("purpose: no such purpose", code="PURPOSE_UNKNOWN")
@@ -97,6 +82,7 @@ def _change(uow: UnitOfWork, member_id: MemberId, fact: RestrictionFact, *, acti
         changed = connection.execute(RESTRICTED.delete().where(*where)).rowcount > 0
     if not changed:
         return False
+    mark(connection, CHANGED, [member_id])
     beside(connection, Lock.NUMBERS)
     uow.session.add(
         RestrictionRecord(

@@ -58,8 +58,8 @@ from pdms.consent.reading import (
 from pdms.consent.receipt import ConsentReceipt
 from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
 from pdms.consent.rules import Broken
-from pdms.consent.store import CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
-from pdms.db import member_alone
+from pdms.consent.store import CHANGED, CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
+from pdms.db import mark, member_alone
 from pdms.errors import InvalidInput, NotFound
 from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberId, Scope, new_id_bytes
 from pdms.unit_of_work import ActorKind, UnitOfWork
@@ -323,4 +323,5 @@ def forget_current(uow: UnitOfWork, member_ids: Sequence[MemberId]) -> int:
     for member in member_ids:
         for table in (CURRENT, RESTRICTED, DELIVERED):
             gone += uow.session.connection().execute(table.delete().where(table.c.member_id == member)).rowcount
+    mark(uow.session.connection(), CHANGED, member_ids)
     return gone

@@ -1,38 +1,26 @@
-"""What the gate reads of consent: facts of one member, and columns over all members for set decisions.
+"""What the gate reads of consent: facts of one member, and rows of many members for set decisions.
 
 Guarantee: both come from the same materialised state and the same dictionary of shapes. Where a purpose is per
 recipient, a record without a recipient (a withdrawal of them all) counts beside the recipient's own, the weightier of
 the two. Deliberately not here: any judgement; ages and standing are the vault's.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from pdms.consent.notices import Terms, all_terms, telling
 from pdms.consent.state import weight
-from pdms.consent.store import CURRENT, SHAPE, stored
-from pdms.db import stored_instant
+from pdms.consent.store import CHANGED, SHAPE
+from pdms.db import Changes, Some, rows_of, seen, stored_instant, take
 from pdms.policy.decide import ConsentFacts
 from pdms.policy.definitions import Purpose
 from pdms.taxonomy import ConsentState, ConsentType, MemberId, Operation
 from pdms.unit_of_work import UnitOfWork
 
 NO_CONSENT = ConsentFacts()
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentColumns:
-    """Current consents to one purpose over all members, in the order of member ids."""
-
-    member_ids: list[bytes]
-    codes: list[int]
-    """shape * 2, plus one where the consent has run out."""
-    facts: Mapping[int, ConsentFacts]
-    """Code → facts; a consent that ran out has the state EXPIRED."""
 
 
 def facts_of(
@@ -60,7 +48,7 @@ def facts_of(
 
 def consent_facts(uow: UnitOfWork, member_id: MemberId, *, purpose: Purpose, recipient: str = "") -> ConsentFacts:
     """Return the current consent of one member; UNASKED where there is none."""
-    names = _recipients(purpose, recipient)
+    names = recipients_of(purpose, recipient)
     rows = (
         uow.session.connection()
         .exec_driver_sql(_CURRENT.format(", ".join("?" * len(names))), (purpose.name, member_id, *names))
@@ -88,17 +76,14 @@ _CURRENT = (
 )
 
 
-def _recipients(purpose: Purpose, recipient: str) -> list[str]:
-    return sorted({"", recipient}) if purpose.per_recipient else [""]
+def shape_facts(uow: UnitOfWork, *, purpose: Purpose) -> Mapping[int, ConsentFacts]:
+    """Return what each shape of current consents means for one purpose: shape * 2, plus one where it has run out.
 
-
-def current_columns(uow: UnitOfWork, *, purpose: Purpose, recipient: str = "") -> CurrentColumns:
-    """Return the current consents of all members to one purpose."""
-    connection = uow.session.connection()
+    A consent that ran out has the state EXPIRED; the instant at which it was given is the row's, not the shape's.
+    """
     terms = all_terms(uow.session)
-    shapes = {row.shape: row for row in connection.execute(select(SHAPE))}
-    facts: dict[int, ConsentFacts] = {}
-    for number, row in shapes.items():
+    facts = {}
+    for row in uow.session.connection().execute(select(SHAPE)):
         found = facts_of(
             terms,
             purpose.name,
@@ -107,50 +92,59 @@ def current_columns(uow: UnitOfWork, *, purpose: Purpose, recipient: str = "") -
             notice_no=row.notice_no,
             categories=row.categories,
         )
-        facts[number * 2] = found
-        if found.state is ConsentState.GIVEN:
-            facts[number * 2 + 1] = ConsentFacts(state=ConsentState.EXPIRED, type=found.type)
-        else:
-            facts[number * 2 + 1] = found
-    names = _recipients(purpose, recipient)
-    if len(names) > 1:
-        return _merged(uow, purpose, names, facts)
-    ran_out, bound = "0", [purpose.name]
-    if purpose.consent_days is not None:
-        ran_out = "CASE WHEN occurred_at <= ? THEN 1 ELSE 0 END"
-        bound.insert(0, stored(uow.now - timedelta(days=purpose.consent_days)))
-    rows = raw_rows(
-        uow,
-        f"SELECT member_id, shape * 2 + {ran_out} FROM consent_current"
-        " WHERE purpose = ? AND recipient = '' ORDER BY member_id",
-        bound,
-    )
-    return CurrentColumns([row[0] for row in rows], [row[1] for row in rows], facts)
+        facts[row.shape * 2] = found
+        given = found.state is ConsentState.GIVEN
+        facts[row.shape * 2 + 1] = ConsentFacts(state=ConsentState.EXPIRED, type=found.type) if given else found
+    return facts
 
 
-def raw_rows(uow: UnitOfWork, sql: str, bound: Sequence[Any] = ()) -> list[Any]:
-    """Return the driver's own tuples: for millions of rows, where SQLAlchemy's row objects cost as much as the read."""
-    found = uow.session.connection().exec_driver_sql(sql, tuple(bound))
-    rows = list(found.cursor.fetchall()) if found.cursor is not None else []
-    found.close()
-    return rows
+def recipients_of(purpose: Purpose, recipient: str) -> list[str]:
+    """Return the recipients whose records count, the weightiest of them: all at once ("") beside the one meant."""
+    return sorted({"", recipient}) if purpose.per_recipient else [""]
 
 
-def _merged(uow: UnitOfWork, purpose: Purpose, names: list[str], facts: Mapping[int, ConsentFacts]) -> CurrentColumns:
-    query = select(CURRENT).where(CURRENT.c.purpose == purpose.name, CURRENT.c.recipient.in_(names))
-    states = {number // 2: item.state for number, item in facts.items() if number % 2 == 0}
-    best: dict[bytes, tuple[tuple[bool, datetime, int, int], int]] = {}
-    for row in uow.session.connection().execute(query):
-        state = states[row.shape]
-        heavy = weight(state, row.occurred_at, row.seq)
-        if row.member_id not in best or heavy > best[row.member_id][0]:
-            best[row.member_id] = (heavy, row.shape)
-    codes = {}
-    for member, (heavy, shape) in best.items():
-        out = purpose.consent_days is not None and heavy[1] + timedelta(days=purpose.consent_days) <= uow.now
-        codes[member] = shape * 2 + out
-    ordered = sorted(codes)
-    return CurrentColumns(ordered, [codes[member] for member in ordered], facts)
+def consent_changes(uow: UnitOfWork, *, forget: bool = False) -> Changes:
+    """Return about whom something changed here since it was last asked with `forget`."""
+    return (take if forget else seen)(uow.session.connection(), CHANGED)
+
+
+def pairs(uow: UnitOfWork) -> list[tuple[str, str]]:
+    """Return each purpose and recipient that anybody was asked for, by skipping through the key."""
+    run = uow.session.connection().exec_driver_sql
+    found: list[tuple[str, str]] = []
+    row = run("SELECT purpose, recipient FROM consent_current ORDER BY purpose, recipient LIMIT 1").first()
+    while row is not None:
+        found.append((row[0], row[1]))
+        row = run(
+            "SELECT purpose, recipient FROM consent_current WHERE (purpose, recipient) > (?, ?)"
+            " ORDER BY purpose, recipient LIMIT 1",
+            found[-1],
+        ).first()
+    return found
+
+
+def current_rows(uow: UnitOfWork, *, purpose: str, recipient: str, some: Some) -> list[Any]:
+    """Return (member id, shape, when, seq) of some members' current consents, as the driver gives them."""
+    sql = "SELECT member_id, shape, occurred_at, seq FROM consent_current WHERE purpose = ? AND recipient = ?"
+    return rows_of(uow.session.connection(), sql, some, purpose, recipient)
+
+
+def told_rows(uow: UnitOfWork, *, some: Some) -> list[Any]:
+    """Return (member id, notice number) of what some members were shown."""
+    return rows_of(uow.session.connection(), "SELECT member_id, notice_no FROM notice_delivery WHERE true", some)
+
+
+def wish_rows(uow: UnitOfWork, *, some: Some) -> list[Any]:
+    """Return (member id, kind, purpose, channel) of some members' standing restrictions."""
+    sql = "SELECT member_id, kind, purpose, channel FROM restriction_current WHERE true"
+    return rows_of(uow.session.connection(), sql, some)
+
+
+def telling_numbers(
+    uow: UnitOfWork, *, purpose: Purpose, required: frozenset[str], operation: Operation
+) -> frozenset[int]:
+    """Return the numbers of the notice versions that tell of a use."""
+    return telling(uow.policy, all_terms(uow.session), purpose=purpose.name, required=required, operation=operation)
 
 
 def served(
@@ -169,15 +163,3 @@ def served(
         .first()
         is not None
     )
-
-
-def served_members(
-    uow: UnitOfWork, *, purpose: Purpose, required: frozenset[str], operation: Operation
-) -> Sequence[bytes]:
-    """Return the ids of all members who were shown a version that tells of this use."""
-    numbers = telling(uow.policy, all_terms(uow.session), purpose=purpose.name, required=required, operation=operation)
-    listed = ", ".join(str(int(number)) for number in sorted(numbers))
-    if not listed:
-        return []
-    rows = raw_rows(uow, f"SELECT member_id FROM notice_delivery WHERE notice_no IN ({listed})")
-    return [row[0] for row in rows]

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pdms.consent.state import RANK
 from pdms.consent.tables import ConsentCurrent, ConsentRecord, ConsentShape, NoticeVersion, RestrictionCurrent
-from pdms.db import Lock, Session, beside, insert_rows, on_postgres
+from pdms.db import Lock, Session, beside, insert_rows, mark, on_postgres
 from pdms.taxonomy import ConsentState
 
 RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined]
@@ -22,6 +22,8 @@ SHAPE: Table = ConsentShape.__table__  # type: ignore[attr-defined]
 RESTRICTED: Table = RestrictionCurrent.__table__  # type: ignore[attr-defined]
 NOTICE: Table = NoticeVersion.__table__  # type: ignore[attr-defined]
 
+CHANGED: Final = "consent_change"
+"""Log of members about whom something changed here (`db.changes`)."""
 CHUNK = 500
 """Bound values in one statement, below every engine's limit."""
 
@@ -89,6 +91,7 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     insert_rows(connection, "consent_record", _RECORD_COLUMNS, records)
     # In the order of their keys: of two who write the same rows one waits, and neither waits for the other.
     connection.exec_driver_sql(_OUTWEIGH, sorted(currents, key=lambda one: (one[0], one[1], one[2], one[6])))
+    mark(connection, CHANGED, {row["member_id"] for row in rows})
     return numbers
 
 
@@ -128,6 +131,7 @@ def rebuild_current(session: Session) -> int:
     """Make the materialised state anew from the records; return its rows. For repair and for tests."""
     connection = session.connection()
     connection.execute(CURRENT.delete())
+    mark(connection, CHANGED, None)
     rows = [dict(row) for row in connection.execute(select(RECORD)).mappings()]
     best: dict[tuple[str, str, bytes], Mapping[str, Any]] = {}
     for row in rows:

@@ -121,6 +121,17 @@ class ConsentCurrent(MainTable, table=True):
     seq: int = Field(sa_type=SEQ)
 
 
+class ConsentChange(MainTable, table=True):
+    """Log of members whose consents, wishes or notices changed since the gate last packed them; NULL: everybody's."""
+
+    __tablename__ = "consent_change"
+
+    change_no: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    member_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary(ID), nullable=True))
+
+
 class RestrictionRecord(MainTable, table=True):
     """One event that sets or lifts a restriction, objection, opt-out or do-not-contact."""
 

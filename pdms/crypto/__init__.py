@@ -4,7 +4,7 @@ Pure but for the roots, which read files and the environment; no database. No ot
 """
 
 from pdms.crypto.blind_index import BlindIndex
-from pdms.crypto.digest import same_bytes, set_digest
+from pdms.crypto.digest import packed_set_digest, same_bytes, set_digest
 from pdms.crypto.envelope import open_blob, seal_blob
 from pdms.crypto.horizon import EpochState, Horizon, HorizonKind, RotationPlan, horizon_in, horizon_of
 from pdms.crypto.horizon import said as horizon_said
@@ -76,6 +76,7 @@ __all__ = [
     "open_field",
     "open_fields",
     "open_root",
+    "packed_set_digest",
     "provider_of",
     "read_note",
     "same_bytes",

@@ -1,8 +1,9 @@
 """Engines and sessions: SQLite in files, embedded and careful, and PostgreSQL for production; one text for both."""
 
 from pdms.db.bulk import Column, Same, cut, insert_columns, insert_rows, one_of
+from pdms.db.changes import Changes, Some, Span, mark, raw_rows, rows_of, seen, take
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
-from pdms.db.locks import Lock, alone, await_holders, beside, for_update, held_by_one, member_alone
+from pdms.db.locks import Lock, alone, alone_at_once, await_holders, beside, for_update, held_by_one, member_alone
 from pdms.db.session import (
     Reader,
     Session,
@@ -18,15 +19,19 @@ from pdms.db.session import (
 from pdms.db.watch import Watch
 
 __all__ = [
+    "Changes",
     "Column",
     "Lock",
     "Reader",
     "Same",
     "Session",
+    "Some",
+    "Span",
     "SqliteEngine",
     "UtcDateTime",
     "Watch",
     "alone",
+    "alone_at_once",
     "await_holders",
     "begin",
     "beside",
@@ -39,11 +44,16 @@ __all__ = [
     "held_by_one",
     "insert_columns",
     "insert_rows",
+    "mark",
     "member_alone",
     "on_postgres",
     "one_of",
     "open_engine",
     "open_session",
+    "raw_rows",
+    "rows_of",
+    "seen",
     "stored_day",
     "stored_instant",
+    "take",
 ]

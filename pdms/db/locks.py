@@ -46,6 +46,10 @@ class Lock(IntEnum):
     """Who saves a segment or drafts a campaign."""
     REQUESTS = 0x70646D79
     """Who numbers a subject request."""
+    SET_PAGES = 0x70646D81
+    """Who brings the packed state of all members up to date; whoever finds it taken does without."""
+    EXPORTS = 0x70646D83
+    """Who counts people whose data goes abroad."""
     REINDEX = 0x70646D7E
     """Shared by those who enter members, alone for whoever puts a new index key beside the old one."""
     ADOPTING = 0x70646D80
@@ -58,6 +62,13 @@ def alone(connection: Connection, lock: Lock) -> None:
     """Hold a lock that nobody else holds, until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(?)", (int(lock),))
+
+
+def alone_at_once(connection: Connection, lock: Lock) -> bool:
+    """Hold a lock as `alone` does if nobody has it now; return whether it is held."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(?)", (int(lock),)).scalar())
 
 
 def beside(connection: Connection, lock: Lock) -> None:

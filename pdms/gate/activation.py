@@ -16,7 +16,6 @@ from sqlalchemy import select
 from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
-from pdms.consent.sets import current_columns
 from pdms.db import Lock, Session, alone
 from pdms.errors import Conflict, NotFound
 from pdms.gate.tables import PolicyVersion
@@ -25,9 +24,8 @@ from pdms.policy.diff import diff
 from pdms.policy.loader import load
 from pdms.policy.stored import content_of, policy_of
 from pdms.policy.yaml_reader import PolicyInvalid
-from pdms.taxonomy import ConsentState, GuardedAct, Scope
+from pdms.taxonomy import GuardedAct, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
-from pdms.vault import service as vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +182,7 @@ def _last(uow: UnitOfWork) -> PolicyVersion | None:
 def affected(uow: UnitOfWork, *, after: Policy) -> dict[str, int]:
     """Return, per purpose whose consents `after` would invalidate, how many members must be asked again (PIPL-14-2)."""
     uow.require(Scope.COMPLIANCE, Scope.ADMIN)
-    counts, decoys = {}, vault.decoys(uow)
-    for name in diff(uow.policy, after).to_ask_again:
-        before = uow.policy.purposes[name]
-        if before.rests_on_consent:
-            columns = current_columns(uow, purpose=before)
-            counts[name] = sum(
-                columns.facts[code].state is ConsentState.GIVEN
-                for member, code in zip(columns.member_ids, columns.codes, strict=True)
-                if member not in decoys
-            )
-    return counts
+    from pdms.gate.sets import count_given  # arithmetic on columns: not for every command that opens a home
+
+    invalidated = (uow.policy.purposes[name] for name in diff(uow.policy, after).to_ask_again)
+    return {one.name: count_given(uow, purpose=one) for one in invalidated if one.rests_on_consent}

@@ -12,11 +12,9 @@ from typing import NoReturn
 
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
-from pdms.clock import SHANGHAI
-from pdms.consent import service as consent
-from pdms.consent.service import ConsentReceipt
-from pdms.crypto import set_digest
-from pdms.errors import Denied, NotFound
+from pdms.crypto import packed_set_digest
+from pdms.errors import Denied, NotFound, Reason
+from pdms.gate import exports
 from pdms.gate.activation import (
     Activation,
     PolicyInForce,
@@ -32,26 +30,33 @@ from pdms.gate.activation import (
     revert,
 )
 from pdms.gate.facts import actor_facts, subject_facts
+from pdms.gate.member_ids import MemberIds
 from pdms.gate.notice_duties import NoticeDuty, end_exemption, notice_duties
-from pdms.gate.sets import decide_set
+from pdms.gate.recording import record_consent
 from pdms.gate.told import About, told
-from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, ActorFacts, Decision, SubjectFacts, Use, decide, use_codes
+from pdms.policy.crossborder import NOBODY, Exported
+from pdms.policy.decide import (
+    RIGHTS,
+    SUBJECT_REQUEST,
+    ActorFacts,
+    Decision,
+    SubjectFacts,
+    Use,
+    decide,
+    is_sensitive,
+    reasons_of,
+    use_codes,
+)
 from pdms.policy.permit import PERMIT_LIFE, Permit
-from pdms.policy.reasons import ordered, reason
 from pdms.taxonomy import (
+    ID_BYTES,
     AgeStage,
     Channel,
-    ConsentState,
-    ConsentType,
-    Language,
     MemberId,
     Operation,
-    Scope,
     new_id,
 )
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault import service as vault
-from pdms.vault.age import age_stage
 
 __all__ = [
     "Activation",
@@ -66,6 +71,7 @@ __all__ = [
     "decide_one",
     "eligible",
     "end_exemption",
+    "forget",
     "history",
     "in_force",
     "newest",
@@ -76,6 +82,7 @@ __all__ = [
     "release_permit",
     "revert",
     "search_permit",
+    "settle_sets",
 ]
 
 
@@ -87,7 +94,7 @@ Said = tuple[dict[str, str], dict[str, int]]
 class Eligible:
     """Answer of a set decision; its event is recorded."""
 
-    member_ids: list[MemberId]
+    member_ids: MemberIds
     total: int
     """Living members decided on."""
     excluded: Mapping[str, int]
@@ -123,9 +130,13 @@ def decide_one(
     return _decide(uow, member_id, use)[0]
 
 
-def _decide(uow: UnitOfWork, member_id: MemberId, use: Use) -> tuple[Decision, ActorFacts, SubjectFacts]:
+def _decide(uow: UnitOfWork, member_id: MemberId, use: Use) -> tuple[Decision, ActorFacts, SubjectFacts, Exported]:
     actor, subject = actor_facts(uow, member_id=member_id), subject_facts(uow, member_id, use=use)
-    return decide(uow.policy, use=use, subject=subject, actor=actor, now=uow.now), actor, subject
+    exported = NOBODY
+    if use.operation is Operation.EXPORT and subject.status is not None:
+        exported = exports.with_them(uow, [member_id], sensitive=is_sensitive(uow.policy, use, subject.age))
+    decision = decide(uow.policy, use=use, subject=subject, actor=actor, now=uow.now, exported=exported)
+    return decision, actor, subject, exported
 
 
 def permit(
@@ -159,11 +170,15 @@ def permit(
         reason=reason,
         ticket=ticket,
     )
-    decision, actor, subject = _decide(uow, member_id, use)
-    said = told(uow.policy, about=About.MEMBER, use=use, actor=actor, subject=subject)
+    if use.operation is Operation.EXPORT:
+        exports.hold(uow)
+    decision, actor, subject, exported = _decide(uow, member_id, use)
+    said = told(uow.policy, about=About.MEMBER, use=use, actor=actor, subject=subject, exported=exported)
     if not decision.permitted:
         known = "MEMBER_UNKNOWN" not in decision.codes
-        _refuse(uow, use, decision.codes, said, member_id=member_id if known else None)
+        _refuse(uow, use, decision.reasons, said, member_id=member_id if known else None)
+    if use.operation is Operation.EXPORT:
+        exports.count(uow, [member_id], sensitive=is_sensitive(uow.policy, use, subject.age))
     return _issue(uow, use, said, member_id=member_id, view=None)
 
 
@@ -176,11 +191,8 @@ def release_permit(uow: UnitOfWork, *, view: str) -> Permit:
     definition = uow.policy.views.get(view)
     if definition is None:
         raise NotFound("view: the policy has none of this name")
-    use, actor = Use(purpose=definition.purpose, operation=Operation.PROFILE), actor_facts(uow)
-    codes = use_codes(uow.policy, uow.policy.purposes[definition.purpose], use=use, actor=actor, now=uow.now)
-    said = told(uow.policy, about=About.USE, use=use, actor=actor)
-    if codes:
-        _refuse(uow, use, ordered(codes), said, refs={"view": view})
+    use = Use(purpose=definition.purpose, operation=Operation.PROFILE)
+    said = _judge(uow, use, actor_facts(uow), refs={"view": view})
     return _issue(uow, use, said, member_id=None, view=view)
 
 
@@ -220,13 +232,18 @@ def eligible(
         categories=tuple(categories),
         recipient=recipient,
     )
+    from pdms.gate.sets import decide_set  # arithmetic on columns: not for every command that opens a home
+
     actor = actor_facts(uow)
     _judge(uow, use, actor)
-    refs, numbers = told(uow.policy, about=About.SET, use=use, actor=actor)
+    decided = decide_set(uow, purpose=uow.policy.purposes[purpose], use=use, among=among)
+    exported = NOBODY
+    if operation is Operation.EXPORT:
+        exported = _count_exports(uow, use, actor, decided.eligible)
+    refs, numbers = told(uow.policy, about=About.SET, use=use, actor=actor, exported=exported)
     if among is not None:
         numbers["named"] = len(among)
-    decided = decide_set(uow, purpose=uow.policy.purposes[purpose], use=use, among=among)
-    digest = set_digest(uow.keys.system_key("audit-digest"), decided.eligible).hex()
+    digest = packed_set_digest(uow.keys.system_key("audit-digest"), decided.eligible.packed, width=ID_BYTES).hex()
     event_id = uow.record(
         EventKind.PERMIT,
         purpose=purpose,
@@ -272,55 +289,36 @@ def compare_permit(
     return permit, decided
 
 
-def record_consent(
+def settle_sets(uow: UnitOfWork) -> int:
+    """Bring the packed state of all members up to date, so that the next set decision need not; return how many."""
+    from pdms.gate.pages import settle
+
+    return settle(uow)
+
+
+def forget(uow: UnitOfWork, member_ids: Sequence[MemberId]) -> None:
+    """Take erased members out of the packed state; vault and consent have forgotten them before."""
+    from pdms.gate.pages import drop
+
+    drop(uow, member_ids)
+
+
+def _judge(
     uow: UnitOfWork,
-    member_id: MemberId,
+    use: Use,
+    actor: ActorFacts,
     *,
-    purpose: str,
-    state: ConsentState,
-    type: ConsentType = ConsentType.CONSENT,  # noqa: A002 - the word of the standard
-    channel: str = "web",
-    language: Language = Language.ZH,
-    recipient: str = "",
-    evidence: str = "",
-    guardian: str = "",
-    preticked: bool = False,
-    ui_hash: str = "",
-) -> ConsentReceipt:
-    """Record one live consent event of a living member; the age stage is read here (PIPL-31). Returns the receipt.
-
-    :raises NotFound: no such member. :raises InvalidInput: a rule is broken; `code` names it.
-    """
-    uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE, Scope.INGEST)
-    held = vault.state(uow, member_id)
-    today = uow.now.astimezone(SHANGHAI).date()
-    age: AgeStage = age_stage(held.turns_14, held.turns_18, today)
-    return consent.record(
-        uow,
-        member_id,
-        purpose=purpose,
-        state=state,
-        age=age,
-        type=type,
-        channel=channel,
-        language=language,
-        recipient=recipient,
-        evidence=evidence,
-        guardian=guardian,
-        preticked=preticked,
-        ui_hash=ui_hash,
-    )
-
-
-def _judge(uow: UnitOfWork, use: Use, actor: ActorFacts) -> Said:
+    exported: Exported = NOBODY,
+    refs: Mapping[str, str] | None = None,
+) -> Said:
     """Return what an event tells of a use that is allowed, whoever it concerns. :raises Denied: it is not."""
     definition = uow.policy.purposes.get(use.purpose)
-    codes = (
-        {"NO_PURPOSE"} if definition is None else use_codes(uow.policy, definition, use=use, actor=actor, now=uow.now)
-    )
-    said = told(uow.policy, about=About.USE, use=use, actor=actor)
+    codes = {"NO_PURPOSE"}
+    if definition is not None:
+        codes = use_codes(uow.policy, definition, use=use, actor=actor, now=uow.now, exported=exported)
+    said = told(uow.policy, about=About.USE, use=use, actor=actor, exported=exported)
     if codes:
-        _refuse(uow, use, ordered(codes), said)
+        _refuse(uow, use, reasons_of(uow.policy, codes, use=use, actor=actor), said, refs=refs)
     return said
 
 
@@ -360,10 +358,22 @@ def _issue(uow: UnitOfWork, use: Use, said: Said, *, member_id: MemberId | None,
     )
 
 
+def _count_exports(uow: UnitOfWork, use: Use, actor: ActorFacts, members: MemberIds) -> Exported:
+    """Count a set whose data goes abroad; refuse the use where the mechanism does not cover so many."""
+    exports.hold(uow)
+    purpose = uow.policy.purposes[use.purpose]
+    children = purpose.minors != "deny" or purpose.unknown_age != "deny"  # some of them may be: as if all were
+    sensitive = is_sensitive(uow.policy, use, AgeStage.CHILD if children else AgeStage.ADULT)
+    exported = exports.with_them(uow, members, sensitive=sensitive)
+    _judge(uow, use, actor, exported=exported)
+    exports.count(uow, members, sensitive=sensitive)
+    return exported
+
+
 def _refuse(
     uow: UnitOfWork,
     use: Use,
-    codes: Sequence[str],
+    reasons: Sequence[Reason],
     said: Said,
     *,
     member_id: MemberId | None = None,
@@ -372,7 +382,7 @@ def _refuse(
     """Log the denial and raise it. An unknown purpose is not echoed into the log: it may be anything."""
     known = use.purpose in uow.policy.purposes
     uow.refuse(
-        Denied("the policy does not permit this use", reasons=tuple(reason(code) for code in codes)),
+        Denied("the policy does not permit this use", reasons=tuple(reasons)),
         kind=EventKind.DENIAL,
         member=member_id,
         purpose=use.purpose if known else None,

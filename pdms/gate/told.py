@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from pdms.audit.events import Event
+from pdms.policy.crossborder import NOBODY, Exported
 from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, ActorFacts, SubjectFacts, Use
 from pdms.policy.definitions import Policy
 from pdms.taxonomy import AgeStage, Channel, MemberStatus, Operation, Scope
@@ -44,10 +45,18 @@ class Told:
     age: AgeStage
     policy: str
     """Digest."""
+    exported: Exported
+    """People whose data went abroad that year, those of this decision included; nobody, where it was no export."""
 
 
 def told(
-    policy: Policy, *, about: About, use: Use, actor: ActorFacts, subject: SubjectFacts | None = None
+    policy: Policy,
+    *,
+    about: About,
+    use: Use,
+    actor: ActorFacts,
+    subject: SubjectFacts | None = None,
+    exported: Exported = NOBODY,
 ) -> tuple[dict[str, str], dict[str, int]]:
     """Return (refs, numbers) of a decision's event."""
     refs = {"policy": policy.digest, "operation": use.operation.value, "about": about.value, "asker": actor.kind}
@@ -71,6 +80,8 @@ def told(
         numbers[f"asked_{use.reason if listed else _UNLISTED_REASON}"] = 1
     if use.ticket:
         numbers["ticketed"] = 1
+    if exported.people:
+        numbers |= {"abroad": exported.people, "abroad_sensitive": exported.sensitive}
     if subject is not None:
         refs |= {"status": subject.status.value if subject.status else _NOBODY, "age": subject.age.value}
     return refs, numbers
@@ -105,6 +116,7 @@ def read(event: Event) -> Told | None:
         None if status == _NOBODY else MemberStatus(status),
         AgeStage(refs.get("age", AgeStage.UNKNOWN.value)),
         refs["policy"],
+        Exported(event.numbers.get("abroad", 0), event.numbers.get("abroad_sensitive", 0)),
     )
 
 

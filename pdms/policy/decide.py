@@ -12,8 +12,10 @@ from typing import Literal
 
 from pdms.clock import SHANGHAI
 from pdms.errors import Reason
-from pdms.policy.definitions import Policy, Purpose
-from pdms.policy.reasons import ordered, reason
+from pdms.policy.crossborder import NOBODY, Exported, covering
+from pdms.policy.definitions import HOME_REGION, Policy, Purpose
+from pdms.policy.gaps import LINED, line_of
+from pdms.policy.reasons import REASONS, ordered, reason
 from pdms.taxonomy import (
     AgeStage,
     Channel,
@@ -24,6 +26,7 @@ from pdms.taxonomy import (
     Operation,
     RestrictionKind,
     Scope,
+    Sensitivity,
 )
 
 PLAINTEXT = frozenset({Operation.REVEAL, Operation.PROVIDE, Operation.EXPORT})
@@ -122,22 +125,47 @@ class Decision:
         return tuple(item.code for item in self.reasons)
 
 
-def decide(policy: Policy, *, use: Use, subject: SubjectFacts, actor: ActorFacts, now: datetime) -> Decision:
-    """Decide on `use` for one member. :param now: aware instant; days are counted in Asia/Shanghai."""
+def decide(
+    policy: Policy,
+    *,
+    use: Use,
+    subject: SubjectFacts,
+    actor: ActorFacts,
+    now: datetime,
+    exported: Exported = NOBODY,
+) -> Decision:
+    """Decide on `use` for one member.
+
+    :param now: aware instant; days are counted in Asia/Shanghai. :param exported: people whose data went abroad this
+    year, this member included, where the use is an export.
+    """
     purpose = policy.purposes.get(use.purpose)
     if purpose is None:
         codes = {"NO_PURPOSE"}
     else:
-        codes = use_codes(policy, purpose, use=use, actor=actor, now=now)
+        codes = use_codes(policy, purpose, use=use, actor=actor, now=now, exported=exported)
         codes |= subject_codes(purpose, use=use, required=required_categories(policy, use), subject=subject, now=now)
     return Decision(
         permitted=not codes,
-        reasons=tuple(reason(code) for code in ordered(codes)) if codes else (),
+        reasons=reasons_of(policy, codes, use=use, actor=actor) if codes else (),
         purpose=use.purpose,
         operation=use.operation,
         policy_digest=policy.digest,
         decided_at=now,
     )
+
+
+def reasons_of(policy: Policy, codes: set[str], *, use: Use, actor: ActorFacts) -> tuple[Reason, ...]:
+    """Return the reasons behind codes, in the order of rank; a gap names the line of the policy that is missing."""
+    found = []
+    for code in ordered(codes):
+        known = _KNOWN[code]
+        line = line_of(policy, code, use=use, actor=actor) if code in LINED else ""
+        found.append(Reason(code, known.article, f"{known.detail} {line}") if line else known)
+    return tuple(found)
+
+
+_KNOWN = {code: reason(code) for code in REASONS}
 
 
 def required_categories(policy: Policy, use: Use) -> frozenset[str]:
@@ -150,7 +178,16 @@ def required_categories(policy: Policy, use: Use) -> frozenset[str]:
     return frozenset(purpose.categories) if purpose else frozenset()
 
 
-def use_codes(policy: Policy, purpose: Purpose, *, use: Use, actor: ActorFacts, now: datetime) -> set[str]:
+def is_sensitive(policy: Policy, use: Use, age: AgeStage) -> bool:
+    """Return whether a use touches sensitive data: all of a child below 14 is, and where age is unknown (PIPL-28)."""
+    touched = required_categories(policy, use)
+    named = (policy.categories[name] for name in touched if name in policy.categories)
+    return age in (AgeStage.CHILD, AgeStage.UNKNOWN) or any(one.sensitivity is Sensitivity.SENSITIVE for one in named)
+
+
+def use_codes(
+    policy: Policy, purpose: Purpose, *, use: Use, actor: ActorFacts, now: datetime, exported: Exported = NOBODY
+) -> set[str]:
     """Return the reasons against `use` whoever it concerns: purpose, method, data, recipient, assessment, asker."""
     today = now.astimezone(SHANGHAI).date()
     codes: set[str] = set()
@@ -171,11 +208,11 @@ def use_codes(policy: Policy, purpose: Purpose, *, use: Use, actor: ActorFacts, 
         elif assessment.review_by < today:
             codes.add("PIPIA_OVERDUE")
     if use.recipient is not None or purpose.per_recipient or use.operation in HANDING_OVER:
-        codes |= _recipient_codes(policy, purpose, use, today)
+        codes |= _recipient_codes(policy, purpose, use, today, exported)
     return codes | _actor_codes(policy, purpose, use, actor, today)
 
 
-def _recipient_codes(policy: Policy, purpose: Purpose, use: Use, today: date) -> set[str]:
+def _recipient_codes(policy: Policy, purpose: Purpose, use: Use, today: date, exported: Exported) -> set[str]:
     if use.recipient is None:
         return {"RECIPIENT_REQUIRED"}
     recipient = policy.recipients.get(use.recipient)
@@ -184,10 +221,14 @@ def _recipient_codes(policy: Policy, purpose: Purpose, use: Use, today: date) ->
     codes = set()
     if recipient.contract_until is None or recipient.contract_until < today:
         codes.add("CONTRACT_EXPIRED")
+    if recipient.region != HOME_REGION and use.operation is not Operation.EXPORT:
+        codes.add("REGION_NOT_ALLOWED")
     if use.operation is Operation.EXPORT:
         lapsed = recipient.mechanism_until is not None and recipient.mechanism_until < today
         if recipient.mechanism not in purpose.mechanisms or lapsed:
             codes.add("MECHANISM_MISSING")
+        elif recipient.mechanism not in covering(exported, controller=policy.controller, purpose=purpose):
+            codes.add("EXPORT_THRESHOLD")
     return codes
 
 

@@ -15,6 +15,7 @@ from pdms.policy.definitions_views import CalendarYear, Feature, HierarchyTable,
 from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
 
 __all__ = [
+    "HOME_REGION",
     "CalendarYear",
     "Category",
     "Controller",
@@ -39,6 +40,9 @@ __all__ = [
     "SourceColumn",
     "View",
 ]
+
+HOME_REGION = "cn"
+"""Where data is at home; a recipient in any other region is abroad (PIPL-38)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +281,8 @@ class Policy:
     keys: KeyPlan | None = None
     """When key epochs are to end; None: nothing is planned, and erasure receipts say so."""
     searches: Mapping[str, SearchDefinition] = field(default_factory=dict)
+    denied_tags: tuple[str, ...] = ()
+    """Words that no segment, view or feature may be named by (ALG-10)."""
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

@@ -221,6 +221,12 @@ class SearchDocument(Document):
     bits: Annotated[int, Field(ge=8, le=24)]
 
 
+class TagsDocument(Document):
+    """`tags` of policy.yaml."""
+
+    deny: Annotated[list[Line], Field(min_length=1)]
+
+
 class PolicyDocument(Document):
     """policy.yaml."""
 
@@ -237,6 +243,7 @@ class PolicyDocument(Document):
     reveal: RevealDocument = Field(default_factory=RevealDocument)
     keys: KeysDocument | None = None
     searches: dict[Slug, SearchDocument] = Field(default_factory=dict)
+    tags: TagsDocument | None = None
 
 
 class NoticePurposeDocument(Document):

@@ -4,19 +4,19 @@ Guarantees: every finding names file, place, rule and, where one stands behind i
 Deliberately not here: advice (`check.advise`) such as a contract that ends soon; what is here stops the loading.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pdms.policy.definitions import Category, Notice, Policy, Purpose, Source
+from pdms.policy.definitions import HOME_REGION, Category, Notice, Policy, Purpose, Source
 from pdms.policy.lint_views import view_problems
 from pdms.policy.measures import FACT_TABLES
 from pdms.policy.reasons import REASONS
+from pdms.policy.tags import denied
 from pdms.taxonomy import ConsentType, Language, LawfulBasis, Operation, Sensitivity
 
 SEPARATE = (ConsentType.SEPARATE, ConsentType.WRITTEN)
 PERSONALISED = (Operation.PROFILE, Operation.ADM)
-HOME_REGION = "cn"
 HANDING_OVER = (Operation.PROVIDE, Operation.EXPORT, Operation.ENTRUST)
 
 TARGETS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -53,6 +53,7 @@ def problems(policy: Policy) -> list[str]:
         *(line for versions in policy.notices.values() for line in _notice(policy, list(versions.values()))),
         *(line for source in policy.sources.values() for line in _source(policy, source)),
         *view_problems(policy),
+        *_tags(policy),
         *_tests(policy),
     ]
 
@@ -173,6 +174,7 @@ def _purpose_regulated(policy: Policy, purpose: Purpose, place: str) -> Iterator
         yield f"{place}.channel: missing; each channel is asked for by itself (ADL-43)"
     if Operation.ADM in operations and purpose.basis is not LawfulBasis.CONSENT and not purpose.human_review:
         yield f"{place}.human_review: an automated decision without consent needs a human who reviews it (PIPL-24-3)"
+    yield from _abroad(policy, purpose, place)
     if purpose.name == "pricing":
         yield from _pricing(purpose, place)
     for line in purpose.retention:
@@ -188,6 +190,17 @@ def _purpose_regulated(policy: Policy, purpose: Purpose, place: str) -> Iterator
         for field in line.fields:
             if field not in policy.fields:
                 yield f"{place}.retention: {field} is not a field"
+
+
+def _abroad(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:
+    for name in purpose.recipients:
+        recipient = policy.recipients.get(name)
+        if recipient is None:
+            continue
+        if recipient.region != HOME_REGION and Operation.EXPORT not in purpose.operations:
+            yield f"{place}.recipients: {name} is abroad; only the operation export reaches it (PIPL-38-1)"
+        if Operation.EXPORT in purpose.operations and recipient.region == HOME_REGION:
+            yield f"{place}.recipients: {name} is not abroad; export is for those who are (PIPL-38-1)"
 
 
 def _pricing(purpose: Purpose, place: str) -> Iterator[str]:
@@ -328,6 +341,18 @@ def _collected(policy: Policy, name: str, file: str) -> Iterator[str]:
         for purpose in policy.purposes.values()
     ):
         yield f"{file}: columns: no purpose collects field.{name} (PIPL-6-2)"
+
+
+def _tags(policy: Policy) -> Iterator[str]:
+    """Names and labels that would be tags of members (ALG-10); saved segments are checked where they are saved."""
+    for view in policy.views.values():
+        if denied(policy.denied_tags, (view.name, *view.label.values(), *(one.name for one in view.features))):
+            yield f"views/{view.name}.yaml: its name, a label or a feature is a tag that the policy denies (ALG-10)"
+    for name, said in policy.segments.items():
+        label = said.get("label")
+        texts = [str(one) for one in label.values()] if isinstance(label, Mapping) else [str(label or "")]
+        if denied(policy.denied_tags, (name, str(said.get("name", "")), *texts)):
+            yield f"segments/{name}.yaml: its name or label is a tag that the policy denies (ALG-10)"
 
 
 def _tests(policy: Policy) -> Iterator[str]:

@@ -128,6 +128,7 @@ def _freeze(main: d.PolicyDocument, purposes: dict[str, d.PurposeDocument], part
         "calendars": assemble.frozen(parts["calendars"]),
         "reveal": assemble.reveal(main.reveal),
         "keys": assemble.key_plan(main.keys),
+        "denied_tags": tuple(sorted(set(main.tags.deny))) if main.tags else (),
         "searches": assemble.frozen({k: assemble.search(k, v) for k, v in main.searches.items()}),
     }
     return Policy(

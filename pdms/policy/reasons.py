@@ -123,6 +123,18 @@ _ALL = (
         "Another operator must have approved this.",
     ),
     ("SELF_APPROVAL", "PIPL-51", "不得批准自己提出的事项。", "Nobody approves what they asked for themself."),
+    (
+        "REGION_NOT_ALLOWED",
+        "PIPL-38-1",
+        "接收方在境外，只能以出境方式提供。",
+        "The recipient is abroad: only an export reaches it.",
+    ),
+    (
+        "EXPORT_THRESHOLD",
+        "XBF-7",
+        "本年度出境人数超过该出境机制的适用范围。",
+        "More people this year than the export mechanism covers.",
+    ),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

@@ -215,14 +215,14 @@ class _Again:
         if told.about is About.USE:
             if purpose is None:
                 return _Outcome(permitted=False, codes=("NO_PURPOSE",))
-            codes = use_codes(policy, purpose, use=told.use, actor=told.actor, now=event.at)
+            codes = use_codes(policy, purpose, use=told.use, actor=told.actor, now=event.at, exported=told.exported)
             return _Outcome(not codes, _ordered(codes))
         subject = SubjectFacts(status=None)
         if told.status is not None and event.member_id is not None and purpose is not None:
             member = MemberId(bytes.fromhex(event.member_id))
             facts = known(self._uow, policy=policy, purpose=purpose, use=told.use, when=when, member=member)
             subject = _subject(facts, member, told)
-        decision = decide(policy, use=told.use, subject=subject, actor=told.actor, now=event.at)
+        decision = decide(policy, use=told.use, subject=subject, actor=told.actor, now=event.at, exported=told.exported)
         return _Outcome(decision.permitted, decision.codes)
 
     def _set(
@@ -234,7 +234,7 @@ class _Again:
         codes = (
             {"NO_PURPOSE"}
             if purpose is None
-            else use_codes(policy, purpose, use=told.use, actor=told.actor, now=event.at)
+            else use_codes(policy, purpose, use=told.use, actor=told.actor, now=event.at, exported=told.exported)
         )
         if purpose is None or codes:
             return "DECISION", recorded, _Outcome(permitted=False, codes=_ordered(codes))

@@ -272,6 +272,7 @@ def _rows(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     member = MemberId(row.member_id)
     vault.forget(uow, member)
     consent.forget_current(uow, [member])  # the records stay, as minimal proof
+    gate.forget(uow, [member])
     uow.session.exec(delete(PurgeRow).where(col(PurgeRow.member_id) == member))
     held.untie(uow, request_id=row.request_id)
     return {"requests": intake.forget(uow, member)}

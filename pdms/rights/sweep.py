@@ -20,6 +20,7 @@ from pdms.dispatch import service as dispatch
 from pdms.errors import Conflict, PdmsError
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
+from pdms.gate import service as gate
 from pdms.publish import service as publish
 from pdms.rights import execute, held, ledger, packages
 from pdms.rights.clocks import due_on, is_provisional
@@ -84,6 +85,7 @@ def sweep(units: UnitFactory) -> Swept:
         _in_unit(units, _tell_overdue),
         _in_unit(units, _count_again),
     )
+    _in_unit(units, gate.settle_sets)
     if done.held_expired:
         _purge_held(units)
     rotation.resume(units)

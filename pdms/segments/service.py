@@ -22,6 +22,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.db import Lock, alone
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason
+from pdms.policy.tags import denied
 from pdms.segments.classes import Classes, classes_of
 from pdms.segments.compiled import INSIDE, PARTLY, CompiledRule, compile_rule
 from pdms.segments.counts import CountRange, RoundedCount, rounded
@@ -92,6 +93,8 @@ def save(uow: AnonUnitOfWork, *, text: str | None = None, document: Mapping[str,
         raise InvalidInput("segment.view: it is not a view of the policy")
     rule = parse(given.get("rule"))
     compile_rule(rule, space_of(uow.policy, view))
+    if denied(uow.policy.denied_tags, (name, *_label(given.get("label", {})).values())):
+        raise InvalidInput("segment: its name or label is a tag that the policy denies (ALG-10)", code="TAG_DENIED")
     label = json.dumps(_label(given.get("label", {})), ensure_ascii=False, sort_keys=True)
     body = json.dumps(to_document(rule), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(f"{view}\n{body}".encode()).hexdigest()

@@ -22,7 +22,7 @@ from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.decoys import alarm
 from pdms.vault.masks import mask
 from pdms.vault.reading import living_member, only_self, pseudonym_of
-from pdms.vault.rows import sqlite_instant, turning_columns
+from pdms.vault.rows import CHANGED, sqlite_instant, turning_columns
 from pdms.vault.sealing import EXTERNAL, FieldCodes, Indexes, dek_of, open_member
 from pdms.vault.writing import write_member
 
@@ -179,9 +179,11 @@ def settle_ages(uow: UnitOfWork) -> int:
     over = " OR ".join(f"({column} <= ? AND {column} <> ?)" for column in ("turns_14", "turns_18"))
     # One statement, rows locked in order: two over the same members could wait for each other.
     lock = for_update(uow.session.connection())
+    bound = (today, passed, today, passed)
+    run(f"INSERT INTO {CHANGED} (member_id) SELECT member_id FROM member WHERE {over}", bound)
     return run(
         "UPDATE member SET turns_14 = CASE WHEN turns_14 <= ? THEN ? ELSE turns_14 END,"
         " turns_18 = CASE WHEN turns_18 <= ? THEN ? ELSE turns_18 END, updated_at = ?"
         f" WHERE row_no IN (SELECT row_no FROM member WHERE {over} ORDER BY row_no{lock})",
-        (today, passed, today, passed, sqlite_instant(uow.now), today, passed, today, passed),
+        (*bound, sqlite_instant(uow.now), *bound),
     ).rowcount

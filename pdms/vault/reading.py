@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from pdms.db import for_update, stored_day
+from pdms.db import Changes, Some, for_update, raw_rows, rows_of, seen, stored_day, take
 from pdms.errors import Denied, NotFound
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault.decoys import decoys
-from pdms.vault.rows import CHUNK, StoredMember, marks, read_sealed
+from pdms.vault.rows import CHANGED, CHUNK, StoredMember, marks, read_sealed
 from pdms.vault.sealing import Indexes
 
 
@@ -122,19 +122,18 @@ def state(uow: UnitOfWork, member_id: MemberId) -> MemberState:
     return MemberState(member_id, MemberStatus(row[0]), row[1], stored_day(row[2]), stored_day(row[3]))
 
 
-def state_rows(
-    uow: UnitOfWork, *, status: MemberStatus | None = None, among: Iterable[MemberId] | None = None
-) -> list[StateRow]:
+def state_rows(uow: UnitOfWork, *, some: Some | None = None) -> list[StateRow]:
     """Return the states of all members for set decisions, as stored: no objects, dates as text, in no telling order.
 
-    :param among: of these members only.
+    :param some: of these members only.
     """
-    if among is not None:
-        found: list[StateRow] = list(_in_chunks(uow, _STATES + " WHERE member_id IN ({})", sorted(set(among))))
-        return [row for row in found if status is None or row[1] == status.value]
-    run = uow.session.connection().exec_driver_sql
-    rows = run(_STATES) if status is None else run(_STATES + " WHERE status = ?", (status.value,))
-    return rows.all()  # type: ignore[return-value]
+    connection = uow.session.connection()
+    return raw_rows(connection, _STATES) if some is None else rows_of(connection, f"{_STATES} WHERE true", some)
+
+
+def state_changes(uow: UnitOfWork, *, forget: bool = False) -> Changes:
+    """Return whose state changed since it was last asked with `forget`, which this transaction then begins anew."""
+    return (take if forget else seen)(uow.session.connection(), CHANGED)
 
 
 def count(uow: UnitOfWork) -> int:

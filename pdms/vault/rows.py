@@ -19,6 +19,8 @@ from pdms.vault.sealing import SealedMember, split_digests
 CHUNK: Final = 1000
 """Values bound in one statement: one prepared statement serves all full chunks."""
 
+CHANGED: Final = "member_change"
+"""Log of members whose state changed (`db.changes`)."""
 INSERT_EXTERNAL: Final = "INSERT INTO external_index (digest, row_no) VALUES (?, ?)"
 INSERT_INDEX: Final = "INSERT INTO blind_index (kind, digest, row_no) VALUES (?, ?, ?)"
 DELETE_INDEX: Final = "DELETE FROM blind_index WHERE kind = ? AND digest = ? AND row_no = ?"

@@ -21,6 +21,7 @@ from pdms.vault.reading import (
     pseudonyms_of,
     resolve,
     state,
+    state_changes,
     state_rows,
 )
 from pdms.vault.reindexing import Reindexed, reindex
@@ -76,6 +77,7 @@ __all__ = [
     "shallow_suppressions",
     "standing",
     "state",
+    "state_changes",
     "state_rows",
     "suppress",
     "suppress_keyless",

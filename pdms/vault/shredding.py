@@ -8,14 +8,14 @@ after the last, the sealed bytes are in neither database file nor log. Facts, co
 from datetime import datetime
 
 from pdms.audit.catalogue import EventKind
-from pdms.db import checkpoint_and_vacuum, for_update
+from pdms.db import checkpoint_and_vacuum, for_update, mark
 from pdms.errors import Conflict, NotFound
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import suppressions
 from pdms.vault.decoys import decoys, mark_decoys
 from pdms.vault.reading import only_self, stored_member
-from pdms.vault.rows import DELETE_INDEX, sqlite_instant
+from pdms.vault.rows import CHANGED, DELETE_INDEX, sqlite_instant
 from pdms.vault.sealing import EXTERNAL, EXTERNAL_CODE, FieldCodes, Indexes, dek_of, open_member
 from pdms.vault.search_rows import drop_entries
 
@@ -105,6 +105,7 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     drop_entries(uow, row_no)
     run("DELETE FROM sealed_member WHERE row_no = ?", (row_no,))
     run("DELETE FROM member WHERE row_no = ?", (row_no,))
+    mark(uow.session.connection(), CHANGED, [member_id])
     if member_id in decoys(uow):
         mark_decoys(uow, [member_id], drop=True)
     return True
@@ -126,4 +127,6 @@ def _set_status(
         "UPDATE member SET status = ?, updated_at = ? WHERE member_id = ? AND status NOT IN (?, ?)",
         (status.value, sqlite_instant(uow.now), member_id, status.value, (unless or status).value),
     )
+    if changed.rowcount:
+        mark(uow.session.connection(), CHANGED, [member_id])
     return changed.rowcount > 0

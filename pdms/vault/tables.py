@@ -7,7 +7,7 @@ to blind indexes: a member's own digests lie beside its sealed bytes, so that fo
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, false
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, false
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -36,6 +36,17 @@ class MemberTable(MainTable, table=True):
     turns_18: date | None
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MemberChangeTable(MainTable, table=True):
+    """Log of members whose state changed since the gate last packed it; NULL stands for everybody (`db.changes`)."""
+
+    __tablename__ = "member_change"
+
+    change_no: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    member_id: bytes | None = Field(default=None, sa_type=LargeBinary(ID_BYTES))
 
 
 class SealedMemberTable(MainTable, table=True):

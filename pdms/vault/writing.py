@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
 from pdms.crypto import Dek, seal_rows, suite_of_key
-from pdms.db import Same, cut, insert_columns, on_postgres
+from pdms.db import Same, cut, insert_columns, mark, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
 from pdms.vault.rows import (
+    CHANGED,
     DELETE_INDEX,
     INSERT_EXTERNAL,
     INSERT_INDEX,
@@ -120,6 +121,7 @@ def create_members(
             ("updated_at", "timestamp", Same(uow.now)),
         ],
     )
+    mark(connection, CHANGED, ids)
     insert_columns(
         connection,
         "sealed_member",
@@ -219,3 +221,4 @@ def write_member(
         "UPDATE member SET turns_14 = ?, turns_18 = ?, updated_at = ? WHERE row_no = ?",
         (t14, t18, sqlite_instant(uow.now), row_no),
     )
+    mark(uow.session.connection(), CHANGED, [before.sealed.member_id])

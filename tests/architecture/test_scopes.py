@@ -19,9 +19,9 @@ from pdms.clock import FixedClock
 from pdms.reports import evidence
 from pdms.taxonomy import Scope
 
-OPEN = {"init", "policy check", "backup restore", "consent verify"}
-"""`init` makes the first operator; `policy check FOLDER` reads documents only; `backup restore` asks the operators whom
-the backup knows (`test_backup.py`). `audit verify FILE` is asked below."""
+OPEN = {"init", "policy check", "policy schema", "backup restore", "consent verify"}
+"""`init` makes the first operator; `policy check FOLDER` and `policy schema` read no home; `backup restore` asks
+the operators whom the backup knows (`test_backup.py`). `audit verify FILE` is asked below."""
 ROLES = ("admin", "compliance", "marketing", "ingest", "support")
 OFFICER, CARE = {"compliance"}, {"compliance", "support"}
 OFFICE = {"admin", "compliance"}

@@ -277,6 +277,19 @@ def test_an_export_below_the_smallest_cell_is_refused_and_logged(desk):
     assert "release.exported" not in [e.kind for e in desk.events]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [("name: recent_buyers", "name: pregnant_buyers"), ("Recent buyers", "Recent patients"), ("近期", "患者")],
+)
+def test_ALG_10_a_segment_is_not_named_by_a_denied_word(desk, change):
+    desk.policy = replace(desk.policy, denied_tags=("患者", "pregnant", "patients"))
+    with desk.unit() as uow:
+        segments.save(uow, text=SEGMENT)
+        with pytest.raises(InvalidInput) as caught:
+            segments.save(uow, text=SEGMENT.replace(*change))
+    assert caught.value.code == "TAG_DENIED"
+
+
 def test_saving_again_replaces_the_rule_and_changes_its_digest(desk):
     with desk.unit() as uow:
         first = segments.save(uow, text=SEGMENT)

@@ -18,6 +18,7 @@ from pdms.consent import sets
 from pdms.consent.notices import all_terms
 from pdms.consent.reading import state_of
 from pdms.consent.store import CURRENT, append, rebuild_current
+from pdms.db import mark
 from pdms.gate import service as gate
 from pdms.gate.sets import decide_set
 from pdms.policy.decide import Use
@@ -128,6 +129,7 @@ def _member(uow: UnitOfWork, facts: dict[str, Any], number: int) -> MemberId:
         "updated_at": NOW,
     }
     uow.session.connection().execute(table.insert(), [{k: v for k, v in row.items() if k in table.c}])
+    mark(uow.session.connection(), "member_change", [member])
     terms = {t.notice_id: t for t in all_terms(uow.session).values()}
     for record in facts["records"]:
         purpose = uow.policy.purposes[record["use"].purpose]

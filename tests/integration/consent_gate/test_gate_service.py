@@ -19,7 +19,7 @@ from pdms.db import begin
 from pdms.errors import Conflict, Denied, NotFound
 from pdms.gate import service as gate
 from pdms.policy.loader import load
-from pdms.taxonomy import Channel, ConsentState, GuardedAct, MemberId, Operation, RestrictionKind
+from pdms.taxonomy import Channel, ConsentState, ConsentType, GuardedAct, MemberId, Operation, RestrictionKind
 from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
 
@@ -232,6 +232,18 @@ def test_policy_diff_counts_the_members_to_ask_again(shop: World) -> None:
     after = replace(policy, digest="1" * 64, purposes=MappingProxyType({**policy.purposes, "segment": wider}))
     shop.run("support", consent.withdraw, shop.id_of("H00000"), purpose="segment")
     assert shop.run("compliance", gate.affected, after=after) == {"segment": COUNT}
+
+
+def test_policy_diff_counts_whoever_agreed_to_any_recipient(shop: World) -> None:
+    policy = shop.app.policy
+    partner = policy.purposes["partner"]
+    shop.run(
+        "support", gate.record_consent, shop.id_of("H00001"), purpose="partner", state=ConsentState.GIVEN,
+        type=ConsentType.SEPARATE, recipient="partner-insurance", evidence="form-7",
+    )  # fmt: skip
+    wider = replace(partner, categories=(*partner.categories, "interaction"))
+    after = replace(policy, digest="1" * 64, purposes=MappingProxyType({**policy.purposes, "partner": wider}))
+    assert shop.run("compliance", gate.affected, after=after) == {"partner": 1}
 
 
 def test_activation_twice_changes_nothing(shop: World) -> None:
