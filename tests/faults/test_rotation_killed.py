@@ -1,10 +1,8 @@
 """Each rotation killed before effects on disk: everybody is found and opened at once, and the same command finishes."""
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,24 +28,13 @@ def driven(folder: Path, act: str, step: int, first: int) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """In memory where the system has a place for it: what a killed process leaves does not hang on the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="pdms-killed-", dir=memory) as name:
-        yield Path(name)
-
-
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some points", "every"])
 @pytest.mark.parametrize("act", SOME)
-def test_a_killed_rotation_loses_nobody_and_goes_on(folder, act, every):
+def test_a_killed_rotation_loses_nobody_and_goes_on(tmp_path, act, every):
     step, first = (1, 1) if every else SOME[act]
-    driven(folder, act, step, first)
-    before = json.loads((folder / "before.json").read_text("utf-8"))
-    undisturbed = json.loads((folder / "undisturbed.json").read_text("utf-8"))
+    driven(tmp_path, act, step, first)
+    before = json.loads((tmp_path / "before.json").read_text("utf-8"))
+    undisturbed = json.loads((tmp_path / "undisturbed.json").read_text("utf-8"))
     assert {name: undisturbed[name] for name in before} == before
     assert (undisturbed["left"], undisturbed["log"], undisturbed["fenced with a key"]) == (0, [[], 0], 0)
     assert undisturbed["keys"] == 13
@@ -55,7 +42,7 @@ def test_a_killed_rotation_loses_nobody_and_goes_on(folder, act, every):
     assert "created" not in undisturbed["imported"]
     assert before["stopped"]
     assert sum(bool(opened) for opened, _ in before["people"].values()) == 13
-    killed = sorted(folder.glob("killed-*.json"))
+    killed = sorted(tmp_path.glob("killed-*.json"))
     assert len(killed) >= 2
     for path in killed:
         what = json.loads(path.read_text("utf-8"))
