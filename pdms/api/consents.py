@@ -185,7 +185,12 @@ def invalidate(caller: Compliance, body: NewInvalidation) -> Any:
     "/export",
     summary="Export consent records",
     response_class=Response,
-    responses={200: {"description": "The records.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "description": "The records.",
+            "content": {form: {"schema": {"type": "string"}} for form in ("application/jsonl", "text/csv")},
+        }
+    },
 )
 def export(caller: Compliance, format: FormatOf = "jsonl", as_of: AsOf = None, known: KnownBy = None) -> Response:  # noqa: A002
     """Every consent event that had happened by one instant and was known by another, as JSON Lines or CSV: ids, codes,
