@@ -1,8 +1,9 @@
 """Backups of the opened home, and a home made from a backup.
 
 Guarantee of `restore`: the target folder appears whole or not at all, and only after every right in the ledger was done
-again; before, there is no `home.yaml`, and nothing opens. Its operator is the one whose key the backup itself knows, as
-an administrator. It does not bring back what was ingested, sent or allowed after the backup.
+again; before, there is no `home.yaml`, and nothing opens. Killed at any point, the same command makes it anew. Its
+operator is the one whose key the backup itself knows, as an administrator. It does not bring back what was ingested,
+sent or allowed after the backup.
 """
 
 import fcntl
@@ -105,22 +106,25 @@ def restore(
             raise Conflict("rights ledger: not found; name it with --ledger", code="LEDGER_MISSING")
         databases = Databases.of(home, settings, recorded=config.database)
         server_restore.check(home, databases)
-        with server_restore.undone_on_failure(databases):
+        own = server_restore.own_name(home.root)
+        with server_restore.undone_on_failure(home, databases, own=own):
             if databases.on_server:
                 progress("load")
-                server_restore.fill(home, databases)
+                server_restore.fill(home, databases, own=own)
                 config = config.model_copy(update={"database": databases.without_password()})
             else:
                 upgrade_parts(databases)  # a backup may be older than the schema of today
             with App.assemble(home, config, settings, clock=clock) as app:
                 done = _replay(app, manifest, source, earlier, progress)
                 differs = app.policy.digest != manifest.policy
-        progress("open")
-        server_restore.finish(databases)
-        write_config(home, config)
-        shutil.rmtree(home.spill, ignore_errors=True)
-        home.spill.mkdir(mode=0o700)
-        _appear(home, to)
+            progress("open")
+            server_restore.finish(databases)
+            write_config(home, config)
+            shutil.rmtree(home.spill, ignore_errors=True)
+            home.spill.mkdir(mode=0o700)
+            _appear(home, to)
+    (to / server_restore.NAME).unlink()
+    _flush(to.parent)
     return Restored(to, manifest.created_at, len(manifest.files), source, done, differs)
 
 
@@ -185,7 +189,9 @@ def _draft(to: Path) -> Iterator[Home]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict("restore: another run is making this folder", code="RESTORE_RUNNING") from None
-        for entry in folder.iterdir():  # what a killed run left
+        for entry in folder.iterdir():  # what a killed run left, but for its name: it may be on the server, too
+            if entry.name == server_restore.NAME:
+                continue
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         try:
             yield Home(folder)
@@ -201,8 +207,11 @@ def _appear(home: Home, to: Path) -> None:
         home.root.rename(to)
     except OSError:
         raise InvalidInput("to: the folder exists already; a restore makes a new one") from None
-    parent = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(parent)
+        os.fsync(handle)
     finally:
-        os.close(parent)
+        os.close(handle)

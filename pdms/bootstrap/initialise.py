@@ -1,14 +1,15 @@
 """`pdms init`: a home with its stores, its root key, and the first administrator.
 
 Guarantees: asking twice changes nothing; a run that was killed is finished by the next one; the first API key is
-shown once and stored only as a digest. The root key lies beside the home, never inside: a copy of the home opens
+shown before the folder becomes a home (a key that a killed run may have shown to nobody is ended, and another shown)
+and stored only as a digest. The root key lies beside the home, never inside: a copy of the home opens
 nothing.
 """
 
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,12 @@ class Initialised:
     """What became of the schema of a home that was there already, where that was asked for."""
 
 
-def initialise(settings: Settings, *, clock: Clock, upgrade: bool = False) -> Initialised:
+def initialise(
+    settings: Settings, *, clock: Clock, upgrade: bool = False, show: Callable[[Initialised], None] = lambda _: None
+) -> Initialised:
     """Make the home that `settings` names, or finish one that was begun.
 
+    :param show: is given what will be returned, before a new home is one: where it fails, or dies, there is none yet.
     :param upgrade: bring the databases of a home that an earlier version made to the schema of this one.
     :raises NotFound: there is no home to upgrade. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
     :raises InvalidInput: the policies do not load, or the folder holds something else.
@@ -68,9 +72,11 @@ def initialise(settings: Settings, *, clock: Clock, upgrade: bool = False) -> In
             upgraded = upgrade_home(home, config, settings, clock=clock) if upgrade else None
             app = App.open(settings, clock=clock)
             try:
-                return Initialised(
+                there = Initialised(
                     home.root, False, config.policies, app.root_uri, config.passphrase_file, None, upgraded
                 )
+                show(there)
+                return there
             finally:
                 app.close()
         known = {"vault.db", "keys.db", "held.db", "anon.db"}
@@ -79,10 +85,10 @@ def initialise(settings: Settings, *, clock: Clock, upgrade: bool = False) -> In
         }
         if strangers - {"facts", "releases", "packages", "spill", "rights.ledger"}:
             raise InvalidInput("home: the folder exists and holds other things; name an empty or a new one")
-        return _make(home, settings, clock=clock)
+        return _make(home, settings, clock=clock, show=show)
 
 
-def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
+def _make(home: Home, settings: Settings, *, clock: Clock, show: Callable[[Initialised], None]) -> Initialised:
     policies = _policies_folder(settings)
     if settings.suite is not None:
         suite_of(settings.suite)  # an unknown one is said before anything is made
@@ -117,8 +123,10 @@ def _make(home: Home, settings: Settings, *, clock: Clock) -> Initialised:
         app.sequence()
     finally:
         app.close()
+    made = Initialised(home.root, True, policies, uri, passphrase_file, key)
+    show(made)  # of a home that is one already, the next run would show no key: nobody could ever get in
     publish_config(home)
-    return Initialised(home.root, True, policies, uri, passphrase_file, key)
+    return made
 
 
 def _first_key(uow: UnitOfWork) -> IssuedKey:

@@ -1,5 +1,6 @@
 """Top-level commands: init, ingest, scan, serve, sweep."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,10 @@ def init(
         from pdms.db.parts import checked_url
 
         settings = settings.model_copy(update={"database_url": SecretStr(checked_url(database))})
-    done = initialise(settings, clock=face.clock, upgrade=upgrade)
+    initialise(settings, clock=face.clock, upgrade=upgrade, show=lambda done: _show_home(done, face))
+
+
+def _show_home(done: "Initialised", face: Face) -> None:
     told: dict[str, object] = {
         "home": done.home,
         "state": _state(done),
@@ -70,6 +74,7 @@ def init(
     if done.upgraded is not None:
         told["schema"] = {step.part.value: {"before": step.before, "after": step.after} for step in done.upgraded.steps}
     show(told, as_json=face.json, title="pdms home")
+    sys.stdout.flush()
 
 
 def _state(done: "Initialised") -> str:

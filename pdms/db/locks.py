@@ -6,7 +6,7 @@ yet. A transaction takes named locks before row locks.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum, unique
 from typing import Any, Final
@@ -16,6 +16,10 @@ from sqlalchemy import Connection, Engine
 from pdms.errors import Conflict
 
 _LONGEST_WAIT: Final = 30.0
+_MINE: Final = (
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND objsubid = 1 AND granted"
+    " AND pid = pg_backend_pid()"
+)
 _HOLDERS: Final = (
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = ? AND granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
@@ -112,10 +116,11 @@ def member_alone(connection: Connection, member_ids: Iterable[bytes]) -> None:
 
 
 @contextmanager
-def held_by_one(engine: Engine, lock: Lock) -> Iterator[bool]:
-    """Give whether this process now holds a lock of the whole database, for as long as the block runs (PostgreSQL).
+def held_by_one(engine: Engine, lock: Lock) -> Iterator[Callable[[], bool] | None]:
+    """Hold a lock of the whole database for as long as the block runs (PostgreSQL); None: somebody else holds it.
 
-    It hangs on a connection of its own: however the process ends, the server lets it go.
+    It hangs on a connection of its own: however the process ends, the server lets it go. It does so as well when the
+    connection drops while the process lives: ask what is given, before whatever rests on the lock, if it still holds.
     """
     with engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
@@ -123,8 +128,15 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[bool]:
         raw.autocommit = True
         try:
             taken = bool(raw.execute("SELECT pg_try_advisory_lock(%s)", (int(lock),)).fetchone()[0])
-            yield taken
-            if taken:
+
+            def still() -> bool:
+                try:
+                    return raw.execute(_MINE, (int(lock),)).fetchone() is not None
+                except Exception:
+                    return False
+
+            yield still if taken else None
+            if taken and still():
                 raw.execute("SELECT pg_advisory_unlock(%s)", (int(lock),))
         finally:
             connection.invalidate()  # closes it: with its session the lock ends, whatever became of it

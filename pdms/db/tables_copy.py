@@ -2,7 +2,8 @@
 
 Guarantees: what goes out is one committed state, as of the first statement (REPEATABLE READ, read only); writers are
 not held up. Memory and disk stay flat: a table comes in pieces. What comes in is one transaction: all rows of a part or
-none. A part that holds rows is never written to, unless they are what an earlier `load` left unfinished.
+none. A part that holds rows is never written to, unless they are what an earlier `load` left unfinished, or what a
+`load` of the same name left: a restore that was cut off after its last step here and before its home had a name.
 """
 
 import json
@@ -19,6 +20,7 @@ PIECE_BYTES: Final = 1 << 26
 STATE: Final = "alembic_version"
 UNFINISHED: Final = "restore_unfinished"
 """A table without columns: it stands in a part as long as a restore into it has not come to its end."""
+_BY: Final = "pdms restore "
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +75,59 @@ def describe(connection: Connection) -> Tables:
     return Tables(str(revision), tables, sequences)
 
 
-def refuse_rows(engine: Engine) -> None:
-    """Refuse a part that holds rows, unless an unfinished restore left them. :raises Conflict: RESTORE_NOT_EMPTY."""
-    with engine.begin() as connection:
-        _refuse_rows(connection)
+def refuse_rows(engine: Engine, *, own: str) -> None:
+    """Refuse a part that holds rows, unless an unfinished restore left them, or one of the name `own`.
 
-
-def clear(engine: Engine, *, but_finished: bool = False) -> None:
-    """Remove the tables of a part that hold nothing, or only what an unfinished restore left; see `refuse_rows`.
-
-    :param but_finished: only what an unfinished restore left.
+    :raises Conflict: RESTORE_NOT_EMPTY.
     """
     with engine.begin() as connection:
-        names = _refuse_rows(connection)
-        if but_finished and UNFINISHED not in names:
-            return
-        for name in names:
-            connection.exec_driver_sql(f'DROP TABLE "{name}" CASCADE')
+        _refuse_rows(connection, own)
 
 
-def _refuse_rows(connection: Connection) -> list[str]:
+def clear(engine: Engine, *, own: str) -> None:
+    """Remove the tables of a part that hold nothing, or only what a restore left; see `refuse_rows`."""
+    with engine.begin() as connection:
+        _drop(connection, _refuse_rows(connection, own))
+
+
+def clear_own(engine: Engine, *, own: str) -> None:
+    """Remove the tables of a part if it was a restore of the name `own` that filled them."""
+    with engine.begin() as connection:
+        names = inspect(connection).get_table_names()
+        if _restored_by(connection, names) == own:
+            _drop(connection, names)
+
+
+def _refuse_rows(connection: Connection, own: str) -> list[str]:
     names = inspect(connection).get_table_names()
-    if UNFINISHED not in names:
+    if UNFINISHED not in names and _restored_by(connection, names) != own:
         for name in names:
             if name != STATE and connection.exec_driver_sql(f'SELECT 1 FROM "{name}" LIMIT 1').first() is not None:
-                raise Conflict("database: it holds rows already; restore into an empty one", code="RESTORE_NOT_EMPTY")
+                raise Conflict(
+                    "database: it holds rows already; restore into an empty one (if these are of a restore that was"
+                    " cut off, give that very command again, with the same --to)",
+                    code="RESTORE_NOT_EMPTY",
+                )
     return names
 
 
-def load(engine: Engine, described: Tables, content: Callable[[str], Iterable[bytes]]) -> None:
+def _restored_by(connection: Connection, names: list[str]) -> str | None:
+    """Return the name of the restore that filled a part; a part made by `init` has none."""
+    if STATE not in names:
+        return None
+    told = connection.exec_driver_sql("SELECT obj_description(?::regclass, 'pg_class')", (STATE,)).scalar_one()
+    return str(told).removeprefix(_BY) if told is not None else None
+
+
+def _drop(connection: Connection, names: list[str]) -> None:
+    for name in names:
+        connection.exec_driver_sql(f'DROP TABLE "{name}" CASCADE')
+
+
+def load(engine: Engine, described: Tables, content: Callable[[str], Iterable[bytes]], *, own: str) -> None:
     """Fill the empty tables of a part. :param content: bytes of a table, as `unload` gave them.
 
+    :param own: name of the restore, in hexadecimal digits; it stays with the part.
     :raises IntegrityBroken: BACKUP_FORM: it tells of tables or columns that this part does not have.
     """
     with engine.begin() as connection:
@@ -111,6 +135,7 @@ def load(engine: Engine, described: Tables, content: Callable[[str], Iterable[by
         if {(n, frozenset(c)) for n, c in here.tables} != {(n, frozenset(c)) for n, c in described.tables}:
             raise IntegrityBroken("backup: its tables are not those of its revision", code="BACKUP_FORM")
         connection.exec_driver_sql(f"CREATE TABLE {UNFINISHED} ()")
+        connection.exec_driver_sql(f"COMMENT ON TABLE {STATE} IS '{_BY}{bytes.fromhex(own).hex()}'")
         raw: Any = connection.connection.driver_connection
         for name, columns in described.tables:
             with quiet(), raw.cursor() as cursor, cursor.copy(_copy(name, columns, "FROM STDIN")) as copy:

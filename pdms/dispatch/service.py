@@ -13,7 +13,8 @@ Before a message is handed over, in this order:
  8. the member was not contacted over this channel as often as the cap allows;
  9. a Permit opens the contact, and an address is held;
 10. intent and opt-out link are committed, with their events;
-11. right before the handing over, which is noted first, the gate decides once more, and the campaign is not cancelled.
+11. right before the handing over, which is noted first, the gate decides once more, the campaign is not cancelled,
+    and the lock of step 2 is still held.
 
 Guarantees: nobody gets a campaign twice, whatever is killed when; a consent withdrawn before step 11 stops the message;
 marketing learns rounded counts only. What a channel took is out of reach. Services never commit; each step above that
@@ -30,7 +31,7 @@ from pdms.dispatch import attempts, audience, steps
 from pdms.dispatch.attempts import Tally
 from pdms.dispatch.audience import Audience, Plan
 from pdms.dispatch.channels import MessageChannel
-from pdms.dispatch.lock import sending_alone
+from pdms.dispatch.lock import StillAlone, sending_alone
 from pdms.dispatch.messages import Sender, sender_of
 from pdms.errors import Conflict, Denied, InvalidInput
 from pdms.facts import service as facts
@@ -135,7 +136,8 @@ def send(
 
     :param public_url: address under which members reach the opt-out.
     :raises Denied: BELOW_MIN_CELL, the audience is smaller than the campaign's minimum.
-    :raises Conflict: cancelled, the rule was changed, another send is running, or the channel cannot be reached.
+    :raises Conflict: cancelled, the rule was changed, another send is running (SEND_RUNNING), or may be, since the lock
+        against it was lost (SEND_LOCK_LOST), or the channel cannot be reached.
     :raises InvalidInput: the channel is not the campaign's, or the policy names no address to send from.
     """
     with units() as uow:
@@ -147,10 +149,10 @@ def send(
         raise InvalidInput("channel: it is not the campaign's")
     if plan.definition.channel not in steps.CONTACT_FIELD:
         raise InvalidInput(f"channel: members hold no address for {plan.definition.channel}")
-    with sending_alone(home, engine):  # 2
+    with sending_alone(home, engine) as alone:  # 2
         channel.connect()
         try:
-            return _run(units, plan, sender, channel, progress or (lambda _: None))
+            return _run(units, plan, sender, channel, alone, progress or (lambda _: None))
         finally:
             channel.close()
 
@@ -216,7 +218,9 @@ def close_open_intents(units: UnitFactory) -> int:
         return 0
 
 
-def _run(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, progress: Progress) -> SendReport:
+def _run(
+    units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, alone: StillAlone, progress: Progress
+) -> SendReport:
     steps.close_open(units)  # 3
     found = audience.take(units, plan)  # 4
     run_id, waiting = _begin(units, plan, found)  # 5, 6
@@ -228,7 +232,7 @@ def _run(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel
         outcomes: dict[MemberId, steps.Settled] = {}
         try:
             for one in ready:
-                outcomes[one.member] = steps.hand_over(units, plan, run_id, sender, channel, one)  # 11
+                outcomes[one.member] = steps.hand_over(units, plan, run_id, sender, channel, alone, one)  # 11
         finally:
             steps.settle(units, plan, run_id, outcomes, batch=number)
         if number % COMPACT_EVERY == COMPACT_EVERY - 1:

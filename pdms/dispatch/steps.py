@@ -15,6 +15,7 @@ from pdms.dispatch import attempts, audience
 from pdms.dispatch.attempts import HELD_BACK, Tally
 from pdms.dispatch.audience import Audience, Plan
 from pdms.dispatch.channels import Handover, MessageChannel
+from pdms.dispatch.lock import StillAlone
 from pdms.dispatch.messages import Contact, Sender, build, new_opt_out, valid_contact
 from pdms.gate import service as gate
 from pdms.marketing import service as marketing
@@ -96,9 +97,18 @@ def prepare(units: UnitFactory, plan: Plan, run_id: str, found: Audience, member
 
 
 def hand_over(
-    units: UnitFactory, plan: Plan, run_id: str, sender: Sender, channel: MessageChannel, one: Ready
+    units: UnitFactory,
+    plan: Plan,
+    run_id: str,
+    sender: Sender,
+    channel: MessageChannel,
+    alone: StillAlone,
+    one: Ready,
 ) -> Settled:
-    """Ask once more, then hand over one message."""
+    """Ask once more, then hand over one message.
+
+    :raises Conflict: SEND_LOCK_LOST: nothing was handed over; another sender closes the intent as unknown.
+    """
     with units() as uow:
         # Committed before the question: a withdrawal at the same moment is seen here, or sees this.
         attempts.hand(uow, run_id=run_id, member_id=one.member)
@@ -116,6 +126,7 @@ def hand_over(
         opt_out=one.opt_out,
         now=now,
     )
+    alone()
     return channel.hand_over(message).value, ()
 
 

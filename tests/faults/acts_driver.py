@@ -1,13 +1,13 @@
-"""Kills one act before one effect after another, does it again as a person would, and writes what then holds.
+"""Cuts one act off before one effect after another, does it again as a person would, and writes what then holds.
 
-Arguments: folder, act (send, withdraw, correct, access), step, first. Each run is a forked child.
+Arguments: folder, act (send, withdraw, correct, access, publish), form (`common.crash_images.try_out`).
+Each run is a forked child.
 """
 
 import contextlib
 import io
 import json
 import os
-import shutil
 import sqlite3
 import sys
 from collections import Counter
@@ -16,7 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from common.deadly import effects_of, in_child, killed_at, preload
+from common.crash_images import Trial, try_out
+from common.deadly import in_child, preload, remember_policies
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
@@ -146,6 +147,11 @@ def access(home: Path, known: dict[str, Any]) -> None:
     finish(home, known, request)
 
 
+def publish_again(home: Path, known: dict[str, Any]) -> None:
+    """Publish the view once more; the release that is there is withdrawn for it."""
+    done(pdms(home, known["tokens"]["compliance"], "view", "build", "member_lifecycle"))
+
+
 def finish(home: Path, known: dict[str, Any], request: dict[str, Any]) -> None:
     token, number = known["tokens"]["support"], request["request_id"]
     if request["state"] in ("received", "identity_check"):
@@ -173,7 +179,10 @@ def state(home: Path, known: dict[str, Any], act: str) -> dict[str, Any]:
         campaign = [r[0] for r in database.execute("SELECT state FROM campaign")]
     post = home.with_name("post.txt")
     given = Counter(post.read_text("utf-8").split()) if post.exists() else Counter[str]()
+    live = [path.name for path in (home / "releases" / "member_lifecycle").iterdir() if path.name != ".lock"]
+    rows = len(list((home / "releases").rglob("data.parquet")))
     return {
+        "release folders": len(live), "with rows": rows,
         "requests": sorted(map(list, requests)), "packages": [packages, len(list((home / "packages").iterdir()))],
         "segment": standing, "address": masked, "releases": releases, "campaign": campaign,
         "twice": [a for a, n in given.items() if n > 1], "strangers": sorted(set(given) - set(known["addresses"])),
@@ -183,41 +192,29 @@ def state(home: Path, known: dict[str, Any], act: str) -> dict[str, Any]:
 
 ACTS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "send": send, "withdraw": withdraw, "correct": correct, "access": access,
+    "publish": publish_again,
 }  # fmt: skip
 
 
 def main() -> None:
-    folder, act, step, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    folder, act, form = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     os.environ.setdefault(ROOT_VARIABLE, new_root_text())
     preload()
-    assert in_child(lambda: prepare(folder)) == 0
-    known = json.loads((folder / "known.json").read_text("utf-8"))
-    work, home, place = ACTS[act], folder / "home", folder / "run"
+    remember_policies(POLICIES)
+    made, place = folder / "made", folder / "run"
+    made.mkdir()
+    place.mkdir()
+    assert in_child(lambda: prepare(made)) == 0
+    known, work = json.loads((made / "known.json").read_text("utf-8")), ACTS[act]
+    (made / "home").rename(place / "home")
+    home = place / "home"
 
-    def fresh() -> Path:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        shutil.copytree(home, place / "home")
-        return place / "home"
+    def again(_number: int) -> str:
+        work(home, known)
+        return "the same again"
 
-    def note(name: str, what: dict[str, Any]) -> None:
-        (folder / f"{name}.json").write_text(json.dumps(what, ensure_ascii=False, indent=1), "utf-8")
-
-    copy = fresh()
-    effects = effects_of(lambda: work(copy, known), folder / "effects")
-    in_child(lambda: note("undisturbed", state(copy, known, act)))
-    for at in range(first, effects + 1, step):
-        copy, died = fresh(), folder / "died"
-        if not killed_at(lambda copy=copy: work(copy, known), at, died):
-            break  # chance decides on a few effects: this run had fewer
-        what: dict[str, Any] = {"died before": died.read_text("utf-8")}
-        try:
-            in_child(lambda copy=copy: work(copy, known))
-            in_child(lambda copy=copy: note("state", state(copy, known, act)))
-            what["state"] = json.loads((folder / "state.json").read_text("utf-8"))
-        except RuntimeError:
-            what["state"] = "could not be finished"
-        note(f"killed-{at:04d}", what)
+    trial = Trial(place, act=lambda: work(home, known), again=again, state=lambda: state(home, known, act))
+    try_out(trial, folder, form)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""Kills `pdms init` before one effect after another, runs it again, and writes what the home then is.
+"""Cuts `pdms init` off before one effect after another, runs it again, and writes what the home then is.
 
-Arguments: folder, step, first. Each run is a forked child.
+Arguments: folder, form (`common.crash_images.try_out`). Each run is a forked child.
 """
 
 import contextlib
-import io
 import json
 import os
-import shutil
 import sqlite3
 import stat
 import sys
@@ -15,7 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from common.deadly import effects_of, in_child, killed_at, preload
+from common.crash_images import Trial, try_out
+from common.deadly import preload, remember_policies
 from common.world import NOW, POLICIES, TRAINED
 from pdms.access import service as access
 from pdms.bootstrap.app import App
@@ -26,20 +25,24 @@ from pdms.settings import Settings
 
 
 def init(home: Path) -> None:
-    """Make the home; what it prints goes beside it, since only there stands the key."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
+    """Make the home; what it prints goes into a file beside it, since only there stands the key."""
+    with home.with_name("printed.txt").open("a", encoding="utf-8") as out, contextlib.redirect_stdout(out):
         code = run(["--home", str(home), "--policies", str(POLICIES), "--json", "init"], clock=FixedClock(NOW))
     assert code == 0, code
-    home.with_name("printed.json").write_text(out.getvalue(), "utf-8")
+
+
+def keys_seen(home: Path) -> list[str]:
+    """The keys that were printed, the newest last."""
+    printed = home.with_name("printed.txt")
+    lines = printed.read_text("utf-8").splitlines() if printed.exists() else []
+    return [key for line in lines if (key := json.loads(line).get("api_key"))]
 
 
 def state(home: Path) -> dict[str, Any]:
     """What a home is, without what chance decides; and that it works with the key that the last run printed."""
-    printed = json.loads(home.with_name("printed.json").read_text("utf-8"))
     settings = Settings(home=home)
     with App.open(settings, clock=FixedClock(NOW)) as app:
-        admin = app.authenticate(printed["api_key"])
+        admin = app.authenticate(keys_seen(home)[-1])
         operators = [(o.label, o.role, o.disabled) for o in app.run(admin, access.list_operators)]
         issued = app.run(admin, access.create_operator, label="officer", role="compliance", trained_until=TRAINED)
         app.sequence()
@@ -67,39 +70,22 @@ def state(home: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, step, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    for name in [name for name in os.environ if name.startswith("PDMS_")]:
+    folder, form = Path(sys.argv[1]), sys.argv[2]
+    for name in [name for name in os.environ if name.startswith("PDMS_") and name != "PDMS_TEST_DAY"]:
         del os.environ[name]
     preload()
+    remember_policies(POLICIES)
     place = folder / "run"
+    place.mkdir()
+    home = place / "home"
 
-    def fresh() -> Path:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        return place / "home"
+    def again(_number: int) -> str:
+        seen = len(keys_seen(home))
+        init(home)
+        return f"the same again, with {seen} keys seen before"
 
-    def note(name: str, what: dict[str, Any]) -> None:
-        (folder / f"{name}.json").write_text(json.dumps(what, ensure_ascii=False, indent=1), "utf-8")
-
-    home = fresh()
-    effects = effects_of(lambda: init(home), folder / "effects")
-    in_child(lambda: note("undisturbed", state(home)))
-    for at in range(first, effects + 1, step):
-        home, died = fresh(), folder / "died"
-        if not killed_at(lambda home=home: init(home), at, died):
-            break  # chance decides on a few effects: this run had fewer
-        what: dict[str, Any] = {
-            "died before": died.read_text("utf-8"),
-            "printed": home.with_name("printed.json").exists(),
-        }
-        try:
-            in_child(lambda home=home: init(home))
-            in_child(lambda home=home: note("state", state(home)))
-            what["state"] = json.loads((folder / "state.json").read_text("utf-8"))
-        except RuntimeError:
-            what["state"] = "could not be made"
-        note(f"killed-{at:04d}", what)
-    note("effects-counted", {"effects": effects})
+    trial = Trial(place, act=lambda: init(home), again=again, state=lambda: state(home))
+    try_out(trial, folder, form)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,39 @@
-"""An erasure killed without warning before each effect on disk: unreadable at once, finished by whoever comes next."""
+"""An erasure cut off before each effect: unreadable at once, finished by whoever comes next, nobody else hurt."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DRIVER = Path(__file__).with_name("erase_driver.py")
+from common.trials import Trials, driven
 
 
-def driven(driver: Path, folder: Path, *arguments: str, timeout: int) -> None:
-    done = subprocess.run(
-        [sys.executable, str(driver), str(folder), *arguments],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'scripts'}:{ROOT}"},
-        cwd=ROOT, check=False, capture_output=True, text=True, timeout=timeout,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+def whole(found: Trials) -> None:
+    undisturbed: dict[str, Any] = found.undisturbed
+    assert undisturbed["requests"] == [["deletion", "partial", True]]
+    assert undisturbed["left"] == []
+    assert undisturbed["others"]
+    assert undisturbed["log"] == [[], 0]
+    assert (undisturbed["rows"]["vault.member"], undisturbed["rows"]["keys.member_key"]) == (89, 89)
+    for told, what in found.each():
+        assert what["at once"] == [], told
+        assert what["state"] == undisturbed, told
+    assert {what["again"] for _, what in found.each()} == {"support again", "compliance sweep", "admin sweep"}
+
+
+@pytest.mark.parametrize("form", ["1", pytest.param("kills", marks=pytest.mark.slow)])
+def test_an_erasure_cut_off_at_any_effect_is_finished_by_whoever_comes_next(tmp_path, form):
+    found = driven("erase_driver.py", tmp_path, form)
+    assert found.effects > 200
+    assert found.count > 40
+    whole(found)
 
 
 @pytest.mark.parametrize(
-    ("step", "first"), [("23", "6"), pytest.param("2", "1", marks=pytest.mark.slow)], ids=["some points", "every other"]
+    "form", ["8", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 )
-def test_a_killed_erasure_is_finished_by_whoever_comes_next(tmp_path, step, first):
-    driven(DRIVER, tmp_path, step, first, timeout=1800)
-    undisturbed = json.loads((tmp_path / "undisturbed.json").read_text("utf-8"))
-    assert undisturbed["requests"] == [["deletion", "partial", True]]
-    assert undisturbed["left"] == []
-    assert undisturbed["log"] == [[], 0]
-    assert (undisturbed["rows"]["member"], undisturbed["rows"]["member_key"]) == (89, 89)
-    killed = sorted(tmp_path.glob("killed-*.json"))
-    assert len(killed) >= 8
-    for path in killed:
-        what = json.loads(path.read_text("utf-8"))
-        told = f"{path.name}, died before {what['died before']!r}, finished by {what['finished by']}"
-        assert what["unsafe"] == [], told
-        assert what["state"] == undisturbed, told
+def test_an_erasure_on_postgres_is_finished_by_whoever_comes_next(tmp_path, postgres_server, form):
+    with postgres_server.bare() as url:
+        found = driven("erase_driver.py", tmp_path, form, postgres_server.folder, url.rpartition("dbname=")[2])
+    assert found.effects > 100
+    assert found.count > 4
+    whole(found)

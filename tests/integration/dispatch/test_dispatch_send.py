@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from common.world import bytes_of_rows
 from pdms.audit.catalogue import EventKind
 from pdms.consent import service as consent
-from pdms.db import begin
+from pdms.db import Lock, begin
 from pdms.dispatch import service as dispatch
 from pdms.dispatch.channels import Handover, RecordingChannel
 from pdms.dispatch.lock import sending_alone
@@ -202,6 +202,30 @@ def test_one_sender_at_a_time(shop):
     with sending_alone(shop.app.home, shop.app.main), pytest.raises(Conflict) as caught:
         shop.send()
     assert caught.value.code == "SEND_RUNNING"
+
+
+def test_a_sender_whose_lock_is_lost_sends_no_more(shop):
+    if shop.app.main.dialect.name == "sqlite":
+        pytest.skip("a file's lock ends with the process")
+    second = []
+
+    def drop(_outgoing):
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = ?"
+        with begin(shop.app.main) as session:
+            assert session.connection().exec_driver_sql(cut, (int(Lock.SENDING),)).all() == [(True,)]
+        second.extend(shop.send()[1])  # another process may begin now; it knows nothing of the first one
+
+    channel = Interfering(drop)
+    with pytest.raises(Conflict) as caught:
+        shop.send(channel)
+    assert caught.value.code == "SEND_LOCK_LOST"
+    first = [outgoing.recipient.partition("@")[0] for outgoing in channel.messages]
+    assert len(first) == 1
+    assert len(second) == 40
+    _, later = shop.send()
+    assert later == []  # what the first had intended may have left, as far as anybody can know
+    assert len({*first, *second}) == 41
+    assert shop.counts()["unknown"] == 20
 
 
 def test_the_cap_counts_every_campaign_of_the_channel(shop):
