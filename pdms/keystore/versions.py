@@ -76,7 +76,7 @@ class SystemKeys(Unprintable):
         """Forget what another process may have changed. Cheap where nobody wrote.
 
         :param strict: where asking costs a journey to the server, reading may rely on what was known a moment ago (a
-            look-up then misses, for that moment, who is being indexed anew); writing may not.
+            look-up that finds nobody then asks again, strictly); writing may not.
         """
         with self._lock:
             if self._watch.cheap:

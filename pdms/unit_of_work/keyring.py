@@ -31,7 +31,10 @@ class Keyring(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Before writing what depends on system keys: see the versions that another process has made by now."""
+        """See the versions of system keys that another process has made by now.
+
+        Before writing what depends on them, and before believing that somebody is not held.
+        """
         ...
 
     def system_key(self, label: str) -> bytes:

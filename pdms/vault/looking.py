@@ -45,6 +45,7 @@ def look_up(uow: UnitOfWork, *, index: str, value: str) -> list[Opened]:
         row for digest, _ in indexes.looked_up(index, [value]) for row in fetch_here(connection, _FOUND, (code, digest))
     ]
     if not rows:  # nobody, or a rotation of the index passed between its keys and its entries
+        uow.keys.refresh()
         again = Indexes(uow.keys, uow.policy).looked_up(index, [value], retired=True)
         rows = [row for digest, _ in again for row in fetch_here(connection, _FOUND, (code, digest))]
     if not rows:

@@ -56,6 +56,10 @@ def resolve(uow: UnitOfWork, *, system: str, external_ids: Sequence[str]) -> dic
     )
     for retired in OVERTAKEN:
         left = [one for one in distinct if one not in found]
+        if not left:
+            break
+        if retired:
+            uow.keys.refresh()
         looked_up = Indexes(uow.keys, uow.policy).external_looked_up(system, left, retired=retired)
         by_digest = {digest: left[place] for digest, place in looked_up if digest not in tried}
         tried |= by_digest.keys()
@@ -105,6 +109,7 @@ def find(uow: UnitOfWork, *, index: str, value: str) -> list[MemberId]:
         found |= {bytes(row[0]) for digest, _ in looked_up for row in run(sql, (code, digest))}
         if found:
             break
+        uow.keys.refresh()
         indexes = Indexes(uow.keys, uow.policy)
     return [MemberId(one) for one in sorted(found)]
 

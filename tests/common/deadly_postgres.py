@@ -17,6 +17,7 @@ import psycopg
 from common.crash_images import DAY, Trial, note, put, tried
 from common.deadly import READS, die, hear_effects, in_child
 
+LAST = 8
 READING = (*READS, "SHOW", "SET")
 
 
@@ -87,7 +88,8 @@ class Place:
 def try_out(trial: Trial, folder: Path, form: str, place: Place) -> None:
     """Kill the act and write what came of it, as `common.crash_images.try_out` does.
 
-    :param form: `kills`: before every exchange and effect; N: before every N-th that is lasting, others each day.
+    :param form: `kills`: before every exchange and effect; N: before every N-th that is lasting, others each day, and
+        before the last ones, where an act is closed.
     """
     place.keep()
     points = _points_of(trial.act, folder / "points.json")
@@ -96,7 +98,7 @@ def try_out(trial: Trial, folder: Path, form: str, place: Place) -> None:
     if form == "kills":
         chosen = list(range(1, len(points) + 1))
     else:
-        chosen = [at for number, at in enumerate(lasting) if (number + DAY) % int(form) == 0 or at == lasting[-1]]
+        chosen = [at for number, at in enumerate(lasting) if (number + DAY) % int(form) == 0 or at in lasting[-LAST:]]
     for number, at in enumerate(chosen):
         place.reset()
         if not _killed_at(trial.act, at, folder / "died"):

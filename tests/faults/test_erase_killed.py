@@ -20,16 +20,18 @@ def whole(found: Trials) -> None:
     assert {what["again"] for _, what in found.each()} == {"support again", "compliance sweep", "admin sweep"}
 
 
-@pytest.mark.parametrize("form", ["1", pytest.param("kills", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "form", ["3", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+)
 def test_an_erasure_cut_off_at_any_effect_is_finished_by_whoever_comes_next(tmp_path, form):
     found = driven("erase_driver.py", tmp_path, form)
     assert found.effects > 200
-    assert found.count > 40
+    assert found.count > 10
     whole(found)
 
 
 @pytest.mark.parametrize(
-    "form", ["8", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+    "form", ["12", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 )
 def test_an_erasure_on_postgres_is_finished_by_whoever_comes_next(tmp_path, postgres_server, form):
     with postgres_server.bare() as url:

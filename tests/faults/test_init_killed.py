@@ -5,7 +5,7 @@ import pytest
 from common.trials import driven
 
 
-@pytest.mark.parametrize("form", ["3", pytest.param("1", marks=pytest.mark.slow),
+@pytest.mark.parametrize("form", ["6", pytest.param("1", marks=pytest.mark.slow),
                                   pytest.param("kills", marks=pytest.mark.slow)])  # fmt: skip
 def test_an_init_cut_off_and_asked_again_makes_the_same_home(tmp_path, form):
     found = driven("init_driver.py", tmp_path, form)
@@ -15,6 +15,6 @@ def test_an_init_cut_off_and_asked_again_makes_the_same_home(tmp_path, form):
     assert undisturbed["root modes"] == ["0o600"]
     assert undisturbed["modes"] == "0o700"
     assert found.effects > 200
-    assert found.count > 8
+    assert found.count > 5
     for told, what in found.each():
         assert what["state"] == undisturbed, told

@@ -93,9 +93,9 @@ class Member:
     def rotate(self, _field: str) -> None:
         units = self.app.units(SYSTEM)
         what = self.turn % 3
-        if what == 0:
+        if what == 1:
             rotation.rotate_index(units, batch=20)
-        elif what == 1:
+        elif what == 2:
             rotation.rotate_deks(units, batch=20)
         else:
             rotation.rotate_suppression(units, batch=20)

@@ -2,17 +2,18 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from pydantic import SecretStr
 
+from common.ask import ask
 from common.shell import command_line
 from common.world import World, people
 from pdms.bootstrap import backups
 from pdms.crypto import ARGON2_TESTS_ONLY, create_root, new_root_text, open_root
 from pdms.crypto.file_root import FileRoots
-from pdms.db import open_engine
+from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, KeyUnavailable
 from pdms.keystore import KeyStore
 from pdms.keystore import rotation as keys_rotation
@@ -20,6 +21,7 @@ from pdms.reports import evidence
 from pdms.rights import service as rights
 from pdms.rotation import epochs
 from pdms.rotation import service as rotation
+from pdms.settings import Home
 from pdms.vault import service as vault
 from pdms.vault.sealing import SealedMember, open_member
 
@@ -28,8 +30,8 @@ NUMBER = "H00003"
 
 
 @pytest.fixture
-def world(tmp_path):
-    made = World.make(tmp_path, file_root=True)
+def world(tmp_path, database):
+    made = World.make(tmp_path, file_root=True, database=database)
     members = people(12)
     assert made.ingest("shop-members", members).rejected == 0
     yield made
@@ -51,35 +53,48 @@ class Hands:
         return answer
 
 
-def copied(world, folder):
-    """A thief's copy of data and key store, taken while the home is in use."""
+@contextmanager
+def copied(world, folder, database, request):
+    """A thief's copy of data and key store: of the files while they are in use, or of the whole database."""
     folder.mkdir()
+    if database is not None:
+        world.app.close()  # it connects again by itself; nobody has the database open while it is copied
+        with request.getfixturevalue("postgres_server").copied(database) as url:
+            yield Databases(Home(folder), url)
+        return
     for name in ("vault.db", "keys.db"):
         with closing(sqlite3.connect(world.app.home.root / name)) as source:
             source.execute(f"VACUUM INTO '{folder / name}'")
-    return folder
+    yield Databases(Home(folder))
 
 
-def opened_with(folder, root, world, member):
+def opened_with(stolen, root, world, member):
     """Every value of a member in a copy, opened with one root."""
-    engine = open_engine(folder / "keys.db")
+    engine = stolen.open(Part.KEYS)
     try:
         keys = KeyStore(engine, root=root, clock=world.clock)
         dek = keys.deks([member])[member]
-        with closing(sqlite3.connect(folder / "vault.db")) as vault:
-            row = vault.execute(
-                "SELECT s.key_version, s.write_seq, s.sealed FROM sealed_member s JOIN member m ON m.row_no = s.row_no"
-                " WHERE m.member_id = ?", (member,),
-            ).fetchone()  # fmt: skip
+        (row,) = ask(
+            stolen.home.root, "vault",
+            "SELECT s.key_version, s.write_seq, s.sealed FROM sealed_member s JOIN member m ON m.row_no = s.row_no"
+            " WHERE m.member_id = ?", (member,), url=stolen.url,
+        )  # fmt: skip
         return set(open_member(dek, SealedMember(member, *row)).values())
     finally:
         engine.dispose()
 
 
-def test_no_key_that_exists_opens_the_erased_member_in_an_old_backup(world, tmp_path):
+@pytest.fixture
+def stolen(world, tmp_path, database, request):
+    """What a thief copied before the erasure."""
+    with copied(world, tmp_path / "stolen", database, request) as found:
+        yield found
+
+
+def test_no_key_that_exists_opens_the_erased_member_in_an_old_backup(world, stolen, tmp_path, database, request):
     member, shell = world.id_of(NUMBER), Hands(world)
     person = next(one for one in people(12) if one["会员编号"] == NUMBER)
-    folder, sealed = copied(world, tmp_path / "stolen"), tmp_path / "backup.sealed"
+    sealed = tmp_path / "backup.sealed"
     backups.create(world.app, world.actor("admin"), path=sealed, progress=lambda _: None)
     words = (tmp_path / "home.root" / "passphrase").read_bytes().strip()
     first = world.app.keys.root.uri
@@ -92,7 +107,7 @@ def test_no_key_that_exists_opens_the_erased_member_in_an_old_backup(world, tmp_
     assert "planned: 2027-06-05, when the root of epoch 1 is to be destroyed" in document["gone"]["backups"]
 
     # Before the horizon: the copy opens, and so does the sealed backup.
-    assert person["手机号"] in " ".join(opened_with(folder, open_root(first, passphrase=words), world, member))
+    assert person["手机号"] in " ".join(opened_with(stolen, open_root(first, passphrase=words), world, member))
     assert backups.verify(world.app, world.actor("admin"), path=sealed).files
     assert [one["horizon"] for one in shell.ok("compliance", "keys", "horizon").json] == ["planned"]
 
@@ -115,14 +130,16 @@ def test_no_key_that_exists_opens_the_erased_member_in_an_old_backup(world, tmp_
     for path in roots:
         root = open_root(f"file:{path}", passphrase=words)
         with pytest.raises(KeyUnavailable) as caught:
-            opened_with(folder, root, world, member)
+            opened_with(stolen, root, world, member)
         assert caught.value.code == "WRONG_ROOT"
-        with closing(sqlite3.connect(folder / "keys.db")) as keys:
-            [(wrapped,)] = keys.execute("SELECT wrapped FROM epoch")
+        [(wrapped,)] = ask(stolen.home.root, "keys", "SELECT wrapped FROM epoch", url=stolen.url)
         for context in (b"epoch\0\0\0\1", b"epoch\0\0\0\2"):
             with pytest.raises(KeyUnavailable):
                 root.unwrap(wrapped, context=context)
     settings = world.app.settings.model_copy(update={"token": SecretStr(world.tokens["admin"])})
+    if database is not None:
+        spare = request.getfixturevalue("postgres_server").bare_for_good()
+        settings = settings.model_copy(update={"database_url": SecretStr(spare)})
     with pytest.raises(KeyUnavailable) as caught:
         backups.restore(
             settings, path=sealed, to=tmp_path / "again", clock=world.clock, ledger_path=world.app.home.rights_ledger

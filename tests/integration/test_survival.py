@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from common.world import World, consents_of, orders_of, people
+from pdms.bootstrap.app import App
 from pdms.crypto import new_root_text
 from pdms.db import begin
 from pdms.errors import IntegrityBroken
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
+from pdms.keystore import versions
 from pdms.rights import service as rights
 from pdms.rotation import service as rotation
 from pdms.taxonomy import MemberId, RequestType
@@ -203,3 +205,25 @@ def test_a_look_up_that_a_whole_rotation_overtakes_finds_its_member(
             assert vault.find(uow, index="phone", value=phone) == [member]
         else:
             assert [one.member_id for one in look_up(uow, index="phone", value=phone)] == [member]
+
+
+@pytest.mark.parametrize("way", ["external id", "index", "opened"])
+def test_whoever_relies_on_keys_known_a_moment_ago_asks_again_before_saying_nobody(
+    world: World, members: list[dict[str, str]], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a reader asks for new index keys every now and then only; here that moment lasts."""
+    member, phone = world.id_of("H00002"), f"+86{members[2]['手机号']}"
+    monkeypatch.setattr(versions, "LEASE", 3600.0)
+    with App.open(world.app.settings, clock=world.clock) as other:
+        support = other.authenticate(world.tokens["support"])
+        with other.unit(support) as uow:  # it knows the keys from here on
+            assert len(look_up(uow, index="phone", value=phone)) == 1
+            assert vault.find_external(uow, system="shop", external_id="H00002") == member
+        rotation.rotate_index(world.app.units(world.actor("admin")))
+        with other.unit(support, read_only=True) as uow:
+            if way == "external id":
+                assert vault.find_external(uow, system="shop", external_id="H00002") == member
+            elif way == "index":
+                assert vault.find(uow, index="phone", value=phone) == [member]
+            else:
+                assert [one.member_id for one in look_up(uow, index="phone", value=phone)] == [member]
