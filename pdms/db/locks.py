@@ -122,6 +122,8 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[Callable[[], bool] | Non
     It hangs on a connection of its own: however the process ends, the server lets it go. It does so as well when the
     connection drops while the process lives: ask what is given, before whatever rests on the lock, if it still holds.
     """
+    import psycopg
+
     with engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
         connection.rollback()
@@ -132,7 +134,7 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[Callable[[], bool] | Non
             def still() -> bool:
                 try:
                     return raw.execute(_MINE, (int(lock),)).fetchone() is not None
-                except Exception:
+                except psycopg.Error:  # the connection is gone, and the lock with it
                     return False
 
             yield still if taken else None

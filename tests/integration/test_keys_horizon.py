@@ -101,8 +101,8 @@ def test_no_key_that_exists_opens_the_erased_member_in_an_old_backup(world, stol
 
     shell.ok("support", "member", "erase", f"shop:{NUMBER}", typed=person["手机号"] + "\n")
     with world.unit() as uow:
-        [request] = [one for one in rights.list_requests(uow) if one.receipt]
-        document = json.loads(request.receipt)["document"]
+        [erasure] = [one for one in rights.list_requests(uow) if one.receipt]
+        document = json.loads(erasure.receipt)["document"]
     assert document["backup_horizon"]["kind"] == "planned"
     assert "planned: 2027-06-05, when the root of epoch 1 is to be destroyed" in document["gone"]["backups"]
 
