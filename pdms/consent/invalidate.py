@@ -1,7 +1,8 @@
 """Consents that turn out to be none: found by where they were given, recorded as invalidated (DPV ConsentInvalidated).
 
 Guarantee: only what stands is touched, by one more record for each member; the records before it stay, so that the past
-is answered as before. Called again it goes on where it was, since what is done stands no longer. Deliberately not here:
+is answered as before. A consent dated ahead of this host's clock is invalidated as of its own instant. Called again it
+goes on where it was, since what is done stands no longer. Deliberately not here:
 that a notice no longer reaches what is done now, which the gate sees by itself (RECONSENT); and what stood on the
 consents (`rights.invalidate`).
 """
@@ -17,7 +18,7 @@ from pdms.consent.notices import all_terms
 from pdms.consent.store import CURRENT, RECORD, SHAPE, append
 from pdms.crypto import set_digest
 from pdms.db import member_alone
-from pdms.errors import InvalidInput, NotFound
+from pdms.errors import IntegrityBroken, InvalidInput, NotFound
 from pdms.taxonomy import ConsentState, ConsentType, MemberId, Scope, new_id_bytes
 from pdms.unit_of_work import UnitOfWork
 
@@ -45,7 +46,10 @@ def standing_under(uow: UnitOfWork, defect: Defect) -> int:
 
 
 def invalidate_some(uow: UnitOfWork, defect: Defect, *, ticket: str, limit: int) -> Sequence[MemberId]:
-    """Invalidate up to `limit` of them; return the members, none when all is done. One event with count and digest."""
+    """Invalidate up to `limit` of them; return the members, none when all is done. One event with count and digest.
+
+    :raises IntegrityBroken: STILL_STANDING: a record that outweighs theirs was written, and the state is as before.
+    """
     uow.require(Scope.COMPLIANCE)
     run = uow.session.connection().execute
     members = [row.member_id for row in run(_standing(uow, defect).limit(limit)).all()]
@@ -59,7 +63,7 @@ def invalidate_some(uow: UnitOfWork, defect: Defect, *, ticket: str, limit: int)
                 "record_id": new_id_bytes(),
                 "state": ConsentState.INVALIDATED.value,
                 "type": ConsentType(row["type"]).value,
-                "occurred_at": uow.now,
+                "occurred_at": max(uow.now, row["occurred_at"]),  # another host's clock may run ahead
                 "known_at": uow.now,
                 "channel": "",
                 "source": "live",
@@ -71,6 +75,9 @@ def invalidate_some(uow: UnitOfWork, defect: Defect, *, ticket: str, limit: int)
             }
         )
     append(uow.session, rows)
+    if run(_standing(uow, defect).where(CURRENT.c.member_id.in_(members)).limit(1)).first() is not None:
+        # Whoever asks until nobody is left would otherwise write records for ever.
+        raise IntegrityBroken("consents: some stand although their invalidation was written", code="STILL_STANDING")
     if rows:
         uow.record(
             EventKind.CONSENT_INVALIDATED,

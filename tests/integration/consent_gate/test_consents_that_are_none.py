@@ -11,13 +11,15 @@ import pytest
 from common.world import POLICIES, World, people
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
+from pdms.consent import invalidate as invalidating
 from pdms.consent import replay
 from pdms.consent import service as consent
 from pdms.consent.service import Defect
-from pdms.errors import Conflict, Denied, InvalidInput, NotFound
+from pdms.errors import Conflict, Denied, IntegrityBroken, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.policy.loader import load
 from pdms.rights import invalidate as batches
+from pdms.rights import ledger
 from pdms.rights import service as rights
 from pdms.taxonomy import ConsentState, Language, MemberId, Operation
 from pdms.unit_of_work import Actor
@@ -78,6 +80,42 @@ def test_what_a_wrong_page_collected_is_invalidated_and_nothing_else(
     shop.pass_time(days=1)
     give(shop, 0)
     assert standing(shop, wrong[0]) is ConsentState.GIVEN
+
+
+def bounded(monkeypatch: pytest.MonkeyPatch, *, most: int) -> None:
+    """Let an invalidation that would never end fail after `most` batches."""
+    called = iter(range(most))
+    once = consent.invalidate_some
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        assert next(called, None) is not None, "it goes on for ever"
+        return once(*args, **kwargs)
+
+    monkeypatch.setattr(consent, "invalidate_some", counted)
+
+
+def test_a_consent_from_a_host_whose_clock_runs_ahead_is_invalidated_once(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded(monkeypatch, most=3)
+    shop.pass_time(seconds=2)
+    ahead = give(shop, 0, ui_hash=BAD)
+    shop.pass_time(seconds=-2)
+    assert invalidate(shop, Defect("market_email", ui_hash=BAD)).consents == 1
+    assert shop.rows(shop.app.main, "SELECT count(*) FROM consent_record WHERE state = 'invalidated'") == [(1,)]
+    shop.pass_time(seconds=2)
+    assert standing(shop, ahead) is ConsentState.INVALIDATED
+    key = shop.app.keys.system_key(ledger.LABEL)
+    lines = [line.at for line in ledger.read(shop.app.home.rights_ledger, key=key)]
+    assert lines == [shop.clock.instant], "a restore gives it back as of an instant that outweighs the consent too"
+
+
+def test_an_invalidation_that_changes_nothing_ends_with_an_error(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded(monkeypatch, most=3)
+    give(shop, 0, ui_hash=BAD)
+    monkeypatch.setattr(invalidating, "append", lambda _session, _rows: [])
+    with pytest.raises(IntegrityBroken, match="although"):
+        invalidate(shop, Defect("market_email", ui_hash=BAD))
 
 
 def test_a_defect_is_said_and_only_the_officer_says_it(shop: World) -> None:
