@@ -12,7 +12,7 @@ administrator's act, and is in the log.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NoReturn
@@ -84,7 +84,7 @@ class Approval:
 
     approval_id: str
     act: GuardedAct
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
     state: ApprovalState
     asked_by: str
     asked_at: datetime
@@ -99,7 +99,7 @@ class Approved:
 
     approval_id: str
     act: GuardedAct
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
     actor: str
     at: datetime
 

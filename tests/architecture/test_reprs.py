@@ -20,7 +20,7 @@ PACKAGES = (
 PLAIN = frozenset({int, float, bool, type(None)})
 CANARY = "canary-7f3a"
 _NAMES = """
-    actor article audience campaign categories category channel counts digest digests encoding event_id
+    actor approval_id article audience campaign categories category channel counts digest digests encoding event_id
     external_digests field held_id id identity_method key_id kind load_id longest_until mac month operator_id
     origin package_id public_key purpose receipt receipts recipient recipients refusal_article refusal_code
     region request request_id restriction revision role root root_uri rule run_id schema searches source
@@ -28,14 +28,16 @@ _NAMES = """
 """
 """Fields of any class that hold names of the policy, codes, ids, states, digests under a key, or sealed bytes."""
 _OF_ONE_CLASS = """
-    Argon2Cost.name Bound.column Bound.default Bound.target Claim.label ColumnProposal.evidence
-    ColumnProposal.header ColumnProposal.label Computed.features CutOver.document EpochHorizon.said
-    ErasurePlan.steps Hold.fields Inspection.columns Inspection.delimiter LogSigner.name LogSigner.older
-    OpenedPackage.filename Operator.label Regions.counties Regions.first Regions.full Regions.short
-    Replay.resource RequestView.number Rule.name SealedMember.blob Sender.address Sender.name Sender.public_url
-    Shares.form SourceTable.columns SourceTable.key SourceTable.name SourceTable.types Step.name
-    StoredMember.corrections Tables.tables TokenUri.label TokenUri.module TokenUri.pin_source TokenUri.token
-    Verification.content Walk.what Withdrawal.queued _Day.form _Day.today
+    Approval.asked_by Approval.decided_by Argon2Cost.name Bound.column Bound.default Bound.target Claim.label
+    ColumnProposal.evidence ColumnProposal.header ColumnProposal.label Computed.features CutOver.document
+    EpochHorizon.said ErasurePlan.steps Hold.fields Identity.issuer Identity.roles Inspection.columns
+    Inspection.delimiter LogSigner.name LogSigner.older OpenedPackage.filename Operator.label
+    Recognised.key_to_note Regions.counties Regions.first Regions.full Regions.short Replay.resource
+    RequestView.number Rule.name Rule.optional Rule.required SealedMember.blob Sender.address Sender.name
+    Sender.public_url Shares.form SignIn.issuer SignIn.role_claim SignIn.roles SourceTable.columns
+    SourceTable.key SourceTable.name SourceTable.types Step.name StoredMember.corrections Tables.tables
+    TokenUri.label TokenUri.module TokenUri.pin_source TokenUri.token Unknown.cause Verification.content
+    Walk.what Withdrawal.queued _Day.form _Day.today
 """
 """Fields whose name would say too little: `Class.field`."""
 NAMES, OF_ONE_CLASS = frozenset(_NAMES.split()), frozenset(_OF_ONE_CLASS.split())
