@@ -459,6 +459,7 @@ def parse_signed_checkpoint(raw: bytes) -> SignedCheckpoint:
 MAX_BODY_BYTES = 16_384
 SHREDDED = "audit.openings_shredded"
 CONSENTS = ("consent.recorded", "consent.withdrawn")
+INVALIDATED = "consent.invalidated"
 DECIDED = ("permit", "denial", "policy.activated")
 _TEXT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
@@ -694,6 +695,8 @@ class _Reading:
     earlier_seen: bool = False
     consents: dict[tuple[str, str, str], "_Told"] = field(default_factory=dict)
     """The last consent event of the period, by member, purpose and recipient."""
+    invalidated: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many consents the log tells of as invalidated, by purpose and instant."""
 
 
 @dataclass(slots=True)
@@ -1321,8 +1324,15 @@ class _Pack:
                 self.found.add("CONSENT_DIFFERS", "the log tells of this record otherwise", line=number)
             elif named is None and state["at"] < told.at:
                 self.found.add("CONSENT_DIFFERS", "the log tells of a later event of this consent", line=number)
-        of_period = state["source"] == "live" and self.manifest.since <= state["known"] < self.manifest.until
-        if of_period and named is None and not self.proof_purged:
+        if not self.manifest.since <= state["known"] < self.manifest.until:
+            return
+        if state["source"] == "defect":  # one event tells of a set, by purpose and number
+            place = (state["purpose"], state["known"])
+            left = self.reading.invalidated.get(place, 0) if state["state"] == "invalidated" else 0
+            self.reading.invalidated[place] = left - 1
+            if left < 1:
+                self.found.add("CONSENT_UNLOGGED", "the log tells of no such invalidation, or of fewer", line=number)
+        elif state["source"] == "live" and named is None and not self.proof_purged:
             self.found.add("CONSENT_UNLOGGED", "a record of the period that the log does not know", line=number)
 
 
@@ -1337,6 +1347,10 @@ def _of_period(event: dict[str, Any], number: int, index: int, reading: _Reading
         reading.found.add("POLICY_MISSING", "it names a policy that is not in the pack", line=number, leaf=index)
     if event["kind"] == "notice.published" and version not in pack.notices:
         reading.found.add("NOTICE_MISSING", "it names a notice that is not in the pack", line=number, leaf=index)
+    if event["kind"] == INVALIDATED:
+        of_set = (event.get("purpose", ""), event["at"])
+        told = event.get("numbers", {}).get("records", 0)
+        reading.invalidated[of_set] = reading.invalidated.get(of_set, 0) + told
     if event["kind"] in CONSENTS and "record" in refs and "member" in event:
         place = (event["member"], event.get("purpose", ""), refs.get("recipient", ""))
         last = reading.consents.get(place)

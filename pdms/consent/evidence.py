@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -29,6 +30,8 @@ PHONE_LIKE = re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])|(?<![0-9])[0-9]{17}[
 UI_HASH = re.compile(r"[0-9a-f]{64}")
 _PAGE = re.compile(r"(?:(?P<id>.*)/)?sha256:(?P<hash>[0-9a-f]{64})")
 BUNDLE = "pdms-consent-evidence-1"
+DEFECT = "defect"
+"""Source of a record that says of a consent that it is none; one event tells of the whole set."""
 _PAGES = 10_000
 """Events of one member that are looked through for the one of a record."""
 
@@ -81,7 +84,8 @@ def bundle(uow: UnitOfWork, *, record_id: str) -> EvidenceBundle:
 
     The receipt is signed anew and carries the version of the notice, which is the SHA-256 of `notice`; so whoever has
     the public key checks the whole offline (`verify_receipt`). `log` is None where the event is not sequenced yet; a
-    record that came with others in a bulk import is proved by the import's event, which holds a keyed digest of all.
+    record that came with others in a bulk import is proved by the import's event, which holds a keyed digest of all;
+    one that says that a consent is none, by the event of its set, which is given.
     :raises NotFound: no such record.
     """
     uow.require(Scope.COMPLIANCE)
@@ -115,7 +119,7 @@ def bundle(uow: UnitOfWork, *, record_id: str) -> EvidenceBundle:
             if terms and one.version == terms.version
         ],
         "receipt": receipts.make(uow, row, terms).document,
-        "log": _log(uow, member, record_id) if row["source"] != "import" else None,
+        "log": _log(uow, row, record_id) if row["source"] != "import" else None,
     }
     uow.record(EventKind.CONSENT_EXPORTED, member=member, refs={"record": record_id}, numbers={"records": 1})
     return EvidenceBundle(record_id, document)
@@ -134,10 +138,17 @@ def _row(uow: UnitOfWork, record_id: str) -> Mapping[str, Any]:
     return dict(found)
 
 
-def _log(uow: UnitOfWork, member: MemberId, record_id: str) -> Mapping[str, Any] | None:
-    kinds = (EventKind.CONSENT_RECORDED, EventKind.CONSENT_WITHDRAWN)
-    page = audit.list_events(uow.session, kinds=kinds, member_id=member.hex(), limit=_PAGES)
-    found = next((one.event for one in page.items if one.event.refs.get("record") == record_id), None)
+def _log(uow: UnitOfWork, row: Mapping[str, Any], record_id: str) -> Mapping[str, Any] | None:
+    if row["source"] == DEFECT:
+        known = row["known_at"]
+        kinds: tuple[EventKind, ...] = (EventKind.CONSENT_INVALIDATED,)
+        until = known + timedelta(microseconds=1)
+        page = audit.list_events(uow.session, kinds=kinds, purpose=row["purpose"], since=known, until=until, limit=1)
+        found = page.items[0].event if page.items else None
+    else:
+        kinds = (EventKind.CONSENT_RECORDED, EventKind.CONSENT_WITHDRAWN)
+        page = audit.list_events(uow.session, kinds=kinds, member_id=row["member_id"].hex(), limit=_PAGES)
+        found = next((one.event for one in page.items if one.event.refs.get("record") == record_id), None)
     if found is None:
         return None
     try:

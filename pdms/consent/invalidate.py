@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 
 from pdms.audit.catalogue import EventKind
-from pdms.consent.evidence import UI_HASH
+from pdms.consent.evidence import DEFECT, UI_HASH
 from pdms.consent.notices import all_terms
 from pdms.consent.store import CURRENT, RECORD, SHAPE, append
 from pdms.crypto import set_digest
@@ -66,7 +66,7 @@ def invalidate_some(uow: UnitOfWork, defect: Defect, *, ticket: str, limit: int)
                 "occurred_at": max(uow.now, row["occurred_at"]),  # another host's clock may run ahead
                 "known_at": uow.now,
                 "channel": "",
-                "source": "live",
+                "source": DEFECT,
                 "evidence": "",
                 "guardian": row["guardian"],
                 "actor": uow.actor.id,

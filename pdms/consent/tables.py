@@ -82,7 +82,7 @@ class ConsentRecord(MainTable, table=True):
     channel: str = Field(max_length=32)
     """Where the member expressed it: web, app, store, phone, …"""
     source: str = Field(max_length=8)
-    """live | import"""
+    """live | import | restore | defect (found to be none, by one event for a set: `invalidate`)"""
     evidence: str = Field(max_length=128)
     """An id, code or digest; never text."""
     guardian: str = Field(max_length=64)

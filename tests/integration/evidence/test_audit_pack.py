@@ -25,6 +25,8 @@ from pdms.audit import verifier
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint, sign_checkpoint
 from pdms.audit.note import NoteKey, cosign, note_key, sign_note
+from pdms.consent import service as consent
+from pdms.consent.service import Defect
 from pdms.crypto import Signer
 from pdms.errors import Denied, InvalidInput
 from pdms.gate import service as gate
@@ -36,6 +38,8 @@ from pdms.unit_of_work import Actor
 
 SINCE, UNTIL = datetime(2026, 11, 2, 16, 0, tzinfo=UTC), datetime(2026, 11, 3, 16, 0, tzinfo=UTC)
 """3 November in Shanghai; the home was made on the 2nd."""
+BAD_PAGE = "0" * 64
+"""The page where two gave a consent that is none."""
 NEAR = 24
 """Every so manyth byte is flipped; the places differ from file to file."""
 
@@ -80,6 +84,11 @@ def packed(lasting_database: str | None, tmp_path_factory: pytest.TempPathFactor
     for state in (ConsentState.WITHDRAWN, ConsentState.GIVEN):
         world.pass_time(minutes=5)
         world.run("support", gate.record_consent, asked, purpose="segment", state=state)
+    gave = {"purpose": "market_email", "state": ConsentState.GIVEN, "channel": "web", "ui_hash": BAD_PAGE}
+    for number in (2, 3):
+        world.run("support", gate.record_consent, world.id_of(f"H0000{number}"), **gave)
+    defect = Defect("market_email", ui_hash=BAD_PAGE)
+    rights.invalidate(world.app.units(world.actor("compliance")), defect, ticket="LEGAL-12")
     day_of(world, hours=16)
     use(world, asked)  # the period is over, and a checkpoint says so
     day_of(world)
@@ -150,13 +159,35 @@ def test_AUD_5_a_pack_holds_the_period_its_texts_and_its_proofs(packed: Packed) 
     assert len(inside) == packed.result.events
     assert [event["kind"] for event in events if event not in inside] == ["permit"]
     assert {"checkpoints/latest.note", "proofs/latest.json", "proofs/shredded.jsonl"} <= set(files)
-    assert packed.result.events == 8  # five permits, beside the one that is shredded, a denial, two of consents
+    # Five permits, beside the one that is shredded, a denial, four of consents, and one that two consents are none.
+    assert packed.result.events == 11
     assert packed.result.shredded == sum("leaf" in line and "event" not in line for line in lines) > 0
     states = [json.loads(line) for line in files["consent/state.jsonl"].splitlines()[1:]]
     assert len(states) == 12 == packed.result.consents
     (own,) = [s for s in states if (s["member"], s["purpose"]) == (packed.asked.hex(), "segment")]
     assert (own["state"], own["source"]) == ("given", "live")
-    assert {s["state"] for s in states} == {"given"}
+    none = [s for s in states if s["state"] != "given"]
+    assert [(s["purpose"], s["state"], s["source"]) for s in none] == [("market_email", "invalidated", "defect")] * 2
+
+
+def test_that_a_consent_is_none_is_proved_by_the_event_of_its_set(packed: Packed, tmp_path: Path) -> None:
+    report = verifier.verify_file(packed.path, key=packed.key)
+    assert (report.problems, report.assurance) == ((), verifier.Assurance.SELF_CONSISTENT)
+    states = [json.loads(line) for line in read(packed.path)[verifier.STATE].splitlines()[1:]]
+    one = next(s for s in states if s["state"] == "invalidated")
+    proof = packed.world.run("compliance", consent.bundle, record_id=one["record"]).document["log"]
+    event = json.loads(proof["event"])
+    assert (event["kind"], event["at"], event["numbers"]["records"]) == ("consent.invalidated", one["known"], 2)
+    cases: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
+        lambda state: state | {"source": "defect"} if state["record"] == own else state,  # three, and the log says two
+        lambda state: state | {"state": "withdrawn"} if state["source"] == "defect" else state,
+        lambda state: state | {"known": state["at"][:-2] + "1Z"} if state["source"] == "defect" else state,
+    ]
+    own = next(s["record"] for s in states if (s["member"], s["purpose"]) == (packed.asked.hex(), "segment"))
+    for change in cases:
+        files = read(packed.path)
+        state_changed(files, change)
+        assert "CONSENT_UNLOGGED" in codes(write(tmp_path / "state.zip", listed_anew(files, packed)), key=packed.key)
 
 
 def test_a_pack_verifies_with_nothing_but_its_own_file_and_cryptography(packed: Packed, tmp_path: Path) -> None:
