@@ -2,8 +2,10 @@
 
 Guarantees: a key that is weak, secret, meant for encryption or for another algorithm is left out; an unknown `kid`
 makes the set be read again at most once a minute, so that tokens nobody signed cannot make pdms knock at the issuer's
-door; when the issuer cannot be reached, the keys read before stay good for a day. Redirects are not followed, answers
-are bounded. A `kid` is only ever compared: it names no file and no address.
+door; when the issuer cannot be reached, the keys read before stay good for a day. One reading is under way at most, in
+a thread of its own: whoever caused it waits for a bounded time, all others are answered from the keys at hand, and an
+unknown `kid` is refused meanwhile. Redirects are not followed; answers are bounded in bytes and in their whole time. A
+`kid` is only ever compared: it names no file and no address.
 """
 
 import json
@@ -11,8 +13,10 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Event, Lock, Thread
+from time import monotonic
 from typing import Any, Protocol
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -26,6 +30,9 @@ AGE = timedelta(hours=1)
 STALE = timedelta(hours=24)
 PAUSE = timedelta(seconds=60)
 TIMEOUT_SECONDS = 5
+"""For a whole reading, and for whoever waits for it."""
+MOST_WAITING = 8
+"""Callers who wait while no key is at hand at all; others are refused, so that they cannot take every thread."""
 RSA_BITS = range(2048, 8193)
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 _CURVES = {"EC": "P-256", "OKP": "Ed25519"}
@@ -57,15 +64,25 @@ class KeySet:
     _read_at: datetime | None = None
     _tried_at: datetime | None = None
     _lock: Any = field(default_factory=Lock, repr=False)
+    _under_way: Event | None = field(default=None, repr=False)
+    """Set once the reading that is under way has ended."""
+    _waiting: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MOST_WAITING), repr=False)
 
     def find(self, kid: str, *, kind: str, algorithm: str, now: datetime) -> Any:
         """Return the public key `kid`, of this kind, for this algorithm. :raises NoKey: `kid`, `keys`, `key-kind`."""
         with self._lock:
-            fresh = self._read_at is not None and now - self._read_at < AGE
-            if (not fresh or kid not in self._keys) and (self._tried_at is None or now - self._tried_at >= PAUSE):
-                self._tried_at = now
-                self._refresh(now)
-            if self._read_at is None or now - self._read_at >= STALE:
+            mine = self._due(kid, now)
+            if mine:
+                self._tried_at, self._under_way = now, Event()
+                Thread(target=self._refresh, args=(now, self._under_way), name="pdms-jwks", daemon=True).start()
+            under_way, usable = self._under_way, self._usable(now)
+        if under_way is not None and (mine or not usable) and self._waiting.acquire(blocking=False):
+            try:
+                under_way.wait(TIMEOUT_SECONDS)
+            finally:
+                self._waiting.release()
+        with self._lock:
+            if not self._usable(now):
                 raise NoKey("keys")
             found = self._keys.get(kid)
         if found is None:
@@ -75,12 +92,26 @@ class KeySet:
             raise NoKey("key-kind")
         return key
 
-    def _refresh(self, now: datetime) -> None:
+    def _usable(self, now: datetime) -> bool:
+        return self._read_at is not None and now - self._read_at < STALE
+
+    def _due(self, kid: str, now: datetime) -> bool:
+        if self._under_way is not None or (self._tried_at is not None and now - self._tried_at < PAUSE):
+            return False
+        return self._read_at is None or now - self._read_at >= AGE or kid not in self._keys
+
+    def _refresh(self, now: datetime, ended: Event) -> None:
+        keys = None
         try:
             keys = public_keys(self.read())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):  # what was read before stays
             return
-        self._keys, self._read_at = keys, now
+        finally:
+            with self._lock:
+                if keys is not None:
+                    self._keys, self._read_at = keys, now
+                self._under_way = None
+            ended.set()
 
 
 def public_keys(raw: bytes) -> dict[str, tuple[str, str | None, Any]]:
@@ -153,15 +184,64 @@ def _small(path: Path) -> bytes:
 
 
 def _fetched(address: str) -> bytes:
-    from urllib.request import HTTPRedirectHandler, build_opener
+    from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+    from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, build_opener
+
+    end = monotonic() + TIMEOUT_SECONDS
+
+    class Answer(HTTPResponse):
+        def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+            super().__init__(sock, *args, **options)
+            self.fp.close()
+            self.fp = BufferedReader(_Until(sock, end))
+
+    class Plain(HTTPConnection):
+        response_class = Answer
+
+    class Sealed(HTTPSConnection):
+        response_class = Answer
+
+    class ByPlain(HTTPHandler):
+        def http_open(self, req: Any) -> Any:
+            return self.do_open(Plain, req)
+
+    class BySealed(HTTPSHandler):
+        def https_open(self, req: Any) -> Any:
+            return self.do_open(Sealed, req)
 
     class Stay(HTTPRedirectHandler):
         def redirect_request(self, *_: Any, **__: Any) -> None:
             return None
 
     try:
-        with build_opener(Stay).open(address, timeout=TIMEOUT_SECONDS) as answer:
+        with build_opener(Stay, ByPlain, BySealed).open(address, timeout=TIMEOUT_SECONDS) as answer:
             found: bytes = answer.read(LARGEST_SET + 1)
             return found
-    except (URLError, ValueError) as error:
+    except (URLError, HTTPException, ValueError) as error:
         raise OSError("the issuer's keys cannot be read") from error
+
+
+class _Until(RawIOBase):
+    """What a socket receives before an instant: a socket's own time-out begins anew with each byte."""
+
+    def __init__(self, sock: Any, end: float) -> None:
+        self._sock, self._end = sock, end
+        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open when the connection lets go of it
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive into `buffer`; 0 at the end. :raises TimeoutError: the time is over."""
+        left = self._end - monotonic()
+        if left <= 0:
+            raise TimeoutError("the issuer is too slow")
+        self._sock.settimeout(left)
+        count: int = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()

@@ -374,7 +374,7 @@ def note_use(uow: UnitOfWork, *, key_id: str) -> None:
 
 def _signed_in(uow: UnitOfWork, presented: str, sign_in: SignIn) -> Recognised | Unknown:
     """The operator whom an administrator bound to the token's subject; in their own role, if the token bears it too."""
-    try:
+    try:  # before anything is read: no session may stay open while the issuer is asked for its keys
         identity = sign_in.identify(presented, now=uow.now)
     except oidc.Rejected as rejected:
         return Unknown(f"oidc.{rejected.cause}")

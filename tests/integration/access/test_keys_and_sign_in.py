@@ -143,6 +143,19 @@ def test_a_token_takes_a_role_away_and_never_gives_one(signed_in):
     assert signed_in.app.authenticate(token(signed_in, roles=["mkt", "dpo"])).role == "compliance"
 
 
+def test_no_connection_is_held_while_the_issuer_is_asked(signed_in):
+    keys, held = signed_in.app.sign_in.keys, []
+    read = keys.read
+
+    def counting():
+        held.append(signed_in.app.main.pool.checkedout())
+        return read()
+
+    keys.read = counting
+    assert signed_in.app.authenticate(token(signed_in)).role == "compliance"
+    assert held == [0]
+
+
 def test_who_is_not_bound_disabled_or_unbound_does_not_get_in(signed_in):
     with pytest.raises(Unauthenticated):
         signed_in.app.authenticate(token(signed_in, sub="somebody"))

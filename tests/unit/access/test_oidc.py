@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -12,6 +14,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from pdms.access import jwks
 from pdms.access.jwks import MOST_KEYS, KeySet, public_keys, reader
 from pdms.access.oidc import LARGEST, Rejected, SignIn, looks_like
 from pdms.errors import InvalidInput
@@ -382,3 +385,98 @@ def test_redirects_of_a_key_server_are_not_followed(tmp_path):
         thread.join()
         server.server_close()
     assert rejected(token(), by=sign_in(reader(f"{base}/keys"))) == "keys"
+
+
+def test_a_slow_issuer_delays_nobody_whose_key_is_at_hand():
+    issuer, let_go, begun = Issuer(RSA), threading.Event(), threading.Event()
+    by = sign_in(issuer)
+    by.identify(token(), now=NOW)
+    read, later = by.keys.read, NOW + timedelta(minutes=2)
+
+    def slow():
+        begun.set()
+        assert let_go.wait(30)
+        return read()
+
+    by.keys.read, found = slow, []
+    stranger = threading.Thread(target=lambda: found.append(rejected(token("ES256"), by=by, now=later)), daemon=True)
+    stranger.start()
+    assert begun.wait(30)
+    known = threading.Thread(target=lambda: found.append(by.identify(token(), now=later).subject), daemon=True)
+    known.start()
+    known.join(3)
+    assert found == ["f3a1c5"], "a known key is found while the issuer is being asked"
+    assert rejected(token("ES256"), by=by, now=later) == "kid", "nobody else waits for an unknown key"
+    let_go.set()
+    stranger.join(30)
+    assert (found, issuer.asked) == (["f3a1c5", "kid"], 2)
+
+
+def test_who_caused_a_reading_waits_for_a_bounded_time(monkeypatch):
+    monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", 0.1)
+    let_go, ended = threading.Event(), threading.Event()
+
+    def slow():
+        let_go.wait(10)
+        ended.set()
+        return public(RSA)
+
+    by = sign_in(slow)
+    assert rejected(token(), by=by) == "keys"
+    assert not ended.is_set()
+    let_go.set()
+    assert ended.wait(10)
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_an_issuer_that_drips_is_left_after_the_whole_time(head, monkeypatch):
+    monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", 0.5)
+    enough, gone = threading.Event(), threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " if head else b"\r\n"))
+            while not enough.wait(0.1):
+                connection.sendall(b" ")
+        gone.set()
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    failed = []
+
+    def fetch():
+        try:
+            reader(f"http://127.0.0.1:{listening.getsockname()[1]}/keys")()
+        except OSError:
+            failed.append(True)
+
+    fetching = threading.Thread(target=fetch, daemon=True)
+    fetching.start()
+    fetching.join(10)
+    assert failed == [True]
+    assert gone.wait(10), "its connection is closed"
+    enough.set()
+    thread.join(10)
+    listening.close()
+
+
+def test_an_answer_that_is_no_http_or_nested_without_end_leaves_the_keys_at_hand():
+    issuer = Issuer(RSA)
+    by = sign_in(issuer)
+    by.identify(token(), now=NOW)
+    issuer.raw = b"[" * 200_000
+    assert rejected(token("ES256"), by=by, now=NOW + timedelta(minutes=1)) == "kid"
+    assert by.identify(token(), now=NOW + timedelta(minutes=1)).subject
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            with listening.accept()[0] as connection:
+                connection.sendall(b"no http\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(OSError, match="keys"):
+            reader(f"http://127.0.0.1:{listening.getsockname()[1]}/keys")()
+        thread.join()
