@@ -2,14 +2,16 @@
 
 Guarantees: streamed in the order of writing, so that memory stays flat; each line is of the append-only records, never
 of the materialised state; ids, codes, digests and instants only: no name, no contact, no free text. The file must not
-exist, is its owner's alone, and is there whole or not at all. The export is an event of the log, with the file's
-SHA-256.
+exist, is its owner's alone, and is there whole or not at all (a killed run leaves a draft beside it, `.<name>.….part`,
+its owner's alone too). The export is an event of the log, with the file's SHA-256.
 """
 
 import csv
 import hashlib
 import io
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,20 +68,26 @@ def export_records(
 
 
 def _write(path: Path, lines: Iterator[tuple[int, bytes]]) -> tuple[int, str]:
+    if path.exists():
+        raise InvalidInput("path: the file exists already")
     seen, records = hashlib.sha256(), 0
     try:
-        with path.open("xb") as file:
-            try:
-                path.chmod(0o600)
+        # Of a name of its own, 0600 from its first byte: two runs never write to one draft.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
                 for count, line in lines:
                     records += count
                     seen.update(line)
                     file.write(line)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-    except FileExistsError:
-        raise InvalidInput("path: the file exists already") from None
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                raise InvalidInput("path: the file exists already")
+            draft.rename(path)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
     return records, seen.hexdigest()

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -180,7 +181,29 @@ def test_an_export_that_breaks_off_leaves_no_file(shop: World, tmp_path: Path, m
     monkeypatch.setattr(exports, "_json_lines", broken)
     with pytest.raises(InvalidInput, match="No space left"):
         shop.run("compliance", consent.export_records, path=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_an_export_has_its_name_only_when_it_is_whole(
+    shop: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there at each line is what a kill would leave."""
+    give(shop, shop.id_of("H00000"))
+    lines, seen = exports._json_lines, []
+
+    def watched(rows: Any) -> Iterator[tuple[int, bytes]]:
+        for line in lines(rows):
+            yield line
+            seen.append([(path.name == "out", path.stat().st_mode & 0o777) for path in tmp_path.glob("*out*")])
+
+    monkeypatch.setattr(exports, "_json_lines", watched)
+    before = os.umask(0)
+    try:
+        shop.run("compliance", consent.export_records, path=tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert seen == [[(False, 0o600)]]
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
 
 
 def test_NDR_22_5_who_was_asked_or_refused_is_not_asked_again_soon(shop: World) -> None:
