@@ -66,13 +66,15 @@ def _documents(folder: Path, *, tolerate: bool) -> Policy | PolicyInvalid:
         raise
 
 
-def _policy(session: Session, documents: Policy | PolicyInvalid) -> Policy:
+def _policies(session: Session, documents: Policy | PolicyInvalid) -> tuple[Policy, Policy]:
+    """Return what is in force (before the first activation: the documents) and what the documents say."""
     if not isinstance(documents, PolicyInvalid):
-        return gate.in_force(session, documents=documents, follow=False)
+        acting, said = (gate.in_force(session, documents=documents, follow=follow) for follow in (True, False))
+        return acting, said
     newest = gate.newest(session)
     if newest is None:
         raise documents
-    return newest
+    return newest, newest
 
 
 @dataclass
@@ -83,7 +85,10 @@ class App:
     settings: Settings
     clock: Clock
     policy: Policy
-    """What units decide by."""
+    """In force: what units decide by, and what roles, scopes and approvers are judged by."""
+    documents: Policy
+    """What the documents said on opening: somebody's draft, if not in force, to be read and checked. Nobody acts by it.
+    """
     policies: Path
     """Folder of the documents; what they say counts once it is activated."""
     origin: str
@@ -128,7 +133,7 @@ class App:
                 schema.require_current(part, engine)
             uri, keys = _key_store(engines[Part.KEYS], config, settings, clock=clock)
             with begin(engines[Part.VAULT], read_only=True) as session:
-                policy = _policy(session, documents)
+                policy, said = _policies(session, documents)
         except BaseException:
             for engine in engines.values():
                 engine.dispose()
@@ -138,6 +143,7 @@ class App:
             settings=settings,
             clock=clock,
             policy=policy,
+            documents=said,
             policies=folder,
             origin=config.origin,
             root_uri=uri,

@@ -116,7 +116,7 @@ def restore(
                 upgrade_parts(databases)  # a backup may be older than the schema of today
             with App.assemble(home, config, settings, clock=clock) as app:
                 done = _replay(app, manifest, source, earlier, progress)
-                differs = app.policy.digest != manifest.policy
+                differs = app.documents.digest != manifest.policy
             progress("open")
             server_restore.finish(databases)
             write_config(home, config)

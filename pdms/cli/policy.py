@@ -32,7 +32,7 @@ def check(
     face: Face = context.obj
     if folder is None:
         face.sequence()  # this home's documents are shown to operators only
-    policy = load(folder) if folder is not None else face.app.policy
+    policy = load(folder) if folder is not None else face.app.documents
     results = run(policy, now=face.clock.now())
     failed = [r.case.name for r in results if not r.passed]
     told = {
@@ -64,7 +64,7 @@ def explain(
 
     face: Face = context.obj
     face.sequence()
-    text = text_of(face.app.policy, purpose=purpose, language=language)
+    text = text_of(face.app.documents, purpose=purpose, language=language)
     show({"text": text} if face.json else text, as_json=face.json)
 
 
@@ -74,7 +74,7 @@ def diff(
 ) -> None:
     """Say what a changed policy would do: consents it invalidates, and how many members must be asked again.
 
-    Compares FOLDER with this home's policy (PIPL-14-2). Example: `pdms policy diff ./policies-next`
+    Compares FOLDER with the policy in force (PIPL-14-2). Example: `pdms policy diff ./policies-next`
     """
     from pdms.gate import service
     from pdms.policy.diff import diff as compare
@@ -102,7 +102,7 @@ def test(context: typer.Context) -> None:
 
     face: Face = context.obj
     face.sequence()
-    results = run(face.app.policy, now=face.clock.now())
+    results = run(face.app.documents, now=face.clock.now())
     rows = [
         {
             "test": r.case.name,

@@ -6,6 +6,7 @@ is an activation like any other: nothing is taken out of the history.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
 from pdms.consent.notices import PublishedNotice, publish_notices
 from pdms.db import Lock, Session, alone
-from pdms.errors import Conflict, NotFound
+from pdms.errors import Conflict, IntegrityBroken, NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.definitions import Policy
 from pdms.policy.diff import diff
@@ -85,6 +86,8 @@ def revert(uow: UnitOfWork, *, digest: str) -> Activation:
 def _activate(uow: UnitOfWork, policy: Policy, more: Mapping[str, str]) -> Activation:
     alone(uow.session.connection(), Lock.POLICY)
     last = _last(uow)
+    if last is not None:
+        policy = _same(policy, digest=last.digest, content=last.content) or policy
     if last is not None and last.digest != policy.digest and uow.actor.kind is not ActorKind.SYSTEM:
         approvals.use(uow, act=GuardedAct.POLICY_ACTIVATION, parameters={"policy": policy.digest})
     uow.policy = policy
@@ -129,7 +132,7 @@ def require_active(uow: UnitOfWork) -> None:
     row = uow.session.connection().exec_driver_sql(_NEWEST).first()
     if row is None or row[0] != uow.policy.digest:
         raise Conflict(
-            "policy: its documents differ from the policy in force; check and activate them first",
+            "policy: another one is in force by now; begin again, or check and activate its documents first",
             code="POLICY_NOT_ACTIVE",
         )
     info[_IN_FORCE] = uow.policy.digest
@@ -161,17 +164,40 @@ def in_force(session: Session, *, documents: Policy, follow: bool) -> Policy:
     """Return the policy to decide by: what is in force, or `documents` where they are newer.
 
     Documents that were never put in force are somebody's draft: they are returned, and the gate refuses to decide by
-    them (`require_active`), unless `follow`: a running server goes on with what is in force. Documents that were in
-    force once and were reverted since give way. Examples and tests are the documents' own, since they decide nothing.
+    them (`require_active`), unless `follow`: whoever acts goes by what is in force. Documents that were in force once
+    and were reverted since give way. Those that say the same as a stored policy are that policy, under the digest that
+    it was stored with: a later release may write more into the canonical form. Examples and tests are the documents'
+    own, since they decide nothing.
+
+    :raises IntegrityBroken: what is in force is not as it was stored.
     """
     run = session.connection().exec_driver_sql
     newest = run(_NEWEST).scalar()
     if newest is None or newest == documents.digest:
         return documents
-    if not follow and run("SELECT 1 FROM policy_version WHERE digest = ?", (documents.digest,)).first() is None:
-        return documents
     content = run("SELECT content FROM policy_version WHERE digest = ? ORDER BY number LIMIT 1", (newest,)).scalar_one()
-    return replace(policy_of(content, digest=newest), segments=documents.segments, tests=documents.tests)
+    stored = replace(policy_of(content, digest=newest), segments=documents.segments, tests=documents.tests)
+    return stored if follow or _was_in_force(session, documents) else documents
+
+
+def _was_in_force(session: Session, documents: Policy) -> bool:
+    run = session.connection().exec_driver_sql
+    if run("SELECT 1 FROM policy_version WHERE digest = ?", (documents.digest,)).first() is not None:
+        return True
+    for digest, content in run("SELECT digest, content FROM policy_version ORDER BY number DESC"):
+        with suppress(IntegrityBroken):  # one of long ago that cannot be read; the newest was read before
+            if _same(documents, digest=digest, content=content) is not None:
+                return True
+    return False
+
+
+def _same(policy: Policy, *, digest: str, content: str) -> Policy | None:
+    """Return `policy` under the digest of a stored one that says the same, whichever release stored it, or None."""
+    if digest == policy.digest:
+        return policy
+    if content_of(policy_of(content, digest=digest)) != content_of(policy):
+        return None
+    return replace(policy, digest=digest)
 
 
 def _last(uow: UnitOfWork) -> PolicyVersion | None:
