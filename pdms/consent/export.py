@@ -68,10 +68,10 @@ def export_records(
 
 
 def _write(path: Path, lines: Iterator[tuple[int, bytes]]) -> tuple[int, str]:
-    if path.exists():
-        raise InvalidInput("path: the file exists already")
     seen, records = hashlib.sha256(), 0
     try:
+        if path.exists():
+            raise InvalidInput("path: the file exists already")
         # Of a name of its own, 0600 from its first byte: two runs never write to one draft.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         draft = Path(name)
