@@ -131,6 +131,7 @@ def export(caller: Compliance) -> Response:
 )
 def make_pack(caller: Compliance, body: Period) -> Response:
     """Events of a period, policies, notices, consents, proofs and a summary; the verifier in it checks it anywhere."""
+    caller.app.sequence()
     return streamed(
         caller.app,
         lambda path: caller.run(pack.pack, since=body.since, until=body.until, path=path),

@@ -1,7 +1,8 @@
 """The log's part of a pack: which leaves a period has, their lines, and the proofs between its checkpoints.
 
 Guarantee: the leaves run from a checkpoint signed before the period to one that covers everything sequenced by its end,
-so that no event of the period lies outside, also where its opening was shredded; a few before and after lie inside.
+so that no event of the period lies outside, also where its opening was shredded; the first living event is older than
+the period and the last one younger, which shows it, but where the log begins or ends there.
 Memory stays flat. The archive around it is made in `reports`; what it means is checked by `verifier`.
 """
 
@@ -33,6 +34,8 @@ class Span:
 
     before: SignedCheckpoint | None
     after: SignedCheckpoint
+    open: bool
+    """The log tells of nothing at or after the period's end yet: its newest checkpoint is the end."""
 
     @property
     def first(self) -> int:
@@ -46,20 +49,51 @@ class Span:
 
 
 def span_of(session: Session, *, since: datetime, until: datetime) -> Span:
-    """Return the leaves that a period needs.
+    """Return the leaves that a period needs: so many that an event before it and one after it show that all is there.
 
+    Where openings of its edges are gone, it reaches as far as the next that lives, or the log's beginning or end.
     :param since: inclusive. :param until: exclusive. :raises Conflict: the log has no checkpoint yet.
     """
-    before = _note(session, "at < ? ORDER BY size DESC", micros(since))
-    covering = _note(session, "at >= ? ORDER BY size", micros(until)) or _note(
-        session, "size >= ? ORDER BY size DESC", 0
-    )
-    if covering is None:
+    runs = store.read_runs(session)
+    newest = _note(session, "size >= ? ORDER BY size DESC", 0)
+    if newest is None:
         raise Conflict("audit log: no checkpoint yet; sequence first", code="NOT_SEQUENCED")
+    before = _note(session, "at < ? ORDER BY size DESC", micros(since))
+    after = _note(session, "at >= ? ORDER BY size", micros(until)) or newest
     last = _last_leaf(session, until)
-    if last is not None and last >= covering.size:  # it waited for the sequencer beyond the period's end
-        covering = _note(session, "size > ? ORDER BY size", last) or covering
-    return Span(before, covering)
+    if last is not None and last >= after.size:  # it waited for the sequencer beyond the period's end
+        after = _note(session, "size > ? ORDER BY size", last) or newest
+    end = newest.size
+    while before is not None:
+        opened = _living(session, runs, first=before.size, end=end)
+        if opened is not None and opened < since:
+            break
+        end = before.size if opened is None else end
+        before = _note(session, "size < ? ORDER BY size DESC", before.size)
+    first, last_at = before.size if before is not None else 0, None
+    while True:
+        last_at = _living(session, runs, first=first, end=after.size, newest=True) or last_at
+        if (last_at is not None and last_at >= until) or after.size == newest.size:
+            return Span(before, after, open=last_at is None or last_at < until)
+        first = after.size
+        after = _note(session, "size > ? ORDER BY size", after.size) or newest
+
+
+def _living(session: Session, runs: store.Runs, *, first: int, end: int, newest: bool = False) -> datetime | None:
+    """Return the instant of the first living event of the leaves `first..end`, or of the last; None: none lives."""
+    order = "DESC" if newest else "ASC"
+    for run in sorted(runs.by_leaf(), key=lambda run: run.first_leaf, reverse=newest):
+        seq = run.first_seq + max(0, first - run.first_leaf)
+        last = run.first_seq + min(run.length, end - run.first_leaf)
+        found = seq < last and store.rows(
+            session,
+            "SELECT body FROM audit_event WHERE seq >= ? AND seq < ? AND body IS NOT NULL"
+            f" ORDER BY seq {order} LIMIT 1",
+            (seq, last),
+        )
+        if found:
+            return datetime.fromisoformat(json.loads(found[0][0])["at"])
+    return None
 
 
 def _note(session: Session, where: str, value: int) -> SignedCheckpoint | None:
@@ -77,6 +111,25 @@ def _last_leaf(session: Session, until: datetime) -> int | None:
         (bound, store.READ_ROWS),
     )
     return max((leaf for (seq,) in newest if (leaf := runs.leaf_of(seq)) is not None), default=None)
+
+
+def untold(session: Session, span: Span, *, kinds: tuple[EventKind, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the living events of these kinds that lie after the span, or in no tree yet."""
+    runs = store.read_runs(session)
+    ranges = list(runs.outside())
+    ranges += [
+        (run.first_seq + max(0, span.end - run.first_leaf), run.first_seq + run.length)
+        for run in runs.by_seq
+        if run.first_leaf + run.length > span.end
+    ]
+    marks = ",".join("?" * len(kinds))
+    for first, end in ranges:
+        for (body,) in store.rows(
+            session,
+            f"SELECT body FROM audit_event WHERE seq >= ? AND seq < ? AND kind IN ({marks}) AND body IS NOT NULL",
+            (first, store.NO_END if end is None else end, *(kind.value for kind in kinds)),
+        ):
+            yield json.loads(body)
 
 
 def event_lines(session: Session, span: Span, *, key: NoteKey, tell: Callable[[bytes | None], None]) -> Iterator[bytes]:

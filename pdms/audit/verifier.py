@@ -8,10 +8,12 @@ What is checked
 1. An export, or the events of a pack: each line has exactly the form that is written and its checksum holds; a leaf
    stands where its number says; its opening leads to its digest and is an event; each checkpoint is signed by the log's
    key, and the leaves before it lead to its root (RFC 9162 section 2.1).
-2. A pack besides: its zip holds what the signed manifest lists and nothing else, bytes for bytes; policies and notices
-   are the texts that their digests name; every decision names a policy that is there; the consistency proof leads from
-   the checkpoint before to the one after; the state of consents at the end agrees with the consent events of the
-   period; openings that are gone are accounted for by events of the log.
+2. A pack besides: its zip holds what the signed manifest lists and nothing else, bytes for bytes; its first living
+   event is from before the period (or the pack begins with the log), its last one from after it (or the manifest says
+   that the log held no more when it was packed, which is then said); policies and notices are the texts that their
+   digests name; every decision names a policy that is there; the consistency proof leads from the checkpoint before to
+   the one after; the state of consents at the end agrees with the consent events of the period; openings that are gone
+   are accounted for by events of the log.
 3. What is held outside: the log's public key, an earlier checkpoint (every receipt carries one), a witness's
    cosignature (C2SP). Against somebody who writes the whole log anew and signs it with the log's own key nothing else
    helps; without any of them the result is "self-consistent only".
@@ -577,6 +579,8 @@ class ExportReport:
     """First leaf that is there: 0 in an export, the period's in a pack."""
     files: int = 0
     """Files of a pack whose bytes are those of its manifest."""
+    notes: tuple[str, ...] = ()
+    """What is no problem and must be known beside the verdict."""
 
     @property
     def ok(self) -> bool:
@@ -693,6 +697,12 @@ class _Reading:
     witnessed: int = 0
     cosignatures: int = 0
     earlier_seen: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What is said plainly and is no problem."""
+    opened: str = ""
+    """Instant of the first living event of a pack."""
+    closed: str = ""
+    """Instant of the last living event of a pack."""
     consents: dict[tuple[str, str, str], "_Told"] = field(default_factory=dict)
     """The last consent event of the period, by member, purpose and recipient."""
     invalidated: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -747,6 +757,7 @@ def verify_file(
         assurance,
         reading.first,
         files,
+        tuple(reading.notes),
     )
 
 
@@ -935,7 +946,10 @@ def _finish(reading: _Reading, lines: int, *, witness: NoteKey | None, earlier: 
     if witness is not None and not reading.cosignatures:
         found.add("NOT_WITNESSED", "no checkpoint bears a good cosignature of this witness")
     if earlier is not None:
-        if not reading.earlier_seen:
+        if not reading.earlier_seen and reading.pack is not None:
+            place = f"{earlier.size} leaves, the pack begins after {reading.first} and ends after {size}"
+            reading.notes.append(f"the checkpoint that was given lies outside the pack ({place}): not compared")
+        elif not reading.earlier_seen:
             if earlier.size < reading.first:
                 found.add("EARLIER_OUTSIDE", f"the earlier checkpoint ends before leaf {reading.first}, the first here")
             elif earlier.size > size:
@@ -995,6 +1009,8 @@ class _Manifest:
     end: int
     since: str
     until: str
+    open: str
+    """The instant of packing, where the log told then of nothing at or after the period's end; else empty."""
     files: dict[str, tuple[int, str]]
     policies: frozenset[str]
     notices: frozenset[str]
@@ -1129,11 +1145,13 @@ def _read_manifest(raw: bytes) -> _Manifest:
             parts["end"],
             parts["since"],
             parts["until"],
+            parts.get("open", ""),
             {name: (int(one["bytes"]), str(one["sha256"])) for name, one in parts["files"].items()},
             frozenset(one["digest"] for one in parts["policies"]),
             frozenset(one["version"] for one in parts["notices"]),
         )
         _must(bool(_INSTANT.fullmatch(manifest.since) and _INSTANT.fullmatch(manifest.until)))
+        _must(manifest.open == "" or bool(_INSTANT.fullmatch(manifest.open)))
         _must(type(manifest.first) is int and type(manifest.end) is int)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Broken("not in the form that pdms writes", code="MANIFEST_FORM") from None
@@ -1193,6 +1211,7 @@ class _Pack:
             self.found.add("RANGE_DIFFERS", "the events end at another leaf than the manifest says", leaf=manifest.end)
         if after is not None and (after.size, after.root) != (reading.tree.size, reading.tree.root()):
             self.found.add("ROOT_DIFFERS", "the events do not lead to the checkpoint after the period")
+        self.covers()
         self.proof(CONSISTENCY, before, after)
         if LATEST in self.manifest.files:
             latest = self.checkpoint(LATEST)
@@ -1212,6 +1231,24 @@ class _Pack:
         if reading.shredded > reading.accounted:
             gone = reading.shredded - reading.accounted
             self.found.add("OPENINGS_MISSING", f"{gone} openings are gone, and no event accounts for it")
+
+    def covers(self) -> None:
+        """The leaves begin before the period and end after it: events of both sides say so, or its beginning is 0."""
+        reading, manifest = self.reading, self.manifest
+        if manifest.first and not reading.opened < manifest.since:
+            self.found.add("PERIOD_OPEN", "no event from before the period shows that its first ones are here")
+        elif manifest.first and not reading.opened:
+            self.found.add("PERIOD_OPEN", "no opening is left that shows where the period begins")
+        if reading.closed >= manifest.until:
+            return
+        if not manifest.open:
+            self.found.add("PERIOD_OPEN", "no event from after the period shows that its last ones are here")
+            return
+        last = f"the last event is of {reading.closed}" if reading.closed else "no opening is left"
+        reading.notes.append(
+            f"PERIOD_OPEN: nothing in here is from after the period; {last}. The log's key signed that this was all"
+            f" that the log held when it was packed, at {manifest.open}; compare a checkpoint of that time"
+        )
 
     def open(self, name: str) -> Iterator[_Entry]:
         """Yield the file once; afterwards its bytes are compared with the manifest."""
@@ -1339,6 +1376,7 @@ class _Pack:
 def _of_period(event: dict[str, Any], number: int, index: int, reading: _Reading, pack: _Manifest) -> None:
     """Look whether what an event names is in the pack; remember what it says of consents."""
     refs = event.get("refs", {})
+    reading.opened, reading.closed = reading.opened or event["at"], event["at"]
     if event["at"] >= pack.until:
         return
     policy, version = refs.get("policy"), refs.get("version")
@@ -1399,6 +1437,7 @@ def render(report: ExportReport) -> str:
     )
     if report.unsequenced:
         lines.append(f"{report.unsequenced} events were not yet in the tree and are not part of this export")
+    lines += [f"NOTE: {note}" for note in report.notes]
     verdict = report.assurance.value
     if report.ok and report.proven:
         verdict += f" up to leaf {report.proven - 1}" if report.proven < report.size else " in full"

@@ -263,6 +263,8 @@ def _verdict(face: Face, report: "ExportReport | VerifyReport", *, title: str) -
     }
     if not report.ok:
         told["problems"] = f"{report.problem_count}, the first {min(SHOWN_PROBLEMS, report.problem_count)} below"
+    for number, note in enumerate(getattr(report, "notes", ()), start=1):
+        told[f"note {number}"] = note
     show(told, as_json=False, title=title)
     if not report.ok:
         show(

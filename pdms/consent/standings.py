@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session
 
+from pdms.consent.evidence import DEFECT
 from pdms.consent.receipt import record_id_text
 from pdms.consent.state import Fact, winning
 from pdms.consent.store import NOTICE
@@ -63,8 +64,22 @@ def notices_before(session: Session, until: datetime) -> Iterator[NoticeEvidence
         yield NoticeEvidence(row.notice_id, row.version, row.language, row.content, row.published_at)
 
 
-def standings(session: Session, *, before: datetime) -> Iterator[ConsentStanding]:
-    """Yield the consents as they stood just before `before`, judged by what was known then."""
+@dataclass(frozen=True, slots=True)
+class Unproved:
+    """Records that evidence leaves out, since what tells of them is not in it: by their ids, or as members of a set."""
+
+    records: frozenset[str] = frozenset()
+    sets: frozenset[tuple[str, datetime]] = frozenset()
+    """Purpose and instant of consents found to be none."""
+
+    def has(self, row: tuple[Any, ...]) -> bool:
+        """Whether a record's row is one of them."""
+        told = self.sets and row[12] == DEFECT and (row[1], stored_instant(row[8])) in self.sets
+        return bool(told or (self.records and record_id_text(row[4]) in self.records))
+
+
+def standings(session: Session, *, before: datetime, unproved: Unproved | None = None) -> Iterator[ConsentStanding]:
+    """Yield the consents as they stood just before `before`, judged by what was known then and is proved."""
     connection = session.connection()
     published = connection.exec_driver_sql("SELECT notice_no, version FROM notice")
     versions: dict[int, str] = {row[0]: row[1] for row in published}
@@ -72,7 +87,8 @@ def standings(session: Session, *, before: datetime) -> Iterator[ConsentStanding
     after = b""
     while members := [row[0] for row in connection.exec_driver_sql(_NEXT, (after, _MEMBERS))]:
         after = members[-1]
-        rows = [tuple(row) for row in connection.exec_driver_sql(_RECORDS, (members[0], after))]
+        found_rows = (tuple(row) for row in connection.exec_driver_sql(_RECORDS, (members[0], after)))
+        rows = [row for row in found_rows if unproved is None or not unproved.has(row)]
         rows.sort(key=lambda row: row[:4])
         for _, group in groupby(rows, key=lambda row: row[:3]):
             found = _winning(list(group), at, versions)

@@ -290,6 +290,11 @@ def _notice_recipients(policy: Policy, notice: Notice, file: str) -> Iterator[st
 
 
 def _parties(policy: Policy) -> Iterator[str]:
+    logged: dict[str, str] = {}
+    for name in policy.recipients:
+        other = logged.setdefault(name.replace("_", "-"), name)
+        if other != name:  # an event's references hold no underscore
+            yield f"policy.yaml: recipients.{name}: the log writes it as it writes {other}"
     for name, role in policy.roles.items():
         for purpose in role.purposes:
             if purpose not in policy.purposes:

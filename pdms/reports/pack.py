@@ -2,7 +2,8 @@
 
 Guarantee: what is in it is named by a manifest that the log's key signed; it holds random ids, codes, counts and the
 texts of policies and notices, no member's data. The same state of the home and the same period give the same bytes
-(with the same zlib). Written whole or not at all; memory stays flat. Its layout is told by `audit.verifier`.
+(with the same zlib), once the log tells of something after the period; before, the manifest tells when it was packed.
+Written whole or not at all; memory stays flat. Its layout is told by `audit.verifier`.
 """
 
 import os
@@ -21,7 +22,7 @@ from pdms.audit import verifier
 from pdms.audit.catalogue import EventKind
 from pdms.audit.note import NoteKey, note_key, sign_note
 from pdms.audit.verifier import canonical
-from pdms.consent.standings import NoticeEvidence, notices_before, standings
+from pdms.consent.standings import NoticeEvidence, Unproved, notices_before, standings
 from pdms.db import begin
 from pdms.errors import InvalidInput
 from pdms.gate.versions import PolicyText, policies_between
@@ -49,6 +50,8 @@ class PackResult:
     notices: int
     manifest: str
     sha256: str
+    open: bool
+    """Nothing of after the period is in the log yet that would show that all of it is here: pack it again later."""
 
 
 def pack(uow: UnitOfWork, *, since: datetime, until: datetime, path: Path) -> PackResult:
@@ -93,7 +96,7 @@ def _write(
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         parts = _Archive(archive)
         parts.add(verifier.EVENTS, log.event_lines(session, span, key=key, tell=tally.event))
-        parts.add(verifier.STATE, _states(session, until, tally))
+        parts.add(verifier.STATE, _states(session, until, tally, _unproved(session, span)))
         if span.before is not None:
             parts.add(verifier.BEFORE, [span.before.render().encode()])
         parts.add(verifier.AFTER, [span.after.render().encode()])
@@ -108,7 +111,7 @@ def _write(
             parts.add(f"summary.{language.value}.html", [page(contents, language).encode()])
         parts.add("README.txt", [readme(key.vkey).encode()])
         parts.add("verifier.py", [Path(verifier.__file__).read_bytes()])
-        manifest = canonical(_manifest(key, uow.origin, span, since, until, parts.files, policies, notices))
+        manifest = canonical(_manifest(key, uow.origin, span, since, until, uow.now, parts.files, policies, notices))
         parts.add(verifier.MANIFEST, [manifest])
         signed = sign_note(verifier.manifest_text(uow.origin, manifest), uow.log_signer)
         parts.add(verifier.MANIFEST_NOTE, [signed.render().encode()])
@@ -124,6 +127,7 @@ def _write(
         len(notices),
         sha256(manifest).hexdigest(),
         _seal(file),
+        span.open,
     )
 
 
@@ -142,6 +146,7 @@ def _manifest(
     span: log.Span,
     since: datetime,
     until: datetime,
+    packed_at: datetime,
     files: dict[str, dict[str, Any]],
     policies: Iterable[PolicyText],
     notices: Iterable[NoticeEvidence],
@@ -153,6 +158,7 @@ def _manifest(
         "older": [one.vkey for one in key.older],
         "since": _instant(since),
         "until": _instant(until),
+        "open": _instant(packed_at) if span.open else "",
         "first": span.first,
         "end": span.end,
         "files": files,
@@ -165,9 +171,22 @@ def _manifest(
     }  # fmt: skip
 
 
-def _states(session: Session, until: datetime, tally: Tally) -> Iterator[bytes]:
+def _unproved(session: Session, span: log.Span) -> Unproved:
+    """Return the records whose events are not among the leaves: written since the log was last signed."""
+    kinds = (EventKind.CONSENT_RECORDED, EventKind.CONSENT_WITHDRAWN, EventKind.CONSENT_INVALIDATED)
+    records: set[str] = set()
+    sets: set[tuple[str, datetime]] = set()
+    for event in log.untold(session, span, kinds=kinds):
+        if event["kind"] == EventKind.CONSENT_INVALIDATED:
+            sets.add((event["purpose"], datetime.fromisoformat(event["at"])))
+        else:
+            records.add(event["refs"]["record"])
+    return Unproved(frozenset(records), frozenset(sets))
+
+
+def _states(session: Session, until: datetime, tally: Tally, unproved: Unproved) -> Iterator[bytes]:
     yield canonical({"as_of": _instant(until), "format": verifier.STATE_FORMAT}) + b"\n"
-    for one in standings(session, before=until):
+    for one in standings(session, before=until, unproved=unproved):
         tally.consent(one.purpose, one.state.value)
         yield (
             canonical(

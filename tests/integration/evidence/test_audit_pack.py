@@ -20,6 +20,7 @@ import cryptography
 import pytest
 
 from common.world import World, consents_of, people
+from pdms.audit import pack as log
 from pdms.audit import service as audit
 from pdms.audit import verifier
 from pdms.audit.catalogue import EventKind
@@ -73,6 +74,7 @@ def use(world: World, member: MemberId, purpose: str = "segment") -> None:
 def packed(lasting_database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packed]:
     folder = tmp_path_factory.mktemp("packed")
     world = World.make(folder, database=lasting_database)
+    world.app.sequence()
     members = people(6)
     world.ingest("shop-members", members)
     world.ingest("shop-consents", consents_of(members))
@@ -157,7 +159,10 @@ def test_AUD_5_a_pack_holds_the_period_its_texts_and_its_proofs(packed: Packed) 
     }
     inside = [event for event in events if manifest["since"] <= event["at"] < manifest["until"]]
     assert len(inside) == packed.result.events
-    assert [event["kind"] for event in events if event not in inside] == ["permit"]
+    edges = [event for event in events if event not in inside]
+    assert events[0]["at"] < manifest["since"] < manifest["until"] <= events[-1]["at"]
+    assert [event["kind"] for event in edges if event["at"] >= manifest["until"]] == ["permit"]
+    assert manifest["open"] == ""
     assert {"checkpoints/latest.note", "proofs/latest.json", "proofs/shredded.jsonl"} <= set(files)
     # Five permits, beside the one that is shredded, a denial, four of consents, and one that two consents are none.
     assert packed.result.events == 11
@@ -406,6 +411,23 @@ def test_a_checkpoint_of_another_tree_is_found(packed: Packed, tmp_path: Path) -
     assert "HISTORY_DIFFERS" in codes(packed.path, key=packed.key, earlier=other)
 
 
+def test_a_checkpoint_outside_the_pack_is_not_compared_and_supports_nothing(packed: Packed, tmp_path: Path) -> None:
+    with packed.world.unit() as uow:
+        newest = audit.checkpoint(uow.session)
+    assert newest is not None
+    assert newest.size > packed.result.end
+    forged = verifier.Checkpoint(newest.checkpoint.origin, packed.result.first - 1, bytes(32))
+    signer = packed.world.app.unit(Actor.system()).log_signer
+    for outside in (newest, sign_checkpoint(forged, signer)):
+        report = verifier.verify_file(packed.path, key=packed.key, earlier=outside)
+        assert (report.problems, report.assurance, report.proven) == ((), verifier.Assurance.SELF_CONSISTENT, 0)
+        assert [("outside the pack" in note, str(outside.size) in note) for note in report.notes] == [(True, True)]
+        kept = tmp_path / "kept.note"
+        kept.write_text(outside.render())
+        assert verifier.main([str(packed.path), "--checkpoint", str(kept)]) == 0
+        assert "not compared" in verifier.render(report)
+
+
 @pytest.mark.parametrize("name", ["../evil.sh", "/etc/passwd", "a/../../b", "C:\\x", "policies/../../x.json"])
 def test_names_that_lead_elsewhere_are_refused_and_nothing_is_unpacked(
     packed: Packed, tmp_path: Path, name: str
@@ -425,6 +447,89 @@ def test_a_bomb_is_not_unpacked(packed: Packed, tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
     big = write(tmp_path / "manifest.zip", {"manifest.json": bytes(200 << 20), "manifest.note": b""})
     assert {"ZIP_BOMB", "MANIFEST_MISSING"} <= set(codes(big))
+
+
+@pytest.fixture
+def denying(tmp_path: Path) -> Iterator[tuple[World, datetime]]:
+    """Thirteen denials of a period under three checkpoints, and when it begins."""
+    world = World.make(tmp_path)
+    world.ingest("shop-members", people(2))
+    day_of(world, hours=1)
+    since = world.clock.instant
+    for denials in (5, 1, 7):
+        for _ in range(denials):
+            use(world, world.id_of("H00000"), "nothing")
+        day_of(world, hours=1)
+    yield world, since
+    world.close()
+
+
+def denials_of(path: Path) -> int:
+    return read(path)[verifier.EVENTS].count(b'"kind":"denial"')
+
+
+def test_a_pack_cut_off_at_the_edges_of_its_period_is_found(
+    denying: tuple[World, datetime], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything in it is genuine and signed: only other checkpoints were chosen."""
+    world, since = denying
+    until = world.clock.instant
+    use(world, world.id_of("H00000"), "nothing")
+    world.app.sequence()
+    whole = world.run("compliance", packs.pack, since=since, until=until, path=tmp_path / "whole.zip")
+    report = verifier.verify_file(whole.path)
+    assert (report.problems, report.notes, whole.open, denials_of(whole.path)) == ((), (), False, 14)
+    with world.unit() as uow:
+        stored = uow.session.connection().exec_driver_sql("SELECT note FROM audit_checkpoint ORDER BY size").all()
+    notes = [parse_signed_checkpoint(row[0].encode()) for row in stored]
+    for first, end, told in ((-4, -3, 2), (-4, -1, 1), (0, -2, 1)):
+        span = log.Span(notes[first], notes[end], open=False)
+        monkeypatch.setattr(log, "span_of", lambda *_, span=span, **__: span)
+        cut = tmp_path / f"cut{first}{end}.zip"
+        world.run("compliance", packs.pack, since=since, until=until, path=cut)
+        assert codes(cut) == ["PERIOD_OPEN"] * told
+        assert denials_of(cut) < 14
+
+
+def test_a_period_that_the_log_has_not_left_yet_says_so_and_is_no_problem(
+    denying: tuple[World, datetime], tmp_path: Path
+) -> None:
+    world, since = denying
+    result = world.run("compliance", packs.pack, since=since, until=world.clock.instant, path=tmp_path / "open.zip")
+    report = verifier.verify_file(result.path)
+    assert (report.problems, result.open, denials_of(result.path)) == ((), True, 13)
+    packed_at = json.loads(read(result.path)[verifier.MANIFEST])["open"]
+    assert datetime.fromisoformat(packed_at) == world.clock.instant
+    assert len(report.notes) == 1
+    assert report.notes[0].startswith("PERIOD_OPEN")
+    assert packed_at in verifier.render(report)
+    assert verifier.main([str(result.path)]) == 0
+
+
+def test_what_is_written_while_a_pack_is_made_is_in_neither_of_its_parts(
+    denying: tuple[World, datetime], tmp_path: Path
+) -> None:
+    """Recorded after the log was signed last: the state does not tell of what the leaves do not hold."""
+    world, since = denying
+    gave = {"purpose": "market_email", "state": ConsentState.GIVEN, "channel": "web", "ui_hash": BAD_PAGE}
+    until = world.clock.instant + timedelta(hours=8)
+    for number in range(2):
+        world.run("support", gate.record_consent, world.id_of(f"H0000{number}"), **gave)
+        if number == 0:
+            world.app.sequence()
+        world.pass_time(seconds=1)
+    defect = Defect("market_email", ui_hash=BAD_PAGE)
+    for told in (["given"], ["given"], ["invalidated", "invalidated"]):
+        path = tmp_path / f"p{world.clock.instant.timestamp()}.zip"
+        world.run("compliance", packs.pack, since=since, until=until, path=path)
+        assert codes(path) == []
+        assert [json.loads(one)["state"] for one in read(path)[verifier.STATE].splitlines()[1:]] == told
+        world.pass_time(seconds=1)
+        if world.run("compliance", consent.standing_under, defect):
+            rights.invalidate(world.app.units(world.actor("compliance")), defect, ticket="LEGAL-12")
+        else:
+            world.app.sequence()
+        world.pass_time(seconds=1)
 
 
 def test_a_witness_is_asked_through_the_pack(tmp_path: Path) -> None:

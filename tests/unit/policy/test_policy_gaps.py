@@ -157,3 +157,11 @@ def test_PIPL_38_1_a_purpose_that_gives_abroad_without_export_does_not_load(poli
     ]
     at_home = recipient_with(policy, "overseas-seller", region="cn")
     assert any("overseas-seller is not abroad" in line for line in problems(at_home))
+
+
+def test_two_recipients_that_the_log_would_write_alike_are_refused(policy: Policy) -> None:
+    one = next(iter(policy.recipients.values()))
+    for names, told in ((("new_one", "new-one"), 1), (("new_one", "new_two"), 0)):
+        more = {name: replace(one, id=name) for name in names}
+        changed = replace(policy, recipients={**policy.recipients, **more})
+        assert sum("the log writes it as it writes new_one" in line for line in problems(changed)) == told
