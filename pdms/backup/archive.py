@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
-from pdms.crypto import RootKey, SealedReader, SealedWriter
+from pdms.crypto import RootKey, SealedReader, SealedWriter, SuiteName
 from pdms.errors import IntegrityBroken
 
 FORMAT: Final = "pdms-backup-1"
@@ -92,12 +92,16 @@ def broken(what: str) -> IntegrityBroken:
     return IntegrityBroken(f"backup: {what}", code="BACKUP_FORM")
 
 
-def write(out: BinaryIO, manifest: Manifest, files: Iterable[tuple[str, Path]], *, root: RootKey) -> Manifest:
+def write(
+    out: BinaryIO, manifest: Manifest, files: Iterable[tuple[str, Path]], *, root: RootKey, suite: SuiteName
+) -> Manifest:
     """Write a backup of `files` (name inside the home, where to read it); return the manifest with them listed.
 
     Each file is read when its turn comes. :raises FileNotFoundError: one is gone.
     """
-    sealed = SealedWriter(out, wrap=lambda key, bound: root.wrap(key, context=CONTEXT + bound), note=root.uri.encode())
+    sealed = SealedWriter(
+        out, wrap=lambda key, bound: root.wrap(key, context=CONTEXT + bound), note=root.uri.encode(), suite=suite
+    )
     listed = []
     with tarfile.open(fileobj=cast("IO[bytes]", sealed), mode="w|", bufsize=_PIECE) as tar:
         for name, path in files:

@@ -81,7 +81,9 @@ def create(
                     out.seek(0)
                     out.truncate()
                     with closing(snapshot.files(home, engines)) as files:
-                        done = archive.write(out, manifest, _told(files, progress), root=keys.root)
+                        done = archive.write(
+                            out, manifest, _told(files, progress), root=keys.root, suite=keys.suite.name
+                        )
                     break
                 except FileNotFoundError:
                     if attempt == ATTEMPTS:

@@ -22,7 +22,7 @@ from pdms.bootstrap.app import App
 from pdms.bootstrap.config import HomeConfig, draft_config, draft_origin, publish_config, read_config
 from pdms.bootstrap.upgrade import Upgraded, upgrade_home
 from pdms.clock import Clock
-from pdms.crypto import create_root, new_passphrase, open_root, suite_of
+from pdms.crypto import DEFAULT_SUITE, create_root, new_passphrase, open_root, suite_of
 from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, InvalidInput
 from pdms.keystore import KeyStore
@@ -102,11 +102,12 @@ def _make(home: Home, settings: Settings, *, clock: Clock, show: Callable[[Initi
     try:
         for part, engine in engines.items():
             schema.create(part, engine)
-        keys = KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock)
-        keys.initialise()
+        suite = settings.suite or DEFAULT_SUITE
+        keys = KeyStore(engines[Part.KEYS], root=open_root(uri, passphrase=passphrase), clock=clock, suite=suite)
         keys.refresh()
-        if settings.suite is not None and keys.system.suite is None:
+        if settings.suite is not None and keys.system.suite is None:  # that of a run that was cut off stays
             choose_suite(keys, suite_of(settings.suite).name, now=clock.now())
+        keys.initialise()
     finally:
         for engine in engines.values():
             engine.dispose()
@@ -159,7 +160,7 @@ def _root(home: Home, settings: Settings) -> tuple[str, bytes | None, Path | Non
     if not uri.startswith("file:"):
         words = settings.passphrase.get_secret_value().encode() if settings.passphrase is not None else None
         try:
-            create_root(uri, passphrase=words)
+            create_root(uri, passphrase=words, suite=settings.suite or DEFAULT_SUITE)
         except Conflict as error:  # made by a run that was cut off
             if error.code != "ROOT_EXISTS":
                 raise
@@ -174,7 +175,7 @@ def _root(home: Home, settings: Settings) -> tuple[str, bytes | None, Path | Non
             _write_passphrase(passphrase_file)
         passphrase = passphrase_file.read_bytes().strip()
     if not path.exists():
-        create_root(uri, passphrase=passphrase)
+        create_root(uri, passphrase=passphrase, suite=settings.suite or DEFAULT_SUITE)
     return uri, passphrase, passphrase_file
 
 

@@ -79,9 +79,10 @@ def rotate(
     """Put new keys in place of old ones (scope: admin); everything goes on meanwhile.
 
     epoch: all living keys are wrapped under a new root, nothing sealed is touched; afterwards `pdms keys destroy` ends
-    what older backups open. deks: every member is sealed anew under a key of their own. suite: the same, for another
-    cipher suite. index: look-ups and identity are indexed anew; search: searches by part. suppression: one more key
-    is nested around what stops the re-import of erased members.
+    what older backups open. deks: every member is sealed anew under a key of their own. suite: everything
+    for another cipher suite: members, look-ups, searches, suppression entries, wrapping of keys. index: look-ups and
+    identity are indexed anew; search: searches by part. suppression: one more key is nested around what stops the
+    re-import of erased members.
     log, receipts, manifests: new signatures; old ones are verified under the old key.
 
     Cut off, the same command goes on. Example: `pdms keys rotate epoch --dry-run`
@@ -98,7 +99,7 @@ def rotate(
         plans: dict[What, Callable[..., Any]] = {
             What.EPOCH: rotation.plan_epoch,
             What.DEKS: rotation.plan_deks,
-            What.SUITE: partial(rotation.plan_deks, suite=suite),
+            What.SUITE: partial(rotation.plan_suite, suite=suite or rotation.SuiteName.AES_256_GCM),
             What.INDEX: rotation.plan_index,
             What.SUPPRESSION: rotation.plan_suppression,
         }
@@ -110,8 +111,10 @@ def rotate(
         match what:
             case What.EPOCH:
                 done: object = rotation.rotate_epoch(face.units, root_uri=root, progress=progress)
-            case What.DEKS | What.SUITE:
-                done = rotation.rotate_deks(face.units, suite=suite, progress=progress)
+            case What.SUITE:
+                done = rotation.rotate_suite(face.units, suite=suite_of(to or "").name, progress=progress)
+            case What.DEKS:
+                done = rotation.rotate_deks(face.units, progress=progress)
             case What.INDEX:
                 done = rotation.rotate_index(face.units, progress=progress)
             case What.SEARCH:

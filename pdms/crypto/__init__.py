@@ -16,6 +16,7 @@ from pdms.crypto.root_key import (
     Argon2Cost,
     RootKey,
     RootProvider,
+    in_suite,
 )
 from pdms.crypto.roots import (
     RootsOf,
@@ -32,6 +33,7 @@ from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, se
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
 from pdms.crypto.stream import SealedReader, SealedWriter, read_note
+from pdms.crypto.suited import SuitedKey, sealing_suite, suited, with_suite
 from pdms.crypto.suites import DEFAULT_SUITE, Suite, SuiteName, suite_of, suite_of_key
 from pdms.crypto.wrap import KeyWrapper
 
@@ -59,6 +61,7 @@ __all__ = [
     "Signer",
     "Suite",
     "SuiteName",
+    "SuitedKey",
     "Unprintable",
     "Verifier",
     "create_root",
@@ -68,6 +71,7 @@ __all__ = [
     "horizon_in",
     "horizon_of",
     "horizon_said",
+    "in_suite",
     "new_key",
     "new_passphrase",
     "new_root_text",
@@ -83,8 +87,11 @@ __all__ = [
     "seal_blob",
     "seal_fields",
     "seal_rows",
+    "sealing_suite",
     "set_digest",
     "successor_uri",
     "suite_of",
     "suite_of_key",
+    "suited",
+    "with_suite",
 ]

@@ -8,7 +8,8 @@ hide how often a value occurs: the store keeps one member per value where that m
 from collections.abc import Iterable
 
 from pdms.crypto.secret import Unprintable
-from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of
+from pdms.crypto.suited import mac_suite
+from pdms.crypto.suites import SuiteName
 from pdms.errors import InvalidInput
 
 INDEX_BYTES = 32
@@ -20,10 +21,11 @@ class BlindIndex(Unprintable):
 
     __slots__ = ("_keyed",)
 
-    def __init__(self, key: bytes, *, suite: SuiteName | str = DEFAULT_SUITE) -> None:
+    def __init__(self, key: bytes, *, suite: SuiteName | str | None = None) -> None:
+        """:param suite: of the MAC; default: what the key says (`SuitedKey`), else HMAC-SHA-256."""
         if len(key) < MIN_KEY_BYTES:
             raise InvalidInput(f"key of a blind index: at least {MIN_KEY_BYTES} bytes", code="KEY_TOO_SHORT")
-        self._keyed = suite_of(suite).new_hmac(key)
+        self._keyed = mac_suite(key, suite).new_hmac(key)
 
     def digest(self, value: bytes) -> bytes:
         """Return the 32-byte index of a normalised value."""

@@ -9,25 +9,26 @@ import hmac
 import struct
 from collections.abc import Iterable
 
-from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of
+from pdms.crypto.suited import mac_suite
+from pdms.crypto.suites import SuiteName
 
 _COUNT = struct.Struct(">Q")
 _LENGTH = struct.Struct(">I")
 
 
-def set_digest(key: bytes, ids: Iterable[bytes], *, suite: SuiteName | str = DEFAULT_SUITE) -> bytes:
+def set_digest(key: bytes, ids: Iterable[bytes], *, suite: SuiteName | str | None = None) -> bytes:
     """Return the 32-byte keyed digest of a set of ids; order does not matter, a repeated id counts once."""
     members = sorted(set(ids))
-    keyed = suite_of(suite).new_hmac(key)
+    keyed = mac_suite(key, suite).new_hmac(key)
     keyed.update(_COUNT.pack(len(members)))
     # Each id with its length: no two sets give the same bytes.
     keyed.update(b"".join([_LENGTH.pack(len(one)) + one for one in members]))
     return keyed.finalize()
 
 
-def packed_set_digest(key: bytes, packed: bytes, *, width: int, suite: SuiteName | str = DEFAULT_SUITE) -> bytes:
+def packed_set_digest(key: bytes, packed: bytes, *, width: int, suite: SuiteName | str | None = None) -> bytes:
     """Return what `set_digest` returns, of ids of one width that lie packed, ascending and distinct."""
-    keyed = suite_of(suite).new_hmac(key)
+    keyed = mac_suite(key, suite).new_hmac(key)
     keyed.update(_COUNT.pack(len(packed) // width))
     head, step = _LENGTH.pack(width), width * _AT_ONCE
     for at in range(0, len(packed), step):

@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidTag
 
 from pdms.crypto.kdf import derive
 from pdms.crypto.seal import SealError, broken
-from pdms.crypto.suites import DEFAULT_SUITE, NONCE_BYTES, TAG_BYTES, SuiteName, suite_of, suite_of_code
+from pdms.crypto.suited import sealing_suite
+from pdms.crypto.suites import NONCE_BYTES, TAG_BYTES, SuiteName, suite_of, suite_of_code
 
 LAYOUT_VERSION: Final = 1
 SALT_BYTES: Final = 16
@@ -23,11 +24,12 @@ _NONCE: Final = bytes(NONCE_BYTES)
 _HEAD: Final = 2 + SALT_BYTES
 
 
-def seal_blob(
-    key_material: bytes, plaintext: bytes, *, context: bytes, suite: SuiteName | str = DEFAULT_SUITE
-) -> bytes:
-    """Seal `plaintext` under a fresh subkey of `key_material` (at least 16 random bytes), bound to `context`."""
-    which = suite_of(suite)
+def seal_blob(key_material: bytes, plaintext: bytes, *, context: bytes, suite: SuiteName | str | None = None) -> bytes:
+    """Seal `plaintext` under a fresh subkey of `key_material` (at least 16 random bytes), bound to `context`.
+
+    :param suite: default: the one that the key says (`SuitedKey`).
+    """
+    which = suite_of(suite or sealing_suite(key_material))
     head = bytes((LAYOUT_VERSION, which.code)) + os.urandom(SALT_BYTES)
     key = derive(key_material, _LABEL, length=which.key_bytes, salt=head[2:], suite=which.name)
     return head + which.aead(key).encrypt(_NONCE, plaintext, head + context)

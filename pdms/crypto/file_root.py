@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pdms.crypto.root_key import ROOT_BYTES, Argon2Cost, LocalRoot, RootKey
 from pdms.crypto.secret import KeyBytes, new_key
+from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of, suite_of_code
 from pdms.crypto.wrap import KeyWrapper
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, KeyUnavailable
 
@@ -33,6 +34,10 @@ class FileRoots:
 
     horizon = True
 
+    def __init__(self, *, suite: SuiteName | str = DEFAULT_SUITE) -> None:
+        """:param suite: of the cipher under which new roots are sealed; an existing file names its own."""
+        self._suite = suite_of(suite)
+
     def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:
         """Make a root; its folder is made with mode 0700 where absent.
 
@@ -46,11 +51,12 @@ class FileRoots:
         secret = new_key(ROOT_BYTES)
         salt = os.urandom(_SALT_BYTES)
         context = _context(cost, salt)
-        sealed = KeyWrapper(_stretch(words, salt=salt, cost=cost), label=_LABEL).wrap(secret, context=context)
+        sealed = self._wrapper(words, salt=salt, cost=cost).wrap(secret, context=context)
         text = json.dumps(
             {
                 "format": FORMAT,
                 "kdf": "argon2id",
+                "suite": self._suite.name.value,
                 "cost": cost.name,
                 "time_cost": cost.time_cost,
                 "memory_kib": cost.memory_kib,
@@ -65,7 +71,10 @@ class FileRoots:
             _write_new(path, text.encode() + b"\n")
         except OSError:
             raise KeyUnavailable("root key: the file cannot be written", code="ROOT_UNWRITABLE") from None
-        return LocalRoot(secret, uri=uri, horizon=True)
+        return LocalRoot(secret, uri=uri, horizon=True, suite=self._suite.name)
+
+    def _wrapper(self, words: bytes, *, salt: bytes, cost: Argon2Cost) -> KeyWrapper:
+        return KeyWrapper(_stretch(words, salt=salt, cost=cost), label=_LABEL, suite=self._suite.name)
 
     def open(self, uri: str, *, passphrase: bytes | None) -> RootKey:
         """Open a root.
@@ -85,7 +94,7 @@ class FileRoots:
             raise KeyUnavailable(
                 "root key: the passphrase does not open the file, or the file was altered", code="WRONG_PASSPHRASE"
             ) from None
-        return LocalRoot(secret, uri=uri, horizon=True)
+        return LocalRoot(secret, uri=uri, horizon=True, suite=suite_of_code(sealed[1]).name)
 
     def find(self, uri: str) -> None:
         """Return if the file is there. :raises KeyUnavailable: `ROOT_MISSING`."""
@@ -168,7 +177,10 @@ def _parse(raw: bytes) -> tuple[Argon2Cost, bytes, bytes]:
         )
         salt = base64.b64decode(parts["salt"], validate=True)
         sealed = base64.b64decode(parts["sealed"], validate=True)
-    except (ValueError, KeyError, TypeError):
+        # A file of before suites had a name is of the default one; the code inside is what counts, and is authentic.
+        if suite_of(str(parts.get("suite", DEFAULT_SUITE))).code != sealed[1]:
+            raise _broken()
+    except (ValueError, KeyError, TypeError, IndexError, InvalidInput):
         raise _broken() from None
     # The file may have been replaced by someone who wants the process to use up the machine.
     sane = (

@@ -9,7 +9,8 @@ import re
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pdms.crypto.secret import KeyBytes
-from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of
+from pdms.crypto.suited import SuitedKey, mac_suite
+from pdms.crypto.suites import SuiteName
 from pdms.errors import InvalidInput
 
 _PREFIX = b"pdms/v1/"
@@ -24,7 +25,7 @@ def derive(
     context: bytes = b"",
     length: int = 32,
     salt: bytes | None = None,
-    suite: SuiteName | str = DEFAULT_SUITE,
+    suite: SuiteName | str | None = None,
 ) -> KeyBytes:
     """Return the subkey of `material` for one use.
 
@@ -32,6 +33,7 @@ def derive(
     :param label: names the use, lower-case words joined by hyphen or colon; each use has its own.
     :param context: what the key is bound to (an id), any bytes.
     :param length: bytes wanted. :param salt: public random bytes, where each result must be fresh.
+    :param suite: of the digest; default: what the material says (`SuitedKey`), and the subkey then says the same.
     :raises InvalidInput: the label or a length breaks its rule.
     """
     if _LABEL.fullmatch(label) is None:
@@ -40,4 +42,7 @@ def derive(
         raise InvalidInput(f"material: at least {MIN_MATERIAL_BYTES} bytes", code="KEY_TOO_SHORT")
     # A label holds no zero byte, so that (label, context) reads back in one way only.
     info = _PREFIX + label.encode() + b"\0" + context
-    return KeyBytes(HKDF(suite_of(suite).digest(), length, salt, info).derive(material))
+    found = HKDF(mac_suite(material, suite).digest(), length, salt, info).derive(material)
+    if suite is None and isinstance(material, SuitedKey):
+        return SuitedKey.of(found, suite=material.suite, sealing=material.sealing)
+    return KeyBytes(found)

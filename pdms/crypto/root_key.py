@@ -79,12 +79,17 @@ class RootProvider(Protocol):
 class LocalRoot(Unprintable):
     """A root whose bytes this process holds."""
 
-    __slots__ = ("_wrapper", "horizon", "uri")
+    __slots__ = ("_secret", "_wrapper", "horizon", "uri")
 
     def __init__(self, secret: bytes, *, uri: str, horizon: bool, suite: SuiteName | str = DEFAULT_SUITE) -> None:
+        self._secret = secret
         self._wrapper = KeyWrapper(secret, label=_LABEL, suite=suite)
         self.uri = uri
         self.horizon = horizon
+
+    def in_suite(self, suite: SuiteName | str) -> "LocalRoot":
+        """Return the same root, wrapping by another suite; both open what either wrapped."""
+        return LocalRoot(self._secret, uri=self.uri, horizon=self.horizon, suite=suite)
 
     def wrap(self, key: bytes, *, context: bytes) -> bytes:
         """Return `key` wrapped and bound to `context`."""
@@ -98,3 +103,8 @@ class LocalRoot(Unprintable):
             if error.code == "NOT_AUTHENTIC":
                 raise KeyUnavailable("root key: this root does not open the key", code="WRONG_ROOT") from None
             raise
+
+
+def in_suite(root: RootKey, suite: SuiteName | str) -> RootKey:
+    """Return `root` as it wraps by a suite; a root that is not held in memory (a token's) wraps as it can."""
+    return root.in_suite(suite) if isinstance(root, LocalRoot) else root

@@ -14,6 +14,7 @@ from typing import Final
 from pdms.crypto.file_root import FileRoots
 from pdms.crypto.root_key import ARGON2_RFC9106_SECOND, ROOT_BYTES, Argon2Cost, LocalRoot, RootKey, RootProvider
 from pdms.crypto.secret import KeyBytes, Unprintable, new_key
+from pdms.crypto.suites import DEFAULT_SUITE, SuiteName
 from pdms.errors import Conflict, InvalidInput, KeyUnavailable
 
 ENTRY_POINT_GROUP: Final = "pdms.roots"
@@ -58,14 +59,14 @@ def _rest(uri: str) -> str:
     return uri.partition(":")[2]
 
 
-def provider_of(uri: str) -> RootProvider:
-    """Return the provider of the URI's scheme.
+def provider_of(uri: str, *, suite: SuiteName | str = DEFAULT_SUITE) -> RootProvider:
+    """Return the provider of the URI's scheme. :param suite: by which a `file:` root that it makes is sealed.
 
     :raises InvalidInput: `UNKNOWN_ROOT_SCHEME`.
     """
     scheme = uri.partition(":")[0] if ":" in uri else ""
     if scheme == "file":
-        return FileRoots()
+        return FileRoots(suite=suite)
     if scheme == "env":
         return EnvironmentRoots()
     if scheme == "pkcs11":
@@ -82,9 +83,15 @@ def provider_of(uri: str) -> RootProvider:
     )
 
 
-def create_root(uri: str, *, passphrase: bytes | None = None, cost: Argon2Cost = ARGON2_RFC9106_SECOND) -> RootKey:
+def create_root(
+    uri: str,
+    *,
+    passphrase: bytes | None = None,
+    cost: Argon2Cost = ARGON2_RFC9106_SECOND,
+    suite: SuiteName | str = DEFAULT_SUITE,
+) -> RootKey:
     """Make a new root at `uri` and return it open; never overwrites one."""
-    return provider_of(uri).create(uri, passphrase=passphrase, cost=cost)
+    return provider_of(uri, suite=suite).create(uri, passphrase=passphrase, cost=cost)
 
 
 def open_root(uri: str, *, passphrase: bytes | None = None) -> RootKey:
@@ -118,9 +125,9 @@ class RootsOf(Unprintable):
         """Open the root at `uri`."""
         return open_root(uri, passphrase=self._passphrase)
 
-    def create(self, uri: str) -> RootKey:
+    def create(self, uri: str, *, suite: SuiteName | str = DEFAULT_SUITE) -> RootKey:
         """Make a root at `uri`. :raises Conflict: `ROOT_EXISTS`."""
-        return create_root(uri, passphrase=self._passphrase, cost=self._cost)
+        return create_root(uri, passphrase=self._passphrase, cost=self._cost, suite=suite)
 
     def reach(self, uri: str) -> None:
         """Return if the root at `uri` is there to be destroyed. :raises KeyUnavailable: `ROOT_MISSING`, as opening."""

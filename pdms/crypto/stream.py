@@ -7,15 +7,15 @@ Layout, integers big-endian:
 - chunks: ciphertext and tag of `chunk size` bytes of plaintext, the last one shorter or as long.
 
 The key is fresh for each stream, so that the nonce may be the chunk's number and the mark of the last chunk. Associated
-data: SHA-256 of the head, the number, the mark. Hence a chunk that was altered, moved, left out, doubled or taken from
-another stream does not open, and a stream that was cut, even between two chunks, ends without its last chunk.
+data: digest of the head (SHA-256, of an SM4 stream SM3), the number, the mark. Hence a chunk that was altered, moved,
+left out, doubled or taken from another stream does not open, and a stream that was cut, even between two chunks, ends
+without its last chunk.
 (The construction is STREAM, Hoang, Reyhanitabar, Rogaway, Vizár 2015.)
 
 Nothing is given out before its chunk was authenticated; but what was given out from a cut stream was a true beginning,
 so a reader must reach the end before it trusts the whole. The note is public, bound, and not secret.
 """
 
-import hashlib
 import struct
 from collections.abc import Callable
 from typing import BinaryIO, Final
@@ -66,7 +66,7 @@ class SealedWriter(Unprintable):
         out.write(head)
         self._out = out
         self._aead = which.aead(key)
-        self._head = hashlib.sha256(head).digest()
+        self._head = which.digest_of(head)
         self._chunk = chunk_bytes
         self._buffer = bytearray()
         self._count = 0
@@ -110,7 +110,7 @@ class SealedReader(Unprintable):
         if len(key) != suite.key_bytes:
             raise broken(SealError.WRONG_KEY_LENGTH)
         self._aead: Aead = suite.aead(key)
-        self._head = hashlib.sha256(context + _LENGTH.pack(len(wrapped)) + wrapped).digest()
+        self._head = suite.digest_of(context + _LENGTH.pack(len(wrapped)) + wrapped)
         self._file = file
         self._next = file.read(self._chunk + TAG_BYTES)
         self._buffer = bytearray()

@@ -82,6 +82,12 @@ class Suite:
         """Return a keyed HMAC to be copied for each message."""
         return hmac.HMAC(key, self.digest())
 
+    def digest_of(self, data: bytes) -> bytes:
+        """Return the digest of public bytes."""
+        running = hashes.Hash(self.digest())
+        running.update(data)
+        return running.finalize()
+
     def new_dek(self) -> KeyBytes:
         """Return a fresh random data key of this suite's length."""
         return KeyBytes(os.urandom(self.key_bytes))

@@ -77,6 +77,14 @@ def open_epoch(
     raise KeyUnavailable("key epoch: the root key that was opened is not the one of this key store", code="WRONG_ROOT")
 
 
+def rewrap_epoch(connection: Connection, epoch: int, *, root: RootKey) -> None:
+    """Wrap an epoch's key anew by its own root, as that wraps now."""
+    wrapped = connection.execute(select(_EPOCH.c.wrapped).where(_EPOCH.c.epoch == epoch)).scalar_one()
+    if wrapped is not None:
+        anew = root.wrap(root.unwrap(wrapped, context=_context(epoch)), context=_context(epoch))
+        connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(wrapped=anew))
+
+
 def begin_end(connection: Connection, epoch: int, *, now: datetime) -> None:
     """Note that the root of an epoch is about to be destroyed; to be committed before it is."""
     connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(ending_at=now))

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from pdms.crypto import KeyBytes, new_key
+from pdms.crypto import DEFAULT_SUITE, KeyBytes, SuitedKey, new_key
 from pdms.db import Lock, alone
 from pdms.errors import InvalidInput, KeyUnavailable
 from pdms.keystore.opened import OpenedEpochs
@@ -32,7 +32,7 @@ class HeldMonths(OpenedEpochs):
         with self.reading.connect() as connection:
             key = self._stored_month_key(connection, month)
         if key is not None:
-            return key
+            return self._sealing(key)
         with self.engine.begin() as connection:
             alone(connection, Lock.INITIALISE)
             key = self._stored_month_key(connection, month)
@@ -43,7 +43,10 @@ class HeldMonths(OpenedEpochs):
                     "INSERT INTO held_month_key (month, epoch, wrapped) VALUES (?, ?, ?)",
                     (month, epoch.id, epoch.held.wrap(key, context=month_context(month, epoch.id))),
                 )
-            return key
+            return self._sealing(key)
+
+    def _sealing(self, key: bytes) -> SuitedKey:
+        return SuitedKey.of(key, suite=DEFAULT_SUITE, sealing=self.suite.name)
 
     def destroy_held_month(self, month: str) -> None:
         """Destroy the key of a month for good: the records under it can be opened by nobody."""

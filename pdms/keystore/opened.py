@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 
 from pdms.clock import Clock
-from pdms.crypto import DEFAULT_SUITE, EpochState, RootKey, RootsOf, Suite, SuiteName, Unprintable, suite_of
+from pdms.crypto import (
+    DEFAULT_SUITE,
+    EpochState,
+    RootKey,
+    RootsOf,
+    Suite,
+    SuiteName,
+    Unprintable,
+    in_suite,
+    suite_of,
+)
 from pdms.db import Reader
 from pdms.errors import KeyUnavailable
 from pdms.keystore.epochs import EpochKeys, all_epochs, open_epoch, root_uri_of
@@ -53,7 +63,12 @@ class OpenedEpochs(Unprintable):
     def root(self) -> RootKey:
         """The open root of the newest epoch: it wraps the keys of backups, too."""
         with self.reading.connect() as connection:
-            return self._opened_by[self.current(connection).id]
+            return self.root_of(connection, self.current(connection).id)
+
+    def root_of(self, connection: Connection, number: int) -> RootKey:
+        """Return the open root of an epoch, wrapping by the suite in force where it is one of ours."""
+        self.epoch(connection, number)
+        return in_suite(self._opened_by[number], self.suite.name)
 
     def epochs(self) -> list[EpochState]:
         """Return every epoch that ever was, oldest first."""

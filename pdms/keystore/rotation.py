@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from pdms.crypto import RootKey, RootsOf, has_horizon
+from pdms.crypto import RootKey, RootsOf, has_horizon, in_suite
 from pdms.db import Lock, alone, for_update, on_postgres
 from pdms.errors import Conflict, KeyUnavailable, NotFound
 from pdms.keystore.epochs import EpochKeys, begin_end, begin_epoch, end_epoch, ending, root_uri_of
@@ -100,7 +100,7 @@ def begin(store: KeyStore, *, root: RootKey, now: datetime) -> int:
             raise Conflict("root key: an epoch has it already; a new epoch takes a new root", code="ROOT_IN_USE")
         if any(_left(connection, store.current(connection).id, "1")):
             raise Conflict("rotation: an earlier one is to be finished first", code="ROTATION_RUNNING")
-        begin_epoch(connection, number, root=root, now=now)
+        begin_epoch(connection, number, root=in_suite(root, store.suite.name), now=now)
     store.hold(root)
     return number
 

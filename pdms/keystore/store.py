@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from pdms.crypto import (
     Dek,
     Signer,
+    in_suite,
 )
 from pdms.db import (
     Column,
@@ -84,7 +85,8 @@ class KeyStore(HeldMonths):
             alone(connection, Lock.INITIALISE)
             KeysTable.metadata.create_all(connection)
             if connection.exec_driver_sql("SELECT count(*) FROM epoch").scalar_one() == 0:
-                begin_epoch(connection, FIRST_EPOCH, root=self._roots[0], now=self._clock.now())
+                root = in_suite(self._roots[0], self.suite.name)
+                begin_epoch(connection, FIRST_EPOCH, root=root, now=self._clock.now())
                 fresh = True
             epoch = self.current(connection)
             for label in SystemKey:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
 
-from pdms.crypto import KeyBytes, SuiteName, Unprintable, new_key
+from pdms.crypto import Suite, SuitedKey, SuiteName, Unprintable, new_key, suited, with_suite
 from pdms.db import Lock, Watch, alone, fetch
 from pdms.keystore.epochs import EpochKeys
 from pdms.keystore.labels import known_label
@@ -36,7 +36,7 @@ class KeyVersion:
     """One version of a system key."""
 
     version: int
-    key: KeyBytes = field(repr=False)
+    key: SuitedKey = field(repr=False)
     retired: bool
 
 
@@ -45,6 +45,11 @@ class EpochSource(Protocol):
 
     engine: Engine
     reading: Engine
+
+    @property
+    def suite(self) -> Suite:
+        """The suite in force."""
+        ...
 
     def current(self, connection: Connection) -> EpochKeys:
         """Return the newest living epoch."""
@@ -65,7 +70,7 @@ class SystemKeys(Unprintable):
         self._known: dict[str, tuple[KeyVersion, ...]] = {}
         self._watch = Watch(store.engine)
         self._lock = RLock()
-        self._stamp: tuple[int, ...] | None = None
+        self._stamp: tuple[object, ...] | None = None
         self._looked_at = float("-inf")
         self.next_keys = False
         """Whether some members have a key that is coming."""
@@ -86,9 +91,9 @@ class SystemKeys(Unprintable):
                 return
             self._looked_at = monotonic()
             *stamp, next_keys, suite = fetch(self._store.engine, _STATE)[0]
-            if tuple(stamp) != self._stamp:
+            if (*stamp, suite) != self._stamp:
                 self._known.clear()
-                self._stamp = tuple(stamp)
+                self._stamp = (*stamp, suite)
             self.next_keys = bool(next_keys)
             self.suite = SuiteName(suite) if suite is not None else None
 
@@ -126,7 +131,9 @@ class SystemKeys(Unprintable):
     ) -> None:
         """Make a version of a use."""
         key = new_key()
-        wrapped = epoch.system.wrap(key, context=system_context(use, version, epoch.id))
+        wrapped = epoch.system.wrap(
+            with_suite(key, self._store.suite.name), context=system_context(use, version, epoch.id)
+        )
         connection.exec_driver_sql(
             "INSERT INTO system_key (label, version, epoch, wrapped, made_at) VALUES (?, ?, ?, ?, ?)",
             (use, version, epoch.id, wrapped, stored(now) if now is not None else None),
@@ -179,8 +186,11 @@ class SystemKeys(Unprintable):
         return tuple(
             KeyVersion(
                 version,
-                self._store.epoch(connection, number).system.unwrap(
-                    wrapped, context=system_context(use, version, number)
+                suited(
+                    self._store.epoch(connection, number).system.unwrap(
+                        wrapped, context=system_context(use, version, number)
+                    ),
+                    sealing=self._store.suite.name,
                 ),
                 retired is not None,
             )

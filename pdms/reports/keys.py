@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import cast
 
 from pdms.crypto import SuiteName
-from pdms.keystore import KeyStore, member_keys, rotation
+from pdms.keystore import KeyStore, member_keys, rotation, suites
 from pdms.keystore.walks import walk_of
 from pdms.rotation import service as horizons
 from pdms.taxonomy import Scope
@@ -41,11 +41,23 @@ class Resealing:
     """Members that a rotation of the index keys has not come to yet."""
     shallow: int
     """Suppression entries without the newest key around them."""
+    other_mac: int
+    """Uses of keys (indexes, searches, suppression) whose MAC is of another suite: `pdms keys rotate suite` goes on."""
+    other_wraps: int
+    """System keys that are wrapped by another suite."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.other_suite + self.between_keys + self.older_epoch + self.unindexed + self.shallow
+        return (
+            self.other_suite
+            + self.between_keys
+            + self.older_epoch
+            + self.unindexed
+            + self.shallow
+            + self.other_mac
+            + self.other_wraps
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,8 @@ def needs_reseal(uow: UnitOfWork) -> Resealing:
         rotation.left(store),
         vault.members_after(uow, walk.position) if walk is not None else 0,
         vault.shallow_suppressions(uow),
+        sum(len(suites.other_mac(store, labels)) for labels in horizons.rotated_labels(uow).values()),
+        suites.count_other_wraps(store),
     )
 
 

@@ -15,7 +15,7 @@ from sqlmodel import col, delete, func, select, update
 
 from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
-from pdms.crypto import BlindIndex, new_key, open_blob, seal_blob
+from pdms.crypto import BlindIndex, new_key, open_blob, seal_blob, sealing_suite
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason
 from pdms.rights.holds import Hold
@@ -73,7 +73,12 @@ def hold(uow: UnitOfWork, holds: Sequence[Hold], *, request_id: str, fields: Map
                 article=item.article,
                 order_digest=_order_digest(uow, item.order_id),
                 wrapped_key=seal_blob(uow.keys.held_month_key(month), bytes(key), context=f"key:{held_id}".encode()),
-                sealed=seal_blob(key, body.encode(), context=f"body:{held_id}".encode()),
+                sealed=seal_blob(
+                    key,
+                    body.encode(),
+                    context=f"body:{held_id}".encode(),
+                    suite=sealing_suite(uow.keys.held_month_key(month)),
+                ),
             )
         )
     if holds:

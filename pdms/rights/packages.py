@@ -21,7 +21,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Event
 from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
-from pdms.crypto import BlindIndex, open_blob, seal_blob
+from pdms.crypto import BlindIndex, open_blob, seal_blob, sealing_suite
 from pdms.errors import NotFound
 from pdms.facts import service as facts
 from pdms.gate import service as gate
@@ -69,8 +69,9 @@ def build(uow: UnitOfWork, row: SubjectRequestRow) -> PackageLink:
         file.writestr("index.html", page(document))
     package_id, secret = new_id("pkg"), secrets.token_urlsafe(32)
     path = _path(uow, package_id)
+    suite = sealing_suite(uow.keys.system_key(LINK_LABEL))  # the word of the link knows of no suite
     draft = path.with_suffix(".tmp")
-    draft.write_bytes(seal_blob(secret.encode(), archive.getvalue(), context=package_id.encode()))
+    draft.write_bytes(seal_blob(secret.encode(), archive.getvalue(), context=package_id.encode(), suite=suite))
     draft.chmod(0o600)
     draft.replace(path)
     expires = uow.now + timedelta(days=LINK_DAYS)

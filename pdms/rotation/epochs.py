@@ -152,7 +152,7 @@ def _begin(units: UnitFactory, store: KeyStore, root_uri: str | None) -> None:
         with store.engine.begin() as connection:
             begin_walk(connection, EPOCH, now=now, target=uri)
     try:
-        root = store.roots.create(uri)
+        root = store.roots.create(uri, suite=store.suite.name)
     except Conflict as error:
         if error.code != "ROOT_EXISTS" or uri != noted:
             raise

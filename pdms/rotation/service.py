@@ -25,6 +25,7 @@ from pdms.rotation.indexes import (
 )
 from pdms.rotation.members import DekPlan, DeksRotated, plan_deks, rotate_deks
 from pdms.rotation.searches import rotate_search
+from pdms.rotation.suites import SuitePlan, SuiteRotated, plan_suite, rotate_suite, rotated_labels
 
 __all__ = [
     "INDEX",
@@ -37,6 +38,8 @@ __all__ = [
     "Signed",
     "SignerRotated",
     "SuiteName",
+    "SuitePlan",
+    "SuiteRotated",
     "WalkDone",
     "WalkPlan",
     "destroy_epoch",
@@ -45,6 +48,7 @@ __all__ = [
     "plan_deks",
     "plan_epoch",
     "plan_index",
+    "plan_suite",
     "plan_suppression",
     "resume",
     "rotate_deks",
@@ -52,5 +56,7 @@ __all__ = [
     "rotate_index",
     "rotate_search",
     "rotate_signer",
+    "rotate_suite",
     "rotate_suppression",
+    "rotated_labels",
 ]
