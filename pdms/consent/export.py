@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,8 +73,8 @@ def _write(path: Path, lines: Iterator[tuple[int, bytes]]) -> tuple[int, str]:
         if path.exists():
             raise InvalidInput("path: the file exists already")
         # Of a name of its own, 0600 from its first byte: two runs never write to one draft.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        draft = Path(name)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 for count, line in lines:
