@@ -131,9 +131,11 @@ def alarms(uow: UnitOfWork) -> dict[str, int]:
         if known.members >= threshold and known.reached(threshold) is None:
             records.enter(uow, kind=RecordKind.MILESTONE, done_on=known.today, numbers={"members": threshold})
     found = {one.code: 1 for one in _all(_known(uow)) if one.state in _BAD}
-    unfiled = sum(row.state is RowState.OVERDUE for row in incidents.clocks(uow, incidents.incidents(uow)).rows)
-    if unfiled:
-        found["INCIDENT_UNFILED"] = unfiled
+    clocks = incidents.clocks(uow, incidents.incidents(uow)).rows
+    for code, state in (("INCIDENT_UNFILED", RowState.OVERDUE), ("INCIDENT_ALTERED", RowState.FINDING)):
+        count = sum(row.state is state for row in clocks)
+        if count:
+            found[code] = count
     if found:
         uow.record(EventKind.DUTY_OVERDUE, numbers=found)
     return dict(sorted(found.items()))
@@ -351,6 +353,13 @@ def _staff(known: Known) -> Iterator[Finding]:
                 yield Finding("KEY_ENDS_SOON", "PIPL-51", RowState.DUE, text, key.expires_at.date(), (key.key_id,))
 
 
+def _altered(known: Known) -> Iterator[Finding]:
+    changed = records.altered(known.uow)
+    if changed:
+        text = both("在案义务的日期与日志不符", "the log tells another day for duties on record")
+        yield Finding("RECORD_ALTERED", "PIPL-56-2", RowState.FINDING, text, evidence=changed)
+
+
 RULES: tuple[Callable[[Known], Iterator[Finding]], ...] = (
     _plan,
     _audits,
@@ -362,4 +371,5 @@ RULES: tuple[Callable[[Known], Iterator[Finding]], ...] = (
     _assessments,
     _contracts,
     _staff,
+    _altered,
 )

@@ -1,12 +1,13 @@
 """Incidents: opened with what is known, their clocks, the draft of the two notifications, and the steps taken.
 
-Guarantees: clocks run from the detection and stop only at a step that is on record; the draft has every field that
+Guarantees: clocks run from the detection and stop only at a step that is on record, in time only where it was put on
+record in time; instants stand in the log too, and a row that tells others is a finding; the draft has every field that
 PIPL-57 asks for, and names those that are still to be filled in instead of guessing them; codes, counts and instants
 only are kept. Deliberately not here: sending anything to an authority, and judging whether an incident is "larger".
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +15,9 @@ from enum import StrEnum
 from sqlmodel import col, select
 
 from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Event
 from pdms.errors import Conflict, InvalidInput, NotFound
+from pdms.reports import log_evidence
 from pdms.reports.document import Both, Cell, Report, Row, RowState, Section, both, columns
 from pdms.reports.tables import IncidentRow, IncidentStepRow
 from pdms.taxonomy import Language, Scope, new_id
@@ -98,6 +101,7 @@ WORDS: dict[StrEnum, Both] = {
     Advice.WATCH_ACCOUNTS: both("留意账户异动", "watch accounts for unusual movements"),
     Advice.CONTACT_US: both("如有异常请联系我们", "contact us if anything seems wrong"),
 }
+_KINDS = (EventKind.INCIDENT_OPENED, EventKind.INCIDENT_STEP)
 _TO_FILL = both("待填写", "to be filled in")
 
 
@@ -155,7 +159,8 @@ def open_incident(
     event = uow.record(
         EventKind.INCIDENT_OPENED,
         refs={"incident": incident_id, "cause": cause.value},
-        numbers={"larger": int(larger)} | {name: n for name, n in counts.items() if n is not None},
+        numbers={"larger": int(larger), "detected_at": int(detected_at.timestamp())}
+        | {name: n for name, n in counts.items() if n is not None},
     )
     facts = {
         "categories": sorted(set(categories)),
@@ -196,7 +201,10 @@ def note_step(uow: UnitOfWork, *, incident_id: str, step: IncidentStep, at: date
     if step is IncidentStep.CLOSED and IncidentStep.AUTHORITY not in incident.steps:
         raise Conflict("step: the authority was not told yet (PIPL-57-1)", code="AUTHORITY_NOT_TOLD")
     event = uow.record(
-        EventKind.INCIDENT_STEP, refs={"incident": incident_id, "step": step.value}, ticket=ticket or None
+        EventKind.INCIDENT_STEP,
+        refs={"incident": incident_id, "step": step.value},
+        numbers={"at": int(at.timestamp())},
+        ticket=ticket or None,
     )
     uow.session.add(
         IncidentStepRow(incident_id=incident_id, step=step.value, at=at, event_id=event, recorded_at=uow.now)
@@ -258,7 +266,9 @@ def draft(uow: UnitOfWork, *, incident_id: str) -> Report:
 def clocks(uow: UnitOfWork, found: Sequence[Incident]) -> Section:
     """Return the clocks of incidents as a section; `overdue` is what an alarm is raised for."""
     rows: list[Row] = []
+    logged = _logged(uow) if found else {}
     for one in found:
+        altered = _altered(one, logged)
         due = one.authority_due(ciio=uow.policy.controller.ciio)
         told = one.steps.get(IncidentStep.AUTHORITY)
         rows.append(
@@ -266,7 +276,7 @@ def clocks(uow: UnitOfWork, found: Sequence[Incident]) -> Section:
                 (one.incident_id, both("报告主管部门", "tell the authority"), one.detected_at, due, told),
                 one.evidence,
                 ("PIPL-57-1", "INC-4") if one.larger else ("PIPL-57-1",),
-                _clock(told, due, uow.now),
+                RowState.FINDING if altered else _clock(told, due, uow.now, _recorded(one, logged)),
             )
         )
         people = one.steps.get(IncidentStep.MEMBERS) or one.steps.get(IncidentStep.WAIVED)
@@ -276,7 +286,7 @@ def clocks(uow: UnitOfWork, found: Sequence[Incident]) -> Section:
                 (one.incident_id, what, one.detected_at, None, people),
                 one.evidence,
                 ("PIPL-57-1", "PIPL-57-2", "MIN-35"),
-                _clock(people, None, uow.now),
+                RowState.FINDING if altered else _clock(people, None, uow.now),
             )
         )
     return Section(
@@ -291,16 +301,44 @@ def clocks(uow: UnitOfWork, found: Sequence[Incident]) -> Section:
         ),
         tuple(rows),
         note=both(
-            "较大以上事件：发现后4小时内（关键信息基础设施1小时内）报告；其他：立即。",
-            "Larger incidents: within 4 hours of detection (critical infrastructure: 1 hour); all others: immediately.",
+            "较大以上事件：发现后4小时内（关键信息基础设施1小时内）报告；其他：立即。逾期后补记的步骤视为逾期；“发现”表示与日志所载时间不符。",
+            "Larger incidents: within 4 hours of detection (critical infrastructure: 1 hour); all others: immediately. "
+            "A step put on record after its time counts as late; a finding: the log tells other instants.",
         ),
     )
 
 
-def _clock(done: datetime | None, due: datetime | None, now: datetime) -> RowState:
+def _clock(done: datetime | None, due: datetime | None, now: datetime, recorded: datetime | None = None) -> RowState:
+    """A step stops its clock when it is put on record: an instant entered afterwards is only the enterer's word."""
     if done is not None:
-        return RowState.OVERDUE if due is not None and done > due else RowState.FINE
+        late = due is not None and max(done, recorded or done) > due
+        return RowState.OVERDUE if late else RowState.FINE
     return RowState.OVERDUE if due is not None and now > due else RowState.DUE
+
+
+def _logged(uow: UnitOfWork) -> dict[str, Event]:
+    return {event.event_id: event for event in log_evidence.each(uow, _KINDS, log_evidence.Period())}
+
+
+def _recorded(one: Incident, logged: Mapping[str, Event]) -> datetime | None:
+    for event in logged.values():
+        if event.refs.get("incident") == one.incident_id and event.refs.get("step") == IncidentStep.AUTHORITY.value:
+            return event.at
+    return None
+
+
+def _altered(one: Incident, logged: Mapping[str, Event]) -> bool:
+    """Whether the log tells other instants, or a step that is gone; events of older versions tell no instants."""
+    steps = {step.value: at for step, at in one.steps.items()}
+    for event in logged.values():
+        if event.refs.get("incident") != one.incident_id:
+            continue
+        step = event.refs.get("step")
+        held = one.detected_at if step is None else steps.get(step)
+        told = event.numbers.get("detected_at" if step is None else "at")
+        if told is not None and (held is None or told != int(held.timestamp())):
+            return True
+    return False
 
 
 def _fields(uow: UnitOfWork, one: Incident) -> list[Row]:

@@ -17,11 +17,14 @@ from sqlmodel import col, select
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.errors import InvalidInput
+from pdms.reports import log_evidence
 from pdms.reports.tables import ComplianceRecordRow
 from pdms.taxonomy import Scope, new_id
 from pdms.unit_of_work import UnitOfWork
 
 TICKET = re.compile(r"[A-Z]{2,10}-[0-9]{1,6}")
+DAY = "done_on"
+"""Under this name the event holds the day, as eight digits."""
 LEVELS = range(1, 5)
 """Low, medium, high, severe, for likelihood and for impact alike."""
 
@@ -138,7 +141,9 @@ def enter(
     """Write a record and its event; `record` checks what people enter."""
     record_id = new_id("cr")
     refs = {"record": record_id, "duty": kind.value} | ({"subject": subject} if subject else {})
-    event = uow.record(EventKind.DUTY_RECORDED, refs=refs, numbers=numbers, ticket=ticket or None)
+    event = uow.record(
+        EventKind.DUTY_RECORDED, refs=refs, numbers={**numbers, DAY: _day(done_on)}, ticket=ticket or None
+    )
     details = json.dumps({"numbers": dict(numbers), "codes": sorted(set(codes))})
     row = ComplianceRecordRow(
         record_id=record_id,
@@ -164,6 +169,20 @@ def records(uow: UnitOfWork, *, kind: RecordKind | None = None) -> tuple[Record,
     if kind is not None:
         query = query.where(col(ComplianceRecordRow.kind) == kind.value)
     return tuple(_record(row) for row in uow.session.exec(query))
+
+
+def altered(uow: UnitOfWork) -> tuple[str, ...]:
+    """Return the events of records whose day the log tells otherwise; events of older versions tell none."""
+    logged = {
+        event.event_id: event.numbers.get(DAY)
+        for event in log_evidence.each(uow, (EventKind.DUTY_RECORDED,), log_evidence.Period())
+    }
+    held = uow.session.exec(select(ComplianceRecordRow)).all()
+    return tuple(row.event_id for row in held if logged.get(row.event_id) not in (None, _day(row.done_on)))
+
+
+def _day(day: date) -> int:
+    return int(f"{day:%Y%m%d}")
 
 
 def _record(row: ComplianceRecordRow) -> Record:

@@ -322,6 +322,49 @@ def test_an_incident_filed_in_time_raises_no_alarm_and_late_stays_late(shop):
     assert states == {early.incident_id: RowState.FINE, late.incident_id: RowState.OVERDUE}
 
 
+def authority_clock(world, incident):
+    rows = made(world, "findings").section("clocks").rows
+    (found,) = [
+        r for r in rows if r.cells[0] == incident.incident_id and r.cells[1][Language.EN].startswith("tell the")
+    ]
+    return found.state
+
+
+def test_a_step_entered_after_its_time_is_late_whatever_instant_it_names(shop):
+    incident = opened(shop)
+    shop.pass_time(days=3)
+    note(shop, incident, IncidentStep.AUTHORITY, at=incident.detected_at + timedelta(hours=1))
+    assert authority_clock(shop, incident) is RowState.OVERDUE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE incident SET detected_at = ?",
+        "UPDATE incident_step SET at = ?",
+        "DELETE FROM incident_step WHERE at < ?",
+    ],
+)
+def test_instants_of_an_incident_changed_behind_the_log_are_found(shop, change):
+    incident = opened(shop)
+    shop.pass_time(hours=3)
+    note(shop, incident, IncidentStep.AUTHORITY)
+    assert authority_clock(shop, incident) is RowState.FINE
+    with shop.app.main.begin() as connection:
+        connection.exec_driver_sql(change, ((shop.clock.instant + timedelta(seconds=2)).replace(tzinfo=None),))
+    assert authority_clock(shop, incident) is RowState.FINDING
+    assert shop.run("admin", findings.alarms)["INCIDENT_ALTERED"] > 0
+
+
+def test_the_day_of_a_duty_changed_behind_the_log_is_found(shop):
+    shop.run("compliance", records.record, kind=records.RecordKind.DRILL, done_on=date(2024, 1, 1))
+    assert "RECORD_ALTERED" not in shop.run("admin", findings.alarms)
+    with shop.app.main.begin() as connection:
+        connection.exec_driver_sql("UPDATE compliance_record SET done_on = ?", (date(2026, 10, 1),))
+    assert shop.run("admin", findings.alarms)["RECORD_ALTERED"] == 1
+    assert state_of(shop, "RECORD_ALTERED") is RowState.FINDING
+
+
 def note(world, incident, step, **more):
     more = {"at": world.clock.instant} | more
     return world.app.run(
