@@ -72,7 +72,9 @@ class IdempotencyRow(MainTable, table=True):
 
 
 class ApprovalRow(MainTable, table=True):
-    """One question of an operator: may I do exactly this? Never changed; what became of it are its steps."""
+    """One question of an operator: may I do exactly this? What became of it are its steps.
+
+    Never changed, but that a restore lets it expire."""
 
     __tablename__ = "approval"
 

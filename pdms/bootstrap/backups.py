@@ -2,8 +2,9 @@
 
 Guarantee of `restore`: the target folder appears whole or not at all, and only after every right in the ledger was done
 again; before, there is no `home.yaml`, and nothing opens. Killed at any point, the same command makes it anew. Its
-operator is the one whose key the backup itself knows, as an administrator. It does not bring back what was ingested,
-sent or allowed after the backup.
+operator is the one whose key the backup itself knows, as an administrator; every other key, binding and token is ended,
+since the backup does not know which were revoked later. It does not bring back what was ingested, sent or allowed after
+the backup.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pdms.access.restored import Ended, end_access
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import SignedCheckpoint, parse_signed_checkpoint
@@ -35,6 +37,7 @@ from pdms.db.parts import Databases
 from pdms.errors import Conflict, InvalidInput, Unauthenticated
 from pdms.rights import ledger, replay
 from pdms.rights import service as rights
+from pdms.rights.codes import drop_codes
 from pdms.rights.ledger import Position
 from pdms.rights.replay import Replayed
 from pdms.settings import Home, Settings
@@ -56,6 +59,8 @@ class Restored:
     replayed: Replayed
     policy_differs: bool
     """The policies that are loaded are not those of the backup."""
+    ended: Ended
+    """Access that was ended, all but the acting administrator's: issue new keys to whoever still may have one."""
 
 
 def create(app: App, actor: Actor, *, path: Path, progress: Progress) -> Backup:
@@ -115,7 +120,7 @@ def restore(
             else:
                 upgrade_parts(databases)  # a backup may be older than the schema of today
             with App.assemble(home, config, settings, clock=clock) as app:
-                done = _replay(app, manifest, source, earlier, progress)
+                done, ended = _replay(app, manifest, source, earlier, progress)
                 differs = app.documents.digest != manifest.policy
             progress("open")
             server_restore.finish(databases)
@@ -125,13 +130,14 @@ def restore(
             _appear(home, to)
     (to / server_restore.NAME).unlink()
     _flush(to.parent)
-    return Restored(to, manifest.created_at, len(manifest.files), source, done, differs)
+    return Restored(to, manifest.created_at, len(manifest.files), source, done, differs, ended)
 
 
 def _replay(
     app: App, manifest: Manifest, source: Path, earlier: SignedCheckpoint | None, progress: Progress
-) -> Replayed:
-    operator = app.authenticate(app.settings.token.get_secret_value() if app.settings.token else None)
+) -> tuple[Replayed, Ended]:
+    presented = app.settings.token.get_secret_value() if app.settings.token else ""
+    operator = app.authenticate(presented)
     with app.unit(operator) as uow:
         uow.require(Scope.ADMIN)
         newest = manifest.checkpoint_size
@@ -148,11 +154,15 @@ def _replay(
     done = replay.replay(app.units(Actor.system()), since, progress=progress)
     progress("sweep")
     rights.sweep(app.units(Actor.system()))
+    progress("access")
     with app.unit(operator) as uow:
+        drop_codes(uow)
+        ended = end_access(uow, presented=presented)
         numbers = {"lines": done.lines, "withdrawals": done.withdrawals, "erasures": done.erasures}
+        numbers |= {"keys": ended.keys, "bindings": ended.bindings, "approvals": ended.approvals}
         uow.record(EventKind.BACKUP_RESTORED, refs={"policy": uow.policy.digest}, numbers=numbers)
     app.sequence()
-    return done
+    return done, ended
 
 
 def _note(path: Path | None) -> SignedCheckpoint | None:

@@ -56,7 +56,8 @@ def restore(
     """Make a new home from a backup; withdrawals, restrictions and erasures since then are done again before it opens.
 
     The acting operator is the one whose key the backup knows. What was ingested, sent or allowed after the backup is
-    not in it.
+    not in it. Every other API key, sign-in binding, member token and open approval is ended, since the backup does not
+    know what was revoked or disabled after it: issue new keys (`pdms access issue`).
 
     Example: `pdms backup restore /backups/2026-11-02.sealed --to /srv/pdms-new --ledger /safe/rights.ledger`
     """

@@ -7,6 +7,8 @@ stored; it lasts ten minutes, and wrong tries are counted as those of any other 
 import secrets
 from datetime import datetime, timedelta
 
+from sqlmodel import col, update
+
 from pdms.crypto import BlindIndex, same_bytes
 from pdms.dispatch.channels import Handover, MessageChannel
 from pdms.dispatch.messages import Contact, build_notice, sender_of, valid_address
@@ -86,6 +88,13 @@ def enter_code(uow: UnitOfWork, *, request_id: str, code: str) -> RequestView:
     row.code_digest = None
     intake.accept_identity(uow, row, IdentityMethod.ONE_TIME_CODE)
     return intake.view(uow, row)
+
+
+def drop_codes(uow: UnitOfWork) -> None:
+    """Forget every code that was sent: after a restore one may be there that was used up, or replaced, since."""
+    uow.require(Scope.ADMIN)
+    waiting = update(SubjectRequestRow).where(col(SubjectRequestRow.code_digest).is_not(None))
+    uow.session.exec(waiting.values(code_digest=None, code_expires_at=None))
 
 
 def _digest(uow: UnitOfWork, row: SubjectRequestRow, text: str) -> bytes:

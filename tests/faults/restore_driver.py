@@ -18,6 +18,7 @@ from common.crash_images import Trial, try_out
 from common.deadly import in_child, preload, remember_policies
 from common.opened import opened
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
+from pdms.access import service as access
 from pdms.bootstrap import backups
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
@@ -61,7 +62,7 @@ def prepare(folder: Path, url: str | None) -> None:
     rights.execute(support, request_id=request.request_id)
     known = {
         "token": world.tokens["admin"],
-        "officer": world.tokens["compliance"],
+        "officer": world.actor("compliance").id,
         "erased": erased.hex(),
         "told": [v for k, v in members[2].items() if k not in ("会员编号", "性别", "注册时间", "出生日期", "姓名")],
         "others": opened(world.app, but=corrected),
@@ -89,7 +90,10 @@ def state(to: Path, known: dict[str, Any], url: str | None) -> dict[str, Any]:
     left = search(to, known["told"]) + search_bytes("rows", ask.values(to, url=url), known["told"])
     with App.open(Settings(home=to, policies=POLICIES), clock=FixedClock(NOW)) as app:
         app.sequence()
-        with app.unit(app.authenticate(known["officer"])) as uow:
+        admin = app.authenticate(known["token"])
+        keys = {one.label: [key.revoked for key in one.keys] for one in app.run(admin, access.list_operators)}
+        officer = app.run(admin, access.issue_key, operator_id=known["officer"]).text
+        with app.unit(app.authenticate(officer)) as uow:
             report = evidence.verify(uow)
             requests = sorted([r.type.value, r.state.value, bool(r.receipt)] for r in rights.list_requests(uow))
             ids = {n: vault.find_external(uow, system="shop", external_id=n) for n in (ERASED, WITHDRAWN, CORRECTED)}
@@ -107,6 +111,7 @@ def state(to: Path, known: dict[str, Any], url: str | None) -> dict[str, Any]:
         "fence": ask.ask(to, "keys", "SELECT count(*) FROM fence WHERE member_id = ?", (erased,), url=url)[0][0],
         "restricted": restricted, "others": others == known["others"], "facts": counts,
         "left": sorted({f"{hit.path} ({hit.form})" for hit in left}),
+        "revoked": keys,
         "log": [list(map(str, report.problems)), report.unsequenced],
         "folders": sorted(path.name for path in to.parent.iterdir()),
     }  # fmt: skip

@@ -12,6 +12,7 @@ def whole(found: Trials) -> None:
     assert (undisturbed["left"], undisturbed["log"], undisturbed["folders"]) == ([], [[], 0], ["again"])
     assert (undisturbed["withdrawn"], undisturbed["restricted"]) == ("withdrawn", ["restriction"])
     assert undisturbed["others"]
+    assert {label: keys for label, keys in undisturbed["revoked"].items() if keys != [True]} == {"first-admin": [False]}
     for told, what in found.each():
         assert what["state"] == undisturbed, told
 

@@ -19,6 +19,9 @@ from pydantic import SecretStr
 from sqlalchemy import inspect, text
 
 from common.world import NOW, ROOT_VARIABLE, World, consents_of, orders_of, populated
+from pdms.access import approvals
+from pdms.access import service as access
+from pdms.access.approvals import ApprovalState
 from pdms.audit import service as audit
 from pdms.backup import archive
 from pdms.bootstrap import backups
@@ -39,7 +42,7 @@ from pdms.rights import ledger, replay
 from pdms.rights import service as rights
 from pdms.rotation import service as rotation
 from pdms.settings import Home, Settings
-from pdms.taxonomy import ConsentState, RequestState, RequestType, RestrictionKind
+from pdms.taxonomy import ConsentState, GuardedAct, RequestState, RequestType, RestrictionKind
 from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
 
@@ -79,6 +82,22 @@ def url_of(settings: Settings) -> str | None:
 
 def opened(world: World, to: Path) -> App:
     return App.open(settings_of(world).model_copy(update={"home": to, "database_url": None}), clock=world.clock)
+
+
+def actor_in(app: App, world: World, role: str) -> Actor:
+    """The operator in a role of a restored home, by a key made anew."""
+    admin = app.authenticate(world.tokens["admin"])
+    (known,) = [one for one in app.run(admin, access.list_operators) if one.label == f"test-{role}"]
+    return app.authenticate(app.run(admin, access.issue_key, operator_id=known.operator_id).text)
+
+
+def world_in(app: App, world: World, folder: Path) -> World:
+    """A restored home under test, each operator with a key made anew."""
+    admin, tokens = app.authenticate(world.tokens["admin"]), {"admin": world.tokens["admin"]}
+    for one in app.run(admin, access.list_operators):
+        if one.label.startswith("test-"):
+            tokens[one.role] = app.run(admin, access.issue_key, operator_id=one.operator_id).text
+    return World(app, folder, world.clock, tokens, world.admin_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +170,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def fields_of(app: App, world: World, number: str) -> dict[str, str]:
-    with app.unit(app.authenticate(world.tokens["support"])) as uow:
+def fields_of(app: App, support: Actor, number: str) -> dict[str, str]:
+    with app.unit(support) as uow:
         member = vault.find_external(uow, system="shop", external_id=number)
         assert member is not None
     return app.run(
-        app.authenticate(world.tokens["support"]),
+        support,
         rights.reveal,
         member_id=member,
         fields=("name", "phone", "email"),
@@ -177,14 +196,16 @@ def test_a_round_trip_gives_the_same_home(shop: Shop, tmp_path: Path) -> None:
     assert facts.counts(Home(to)) == facts.counts(world.app.home)
     with opened(world, to) as app:
         assert rows_of(app) == rows_of(world.app)
+        support = actor_in(app, world, "support")
         for number in ("H00000", "H00057", "H00119"):
-            fields = fields_of(app, world, number)
+            fields = fields_of(app, support, number)
             assert fields["name"] == shop.members[int(number[1:])]["姓名"]
-            assert fields == fields_of(world.app, world, number)
-        officer = app.authenticate(world.tokens["compliance"])
+            assert fields == fields_of(world.app, world.actor("support"), number)
+        officer = actor_in(app, world, "compliance")
         assert app.run(officer, evidence.verify).ok
         (event,) = app.run(officer, evidence.list_events, kinds=("backup.restored",)).items
-        assert event.numbers == {"erasures": 0, "lines": 0, "withdrawals": 0}
+        access_ended = {"keys": 4, "bindings": 0, "approvals": 0}
+        assert event.numbers == {"erasures": 0, "lines": 0, "withdrawals": 0} | access_ended
     assert {path.name for path in tmp_path.iterdir()} == {"again"}
 
 
@@ -375,7 +396,7 @@ def test_an_erasure_a_withdrawal_and_a_correction_survive_the_restore(own: Shop,
     done = restore(world, own.path, to).replayed
     assert (done.erasures, done.withdrawals, done.corrections_restricted) == (1, 2, 1)
     assert (done.restrictions_set, done.restrictions_lifted, done.absent, done.skipped) == (2, 1, 0, 0)
-    with opened(world, to) as app, app.unit(app.authenticate(world.tokens["support"])) as uow:
+    with opened(world, to) as app, app.unit(actor_in(app, world, "support")) as uow:
         with pytest.raises(NotFound):
             vault.state(uow, two)
         assert vault.find_external(uow, system="shop", external_id="H00002") is None
@@ -413,12 +434,47 @@ def test_an_invalidation_survives_the_restore(own: Shop, tmp_path: Path) -> None
     assert found.consents > 0
     done = restore(world, own.path, to).replayed
     assert (done.invalidations, done.withdrawals, done.refusals) == (found.consents, 0, 0)
-    with opened(world, to) as app, app.unit(app.authenticate(world.tokens["compliance"])) as uow:
+    with opened(world, to) as app, app.unit(actor_in(app, world, "compliance")) as uow:
         assert consent.standing_under(uow, defect) == 0
         there = vault.find_external(uow, system="shop", external_id="H00003")
         assert there is not None
         assert consent.state_of(uow, there, purpose="segment").state is ConsentState.INVALIDATED
         assert consent.state_of(uow, there, purpose="market_email").state is ConsentState.GIVEN
+
+
+def test_who_lost_their_access_after_the_backup_does_not_have_it_again(own: Shop, tmp_path: Path) -> None:
+    world, to, path = own.world, tmp_path / "again", tmp_path / "b.sealed"
+    admin, member = world.actor("admin"), world.id_of("H00003")
+    hold = {"hold": "held-" + "1" * 32, "ticket": "CASE-1"}
+    world.approve("compliance", GuardedAct.HOLD_ACCESS, held_id=hold["hold"], ticket=hold["ticket"])
+    token = world.run("support", access.issue_member_token, member_id=member).text
+    world.tokens["further"] = world.app.run(admin, access.issue_key, operator_id=admin.id).text
+    with world.unit("admin") as uow:  # as `link_operator` leaves it
+        uow.session.connection().execute(
+            text("UPDATE operator SET subject_digest = :d WHERE operator_id = :o"),
+            {"d": b"d" * 32, "o": world.actor("marketing").id},
+        )
+    create(world, path)
+    world.run("compliance", approvals.use, act=GuardedAct.HOLD_ACCESS, parameters=hold)
+    world.app.run(admin, access.disable_operator, operator_id=world.actor("marketing").id)
+    rotated = world.tokens["ingest"].split("_")[2]
+    world.app.run(admin, access.rotate_key, key_id=rotated, overlap_hours=0)
+    done = restore(world, path, to)
+    assert (done.ended.keys, done.ended.bindings, done.ended.member_tokens, done.ended.approvals) == (6, 1, 1, 1)
+    with opened(world, to) as app:
+        for name in ("marketing", "ingest", "support", "second", "further"):
+            with pytest.raises(Unauthenticated):
+                app.authenticate(world.tokens[name])
+        with pytest.raises(Unauthenticated):
+            app.authenticate(token)
+        officer = actor_in(app, world, "compliance")
+        with pytest.raises(Denied):
+            app.run(officer, approvals.use, act=GuardedAct.HOLD_ACCESS, parameters=hold)
+        assert [one.state for one in app.run(officer, approvals.list_approvals)] == [ApprovalState.EXPIRED]
+        assert not any(one.linked for one in app.run(officer, access.list_operators))
+        revoked = app.run(officer, evidence.list_events, kinds=("operator.key_revoked",)).items
+        assert len(revoked) == 6
+        assert {event.actor for event in revoked} == {admin.id}
 
 
 def test_the_erased_members_bytes_are_not_in_the_restored_home(own: Shop, tmp_path: Path, canary: Any) -> None:
@@ -437,7 +493,7 @@ def test_an_import_of_who_was_erased_is_refused_after_the_restore(own: Shop, tmp
     decide(world, own.members)
     restore(world, own.path, to)
     with opened(world, to) as app:
-        again = World(app, tmp_path, world.clock, world.tokens, world.admin_token)
+        again = world_in(app, world, tmp_path)
         report = again.ingest("shop-members", [own.members[2]])
         assert (report.created, report.updated) == (0, 0)
         orders, _ = orders_of([own.members[2]])
@@ -452,12 +508,12 @@ def test_the_restored_home_has_a_ledger_that_serves_the_next_restore(own: Shop, 
     decide(world, own.members)
     restore(world, own.path, to)
     with opened(world, to) as app:
-        again = World(app, tmp_path, world.clock, world.tokens, world.admin_token)
+        again = world_in(app, world, tmp_path)
         member = again.id_of("H00010")
         again.run("support", rights.withdraw, member_id=member, purpose="segment", channel="phone")
     done = restore(world, own.path, then, ledger_path=to / "rights.ledger").replayed
     assert done.erasures == 1
-    with opened(world, then) as app, app.unit(app.authenticate(world.tokens["support"])) as uow:
+    with opened(world, then) as app, app.unit(actor_in(app, world, "support")) as uow:
         assert consent.state_of(uow, member, purpose="segment").state is ConsentState.WITHDRAWN
         assert vault.find_external(uow, system="shop", external_id="H00002") is None
 
@@ -614,7 +670,7 @@ def test_a_backup_made_while_others_write_is_a_state_that_opens(own: Shop, tmp_p
     assert failed == []
     assert withdrawn
     restore(world, tmp_path / "2.sealed", tmp_path / "again")
-    with opened(world, tmp_path / "again") as app, app.unit(app.authenticate(world.tokens["support"])) as uow:
+    with opened(world, tmp_path / "again") as app, app.unit(actor_in(app, world, "support")) as uow:
         states = {consent.state_of(uow, member, purpose="segment").state for member in withdrawn}
         assert states == {ConsentState.WITHDRAWN}
         assert audit.verify(uow.session, key=audit.note_key(uow.log_signer)).ok
@@ -694,7 +750,7 @@ def test_a_killed_restore_leaves_no_home(own: Shop, tmp_path: Path, at: str) -> 
             opened(world, tmp_path / "again.restoring")
     assert restore(world, own.path, to, settings=settings).replayed.erasures == 1
     assert not (tmp_path / "again.restoring").exists()
-    with opened(world, to) as app, app.unit(app.authenticate(world.tokens["support"])) as uow:
+    with opened(world, to) as app, app.unit(actor_in(app, world, "support")) as uow:
         assert vault.find_external(uow, system="shop", external_id="H00002") is None
 
 
@@ -715,7 +771,7 @@ def test_an_erasure_while_the_backup_is_made_is_in_it_or_done_again(own: Shop, t
     left["anon"] = "H00012"
     backups.create(world.app, world.actor("admin"), path=path, progress=erase)
     restore(world, path, to)
-    with opened(world, to) as app, app.unit(app.authenticate(world.tokens["support"])) as uow:
+    with opened(world, to) as app, app.unit(actor_in(app, world, "support")) as uow:
         for number in ("H00009", "H00010", "H00011", "H00012"):
             assert vault.find_external(uow, system="shop", external_id=number) is None
 
