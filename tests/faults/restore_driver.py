@@ -89,10 +89,10 @@ def state(to: Path, known: dict[str, Any], url: str | None) -> dict[str, Any]:
     erased = bytes.fromhex(known["erased"])
     left = search(to, known["told"]) + search_bytes("rows", ask.values(to, url=url), known["told"])
     with App.open(Settings(home=to, policies=POLICIES), clock=FixedClock(NOW)) as app:
-        app.sequence()
         admin = app.authenticate(known["token"])
         keys = {one.label: [key.revoked for key in one.keys] for one in app.run(admin, access.list_operators)}
         officer = app.run(admin, access.issue_key, operator_id=known["officer"]).text
+        app.sequence()
         with app.unit(app.authenticate(officer)) as uow:
             report = evidence.verify(uow)
             requests = sorted([r.type.value, r.state.value, bool(r.receipt)] for r in rights.list_requests(uow))
