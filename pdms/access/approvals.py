@@ -15,9 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from sqlalchemy import ColumnElement
+from sqlalchemy import select as rows_of
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from pdms.access.tables import ApprovalRow, ApprovalStepRow, OperatorRow
@@ -33,8 +36,13 @@ KEY_LABEL = "approvals"
 LASTS = timedelta(hours=24)
 MOST_OPEN = 50
 """Questions of one operator that may wait at a time."""
+MOST_A_DAY = 200
+"""Questions of one operator in 24 hours, also those that were taken back: nothing is ever removed from the list."""
+LISTED = 1000
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,79}")
 _DECIDED, _USED = "decided", "used"
+_DECISION: Any = aliased(ApprovalStepRow)
+_USE: Any = aliased(ApprovalStepRow)
 _EVENT = {True: EventKind.APPROVAL_GRANTED, False: EventKind.APPROVAL_REFUSED}
 
 
@@ -114,20 +122,23 @@ def ask(uow: UnitOfWork, *, act: GuardedAct, parameters: Mapping[str, str]) -> A
 
     :param parameters: ids, names and codes; all that the act's rule requires.
     :raises InvalidInput: a parameter is unknown, missing, or of another form.
-    :raises Conflict: too many questions of this operator are open.
+    :raises Conflict: too many questions of this operator are open, or were asked within a day.
     """
     rule = RULES[act]
     uow.require(*rule.ask)
     _operator_only(uow)
     given = _checked(rule, parameters)
     digest = _digest(uow, act, given)
-    mine = select(ApprovalRow).where(col(ApprovalRow.asked_by) == uow.actor.id, col(ApprovalRow.expires_at) > uow.now)
-    open_ones = [one for one in _shown(uow, tuple(uow.session.exec(mine))) if one.state is ApprovalState.WAITING]
+    mine = (col(ApprovalRow.asked_by) == uow.actor.id, col(ApprovalRow.expires_at) > uow.now)
+    lately = _found(uow, *mine, limit=MOST_A_DAY)
+    open_ones = [one for one in lately if one.state is ApprovalState.WAITING]
     for one in open_ones:
         if (one.act, one.parameters) == (act, given):
             return one
     if len(open_ones) >= MOST_OPEN:
         raise Conflict("approvals: too many questions of yours are open", code="APPROVALS_OPEN")
+    if len(lately) >= MOST_A_DAY:
+        raise Conflict("approvals: too many questions of yours within a day", code="APPROVALS_DAY")
     row = ApprovalRow(
         approval_id=new_id("apr"),
         act=act.value,
@@ -140,7 +151,7 @@ def ask(uow: UnitOfWork, *, act: GuardedAct, parameters: Mapping[str, str]) -> A
     uow.session.add(row)
     uow.session.flush()
     uow.record(EventKind.APPROVAL_ASKED, refs={"approval": row.approval_id, "act": act.value})
-    return _shown(uow, (row,))[0]
+    return _found(uow, col(ApprovalRow.approval_id) == row.approval_id, limit=1)[0]
 
 
 def approve(uow: UnitOfWork, *, approval_id: str) -> Approval:
@@ -159,17 +170,24 @@ def refuse(uow: UnitOfWork, *, approval_id: str) -> Approval:
     return _decide(uow, approval_id, approves=False)
 
 
-def list_approvals(uow: UnitOfWork, *, waiting: bool = False) -> tuple[Approval, ...]:
+def list_approvals(
+    uow: UnitOfWork, *, waiting: bool = False, after: tuple[datetime, str] | None = None, limit: int = LISTED
+) -> tuple[Approval, ...]:
     """List questions, newest first: officers and administrators see all, others their own.
 
     :param waiting: only those that still wait for a decision.
+    :param after: instant and id of the question that ended the page before. :param limit: how many at most.
     """
     _operator_only(uow)
-    query = select(ApprovalRow).order_by(col(ApprovalRow.asked_at).desc(), col(ApprovalRow.approval_id))
+    wanted: list[ColumnElement[bool]] = []
     if not uow.actor.scopes & {Scope.COMPLIANCE, Scope.ADMIN}:
-        query = query.where(col(ApprovalRow.asked_by) == uow.actor.id)
-    found = _shown(uow, tuple(uow.session.exec(query)))
-    return tuple(one for one in found if not waiting or one.state is ApprovalState.WAITING)
+        wanted.append(col(ApprovalRow.asked_by) == uow.actor.id)
+    if after is not None:
+        asked_at, approval_id = col(ApprovalRow.asked_at), col(ApprovalRow.approval_id)
+        wanted.append((asked_at < after[0]) | ((asked_at == after[0]) & (approval_id > after[1])))
+    if waiting:
+        wanted += [col(ApprovalRow.expires_at) > uow.now, _DECISION.approval_id.is_(None)]
+    return _found(uow, *wanted, limit=limit)
 
 
 def use(uow: UnitOfWork, *, act: GuardedAct, parameters: Mapping[str, str]) -> Approved:
@@ -243,7 +261,7 @@ def _decide(uow: UnitOfWork, approval_id: str, *, approves: bool) -> Approval:
     if not _take(uow, approval_id, step=_DECIDED, outcome=outcome):
         raise Conflict("approval: it was decided already", code="APPROVAL_DECIDED")
     uow.record(_EVENT[approves], refs={**refs, "asker": row.asked_by})
-    return _shown(uow, (row,))[0]
+    return _found(uow, col(ApprovalRow.approval_id) == row.approval_id, limit=1)[0]
 
 
 def _take(uow: UnitOfWork, approval_id: str, *, step: str, outcome: ApprovalState) -> bool:
@@ -293,16 +311,18 @@ def _digest(uow: UnitOfWork, act: GuardedAct, parameters: Mapping[str, str]) -> 
     return BlindIndex(uow.keys.system_key(KEY_LABEL)).digest(body.encode())
 
 
-def _shown(uow: UnitOfWork, rows: tuple[ApprovalRow, ...]) -> tuple[Approval, ...]:
-    steps = {
-        (step.approval_id, step.step): step
-        for step in uow.session.exec(
-            select(ApprovalStepRow).where(col(ApprovalStepRow.approval_id).in_([row.approval_id for row in rows]))
-        )
-    }
+def _found(uow: UnitOfWork, *wanted: ColumnElement[bool], limit: int) -> tuple[Approval, ...]:
+    """Return the questions that fit, newest first, with what became of them."""
+    query = (
+        rows_of(ApprovalRow, _DECISION, _USE)
+        .outerjoin(_DECISION, (_DECISION.approval_id == col(ApprovalRow.approval_id)) & (_DECISION.step == _DECIDED))
+        .outerjoin(_USE, (_USE.approval_id == col(ApprovalRow.approval_id)) & (_USE.step == _USED))
+        .where(*wanted)
+        .order_by(col(ApprovalRow.asked_at).desc(), col(ApprovalRow.approval_id))
+        .limit(limit)
+    )
     found = []
-    for row in rows:
-        decided, used = steps.get((row.approval_id, _DECIDED)), steps.get((row.approval_id, _USED))
+    for row, decided, used in uow.session.execute(query):
         if used is not None:
             state = ApprovalState.USED
         elif decided is not None and decided.outcome == ApprovalState.REFUSED:

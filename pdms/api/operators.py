@@ -15,7 +15,7 @@ from pdms.api.caller import Admin, AdminOrCompliance, Anyone, Asker
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Day, Limit, Name, OperatorPath
 from pdms.api.guarded import router
-from pdms.api.pages import Page, page
+from pdms.api.pages import Key, Page, page, page_from
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
 from pdms.taxonomy import GuardedAct, Scope
@@ -122,10 +122,14 @@ def show_myself(caller: Anyone) -> Any:
 @routes.get("/approvals", summary="List approvals", response_model=Page[edge(Approval)])  # type: ignore[misc]
 def list_approvals(caller: Anyone, waiting: bool = False, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """What operators asked others to approve, newest first: officers and administrators see all, others their own."""
-    found = caller.read(approvals.list_approvals, waiting=waiting)
-    return page(
-        found,
-        order=lambda a: [-int(datetime.fromisoformat(a["asked_at"]).timestamp() * 1_000_000), a["approval_id"]],
+
+    def fetch(after: Key | None, count: int) -> Any:
+        since = (datetime.fromisoformat(str(after[0])), str(after[1])) if after else None
+        return caller.read(approvals.list_approvals, waiting=waiting, after=since, limit=count)
+
+    return page_from(
+        fetch,
+        order=lambda a: [a["asked_at"], a["approval_id"]],
         cursor=cursor,
         limit=limit,
         key=caller.cursor_key,

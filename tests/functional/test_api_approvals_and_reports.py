@@ -35,6 +35,12 @@ def test_a_question_is_asked_approved_by_another_and_listed(api, second):
     assert (done.status_code, done.json()["state"]) == (200, "approved")
     assert api.post(second, f"{path}/refusal").status_code == 409
     assert api.post("support", "/v1/operators/approvals", {"act": "policy_activation"}).status_code == 403
+    further = api.post("compliance", "/v1/operators/approvals", {"act": "policy_activation", "policy": "b" * 64})
+    first = api.get("admin", "/v1/operators/approvals", params={"limit": 1}).json()
+    last = api.get("admin", "/v1/operators/approvals", params={"limit": 1, "cursor": first["next"]}).json()
+    both = {one["approval_id"] for one in first["items"] + last["items"]}
+    assert both == {asked.json()["approval_id"], further.json()["approval_id"]}
+    assert last["next"] is None
 
 
 @pytest.mark.parametrize(

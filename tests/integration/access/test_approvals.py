@@ -12,7 +12,7 @@ import pytest
 from common.world import TRAINED
 from pdms.access import approvals
 from pdms.access import service as access
-from pdms.access.approvals import LASTS, MOST_OPEN, ApprovalState
+from pdms.access.approvals import LASTS, LISTED, MOST_OPEN, ApprovalState
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
@@ -218,6 +218,50 @@ def test_the_same_question_waits_once_and_few_wait_at_all(world):
         ask(world, parameters=HOLD | {"ticket": f"CASE-{number + 10}"})
     with pytest.raises(Conflict, match="too many"):
         ask(world, parameters=HOLD | {"ticket": "CASE-9"})
+
+
+def test_asking_and_taking_back_without_end_ends(world, monkeypatch):
+    monkeypatch.setattr(approvals, "MOST_A_DAY", 4)
+    for number in range(4):
+        question = ask(world, parameters=HOLD | {"ticket": f"CASE-{number + 10}"})
+        world.run("compliance", approvals.refuse, approval_id=question.approval_id)
+    with pytest.raises(Conflict, match="within a day"):
+        ask(world)
+    another(world)
+    assert ask(world, "second").state is ApprovalState.WAITING, "it is each operator's own bound"
+    world.pass_time(seconds=LASTS.total_seconds())
+    assert ask(world).state is ApprovalState.WAITING
+
+
+MANY = """
+    INSERT INTO approval (approval_id, act, asked, digest, asked_by, asked_at, expires_at)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+    SELECT 'apr-' || CAST(i AS TEXT), act, asked, digest, asked_by, asked_at, asked_at FROM approval CROSS JOIN n
+"""
+"""More than a statement of either engine may have parameters."""
+
+
+def test_years_of_questions_are_listed_in_pages(world):
+    another(world)
+    used = ask(world)
+    approve(world, used)
+    use(world)
+    with world.unit() as uow:
+        uow.session.connection().exec_driver_sql(MANY)
+    world.pass_time(hours=1)
+    newest = ask(world, parameters=HOLD | {"ticket": "CASE-2"})
+    listed = [one.approval_id for one in world.run("admin", approvals.list_approvals)]
+    assert (len(listed), listed[0]) == (LISTED, newest.approval_id)
+    seen, after = [], None
+    for _ in range(3):
+        page = world.run("admin", approvals.list_approvals, after=after, limit=2)
+        after = (page[-1].asked_at, page[-1].approval_id)
+        seen += [one.approval_id for one in page]
+    assert seen == listed[:6]
+    assert [one.approval_id for one in world.run("admin", approvals.list_approvals, waiting=True)] == [
+        newest.approval_id
+    ]
+    assert world.run("marketing", approvals.list_approvals) == ()
 
 
 def at_once(*works):
