@@ -40,6 +40,7 @@ def test_rotations_beside_a_working_process(tmp_path, database, rounds):
             rotation.destroy_epoch(units, epoch=done.to_destroy[0])
             suite = ("sm4-gcm", "aes-256-gcm")[number % 2]
             rotation.rotate_deks(units, suite=rotation.SuiteName(suite), batch=7)
+            rotation.rotate_suite(units, suite=rotation.SuiteName(suite))
     finally:
         end.touch()
         error = peer.communicate(timeout=300)[1]
