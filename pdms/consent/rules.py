@@ -13,6 +13,8 @@ from pdms.taxonomy import AgeStage, ConsentState, ConsentType
 
 DECIDING = frozenset({ConsentState.GIVEN, ConsentState.REFUSED, ConsentState.WITHDRAWN, ConsentState.REQUESTED})
 """States that somebody may report; expiry is read from the clock, invalidation is the controller's own act."""
+DECLINING = frozenset({ConsentState.REFUSED, ConsentState.WITHDRAWN})
+"""A no of the member's own: dated no earlier than what it answers, however far ahead that clock ran (PIPL-15-1)."""
 UNBUNDLED = frozenset({ConsentType.SEPARATE, ConsentType.WRITTEN})
 
 RULES = {

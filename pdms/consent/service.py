@@ -8,6 +8,7 @@ and purges (`rights`).
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -197,6 +198,10 @@ def _checked(
         _check_unbundled(uow, member_id, purpose, recipient, evidence)
     terms: Terms | None = None
     categories: tuple[str, ...] = ()
+    # Another host's clock may have run ahead when the consent was given: a "no" that comes after it outweighs it.
+    at = uow.now
+    if state in rules.DECLINING:
+        at = max(at, _newest(uow, member_id, purpose, recipient) or at)
     if state is ConsentState.WITHDRAWN or definition is None:
         last = _current(uow, member_id, purpose, recipient)
         if last is not None:
@@ -216,7 +221,7 @@ def _checked(
         "recipient": recipient,
         "state": state.value,
         "type": kind.value,
-        "occurred_at": uow.now,
+        "occurred_at": at,
         "known_at": uow.now,
         "notice_no": terms.notice_no if terms else None,
         "categories": ",".join(sorted(categories)),
@@ -251,6 +256,13 @@ def _current(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str)
     )
     row = uow.session.connection().execute(query).mappings().first()
     return None if row is None else dict(row)
+
+
+def _newest(uow: UnitOfWork, member_id: MemberId, purpose: str, recipient: str) -> datetime | None:
+    query = select(CURRENT.c.occurred_at).where(
+        CURRENT.c.purpose == purpose, CURRENT.c.recipient == recipient, CURRENT.c.member_id == member_id
+    )
+    return uow.session.connection().execute(query).scalar()
 
 
 def _shown(uow: UnitOfWork, member_id: MemberId, terms: Terms, channel: str, evidence: str) -> None:

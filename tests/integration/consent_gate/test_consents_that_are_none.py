@@ -110,6 +110,21 @@ def test_a_consent_from_a_host_whose_clock_runs_ahead_is_invalidated_once(
     assert lines == [shop.clock.instant], "a restore gives it back as of an instant that outweighs the consent too"
 
 
+def test_PIPL_15_1_a_withdrawal_outweighs_a_consent_from_a_host_whose_clock_runs_ahead(shop: World) -> None:
+    shop.pass_time(seconds=2)
+    member = give(shop, 0)
+    shop.pass_time(seconds=-2)
+    shop.run("support", rights.withdraw, member_id=member, purpose="market_email")
+    use = {"member_id": member, "purpose": "market_email", "operation": Operation.SEND}
+    assert not shop.run("marketing", gate.decide_one, **use).permitted
+    shop.pass_time(seconds=2)
+    assert standing(shop, member) is ConsentState.WITHDRAWN
+    assert not shop.run("marketing", gate.decide_one, **use).permitted
+    shop.pass_time(days=1)
+    give(shop, 0)
+    assert standing(shop, member) is ConsentState.GIVEN
+
+
 def test_an_invalidation_that_changes_nothing_ends_with_an_error(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bounded(monkeypatch, most=3)
     give(shop, 0, ui_hash=BAD)
