@@ -121,6 +121,7 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[Callable[[], bool] | Non
 
     It hangs on a connection of its own: however the process ends, the server lets it go. It does so as well when the
     connection drops while the process lives: ask what is given, before whatever rests on the lock, if it still holds.
+    However the block ends, the lock is given back before this returns: the next may take it at once.
     """
     import psycopg
 
@@ -137,9 +138,11 @@ def held_by_one(engine: Engine, lock: Lock) -> Iterator[Callable[[], bool] | Non
                 except psycopg.Error:  # the connection is gone, and the lock with it
                     return False
 
-            yield still if taken else None
-            if taken and still():
-                raw.execute("SELECT pg_advisory_unlock(%s)", (int(lock),))
+            try:
+                yield still if taken else None
+            finally:
+                if taken and still():
+                    raw.execute("SELECT pg_advisory_unlock(%s)", (int(lock),))
         finally:
             connection.invalidate()  # closes it: with its session the lock ends, whatever became of it
 
