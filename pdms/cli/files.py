@@ -1,11 +1,14 @@
 """Files that commands read and write."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from pdms.errors import InvalidInput
+from pdms.settings import Home
 
 LARGEST_DOCUMENT = 1 << 20
 
@@ -31,6 +34,35 @@ def write_new(path: Path, content: bytes) -> None:
         raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that must not exist yet, whole or not at all, as a document that others may read.
+
+    :raises InvalidInput: it exists, or its folder does not.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # unlike a rename, it never replaces
+        finally:
+            draft.unlink()
+    except FileExistsError:
+        raise InvalidInput("path: the file exists already") from None
+    except OSError as error:
+        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
+
+
+def outside_home(path: Path, home: Home) -> None:
+    """Refuse a place inside the home: what was given out is no part of what is kept. :raises InvalidInput: it is."""
+    root = home.root.resolve()
+    place = path.resolve()
+    if place == root or root in place.parents:
+        raise InvalidInput("path: a file that is given out lies outside the home")
+
+
 def read_text(path: Path) -> str:
     """Read a small document. :raises InvalidInput: it is missing, too large, or not UTF-8."""
     try:
@@ -41,10 +73,15 @@ def read_text(path: Path) -> str:
 
 def read_small(path: Path) -> bytes:
     """Read a small file. :raises InvalidInput: it is missing, too large, or cannot be read."""
+    return read_bounded(path, most=LARGEST_DOCUMENT)
+
+
+def read_bounded(path: Path, *, most: int) -> bytes:
+    """Read a file of `most` bytes (whole MiB) at most. :raises InvalidInput: missing, too large, or unreadable."""
     with readable(), path.open("rb") as file:
-        content = file.read(LARGEST_DOCUMENT + 1)
-    if len(content) > LARGEST_DOCUMENT:
-        raise InvalidInput("file: larger than 1 MiB")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise InvalidInput(f"file: larger than {most >> 20} MiB")
     return content
 
 

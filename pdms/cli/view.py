@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pdms.cli import hierarchy
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
 from pdms.cli.render import show
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pdms.publish.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Feature views: what marketing may see, anonymised.")
+app.add_typer(hierarchy.app, name="hierarchy")
 
 
 @app.command("list")

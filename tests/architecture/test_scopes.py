@@ -19,9 +19,10 @@ from pdms.clock import FixedClock
 from pdms.reports import evidence
 from pdms.taxonomy import Scope
 
-OPEN = {"init", "policy check", "policy schema", "backup restore", "consent verify"}
+OPEN = {"init", "policy check", "policy schema", "backup restore", "consent verify", "view hierarchy check"}
 """`init` makes the first operator; `policy check FOLDER` and `policy schema` read no home; `backup restore` asks
-the operators whom the backup knows (`test_backup.py`). `audit verify FILE` is asked below."""
+the operators whom the backup knows (`test_backup.py`). `audit verify FILE` is asked below, as is
+`view hierarchy check FILE`; of a name it asks for a key."""
 ROLES = ("admin", "compliance", "marketing", "ingest", "support")
 OFFICER, CARE = {"compliance"}, {"compliance", "support"}
 OFFICE = {"admin", "compliance"}
@@ -141,6 +142,10 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "segment save": (["DOCUMENT"], {"marketing"}),
     "segment show": (["nothing"], SALES),
     "view build": (["member_value"], OFFICE),
+    "view hierarchy export": (["region", "OUT"], READERS),
+    "view hierarchy import": (["county"], OFFICE),
+    "view hierarchy list": ([], READERS),
+    "view hierarchy show": (["region"], READERS),
     "view list": ([], READERS),
 }
 """Arguments of each command, and the roles that may use it at all; whoever else asks is denied, whatever they name."""
