@@ -79,14 +79,14 @@ def check(caller: ReleaseReader, body: Checked) -> Any:  # noqa: ARG001
     return CheckedInfo(ok=found.ok, nodes=nodes, findings=told)
 
 
-@routes.get("/{name}", summary="Show a hierarchy", response_model=edge(HierarchyShown))
-def show(caller: ReleaseReader, name: NamePath) -> Any:
+@routes.get("/{hierarchy}", summary="Show a hierarchy", response_model=edge(HierarchyShown))
+def show(caller: ReleaseReader, hierarchy: NamePath) -> Any:
     """A hierarchy from its root down; large ones without their lowest levels."""
-    return caller.read_anon(hierarchies.show_hierarchy, name=name)
+    return caller.read_anon(hierarchies.show_hierarchy, name=hierarchy)
 
 
-@routes.get("/{name}/file", summary="Export a hierarchy", response_class=Response, responses=FILE)
-def export(caller: ReleaseReader, name: NamePath) -> Response:
+@routes.get("/{hierarchy}/file", summary="Export a hierarchy", response_class=Response, responses=FILE)
+def export(caller: ReleaseReader, hierarchy: NamePath) -> Response:
     """The hierarchy in ARX's CSV form."""
-    made = caller.file_anon(hierarchies.export_hierarchy, name=name)
+    made = caller.file_anon(hierarchies.export_hierarchy, name=hierarchy)
     return attachment(made.content, filename=made.filename, media_type="text/csv")

@@ -37,8 +37,8 @@ FOR_MARKETING = {
     ("GET", "/v1/views/{view}"),
     ("GET", "/v1/views/{view}/rfm"),
     ("GET", "/v1/hierarchies"),  # reference data and the policy's own words
-    ("GET", "/v1/hierarchies/{name}"),
-    ("GET", "/v1/hierarchies/{name}/file"),
+    ("GET", "/v1/hierarchies/{hierarchy}"),
+    ("GET", "/v1/hierarchies/{hierarchy}/file"),
     ("POST", "/v1/hierarchies/checks"),  # of the text that is sent; nothing is kept
     ("GET", "/v1/releases"),
     ("GET", "/v1/releases/{release_id}"),
