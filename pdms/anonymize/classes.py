@@ -34,9 +34,19 @@ class Classes:
 
 def tighten(table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: NDArray[np.int64]) -> Classes:
     """Return the classes of a grouping (`group_of`: int64 [tuples], any numbers, negative where suppressed)."""
+    return tighten_groups(table.codes, table.counts, hierarchies, group_of)
+
+
+def tighten_groups(
+    codes: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    hierarchies: Sequence[Hierarchy],
+    group_of: NDArray[np.int64],
+) -> Classes:
+    """Return the classes of a grouping as `tighten` does, of `codes` (int32 [tuples, attributes]) that may repeat."""
     kept = np.flatnonzero(group_of >= 0)
     attributes = len(hierarchies)
-    suppressed = int(table.counts[group_of < 0].sum())
+    suppressed = int(counts[group_of < 0].sum())
     class_of = np.full(len(group_of), SUPPRESSED, dtype=np.int64)
     if len(kept) == 0:
         empty = (0, attributes)
@@ -50,8 +60,8 @@ def tighten(table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: N
     nodes = np.empty((len(starts), attributes), dtype=np.int32)
     spans = np.empty((len(starts), 2 * attributes), dtype=np.int32)
     for column, hierarchy in enumerate(hierarchies):
-        codes = table.codes[order, column]
-        low, high = np.minimum.reduceat(codes, starts), np.maximum.reduceat(codes, starts)
+        held = codes[order, column]
+        low, high = np.minimum.reduceat(held, starts), np.maximum.reduceat(held, starts)
         level = np.argmax(hierarchy.ancestors[:, low] == hierarchy.ancestors[:, high], axis=0)
         levels[:, column] = level
         nodes[:, column] = hierarchy.ancestors[level, low]
@@ -68,7 +78,7 @@ def tighten(table: FrequencyTable, hierarchies: Sequence[Hierarchy], group_of: N
     group_number = np.cumsum(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]) - 1
     class_of[order] = number[group_number]
     first = by_label[fresh]
-    sizes = np.bincount(class_of[kept], weights=table.counts[kept], minlength=len(first)).astype(np.int64)
+    sizes = np.bincount(class_of[kept], weights=counts[kept], minlength=len(first)).astype(np.int64)
     return Classes(class_of, levels[first], nodes[first], sizes, suppressed)
 
 

@@ -40,6 +40,20 @@ def peel(
     return group_of
 
 
+def peel_blocks(
+    codes: NDArray[np.int32], counts: Ints, arrays: Arrays, order: Ints, starts: Ints, *, least: int
+) -> Ints:
+    """Return a group number for each tuple (int64 [tuples], -1 = none) whose blocks are given: no group spans two.
+
+    `order`: int64, tuples block after block; `starts`: int64 [blocks + 1], where each block begins and the last ends.
+    """
+    group_of = np.full(len(codes), -1, dtype=np.int64)
+    shared = (codes, counts, arrays.node, arrays.offset, arrays.loss, arrays.height, arrays.packed, arrays.masks)
+    if len(order):
+        _peel(order, starts, *shared, least, len(arrays.height) / STEPS, LATTICE_LIMIT, group_of, 0)
+    return group_of
+
+
 def _peel_plain(
     order: Ints,
     starts: Ints,
