@@ -3,13 +3,36 @@
 Every setting is an environment variable with the prefix `PDMS_`; nothing secret has a default.
 """
 
+import os
+import shutil
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pdms.errors import InvalidInput
+
+
+class Engine(StrEnum):
+    """What computes features from facts."""
+
+    DUCKDB = "duckdb"
+    """In this process; the default."""
+    SPARK = "spark"
+    """Apache Spark (extra `spark`, Java 17 or 21): the same numbers, on one machine or many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """By what, and within what, facts are read."""
+
+    engine: Engine = Engine.DUCKDB
+    memory: int = 1024
+    """MiB that the engine may take before it spills; for Spark, the heap of its driver."""
+    threads: int = 2
+    spark_master: str = "local[2]"
 
 
 class Settings(BaseSettings):
@@ -58,7 +81,19 @@ class Settings(BaseSettings):
     oidc_roles: dict[str, str] = Field(
         default_factory=dict, description='Its values and the roles they stand for, as JSON: {"dpo": "compliance"}.'
     )
+    engine: Engine = Field(default=Engine.DUCKDB, description="What computes features: `duckdb` or `spark`.")
+    engine_memory: int = Field(default=1024, ge=64, description="MiB that it may take before it spills to the home.")
+    spark_master: str = Field(
+        default="local[2]",
+        pattern=r"(local(\[(\d+|\*)\])?|(spark|k8s)://\S+|yarn)",
+        description="Where Spark runs: `local[N]`, `spark://host:port`, `yarn` or `k8s://...`.",
+    )
     public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")
+
+    @property
+    def reading(self) -> Reading:
+        """By what facts are read."""
+        return Reading(engine=self.engine, memory=self.engine_memory, spark_master=self.spark_master)
 
 
 def read_settings() -> Settings:
@@ -72,11 +107,19 @@ def read_settings() -> Settings:
     raise InvalidInput(f"settings: {', '.join(f'PDMS_{name.upper()}' for name in names)}: not of the form it must have")
 
 
+def java() -> Path | None:
+    """Return the Java that Spark would start: JAVA_HOME's, as Spark prefers it, or the first on the PATH."""
+    home = os.environ.get("JAVA_HOME")
+    found = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    return Path(found) if found and Path(found).exists() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where each store of one home lies."""
+    """Where each store of one home lies, and by what its facts are read."""
 
     root: Path
+    reading: Reading = Reading()
 
     @property
     def config(self) -> Path:
@@ -120,7 +163,7 @@ class Home:
 
     @property
     def spill(self) -> Path:
-        """DuckDB's spill folder: pseudonymous only, wiped at start."""
+        """Where DuckDB and Spark spill: pseudonymous only, wiped at start."""
         return self.root / "spill"
 
     @property

@@ -114,7 +114,7 @@ class App:
         :raises NotFound: there is none. :raises KeyUnavailable: its root key cannot be reached.
         :raises InvalidInput: its policies do not load. :raises Conflict: SCHEMA_OLD, SCHEMA_NEWER: of another version.
         """
-        home = Home(settings.home.resolve())
+        home = Home(settings.home.resolve(), reading=settings.reading)
         config = read_config(home)
         wipe_orphans(home)  # what a killed reader spilled
         return cls.assemble(home, config, settings, clock=clock, as_in_force=as_in_force)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdms.errors import IntegrityBroken
@@ -27,7 +28,10 @@ from pdms.taxonomy import Pseudonym
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
-    """Facts opened for reading: `connection` is an Ibis backend, `table(...)` one of its tables."""
+    """Facts opened for reading: `connection` is an Ibis backend, `table(...)` one of its tables.
+
+    What computes stands behind `given`, `keep` and `fetch`; see `spark` for the other engine.
+    """
 
     connection: Any = field(repr=False)
 
@@ -35,15 +39,28 @@ class FactsReader:
         """Return an Ibis table of the latest row of each key, columns as in `SCHEMAS`."""
         return self.connection.table(str(table))
 
+    def given(self, name: str, rows: pa.Table) -> Any:
+        """Hand rows to the engine, and return them as an Ibis table."""
+        self.connection.con.register(name, rows)
+        return self.connection.table(name)
+
+    def keep(self, name: str, expression: Any) -> Any:
+        """Compute an expression once, into a temporary table of the engine, and return that."""
+        return self.connection.create_table(name, expression, temp=True)
+
+    def fetch(self, expression: Any) -> pa.Table:
+        """Compute an expression and return its rows."""
+        return self.connection.to_pyarrow(expression)
+
 
 @contextmanager
 def open_reader(home: Home, *, memory_limit: str, threads: int) -> Iterator[FactsReader]:
-    """Open facts for reading; the lock is held, shared, until the block ends."""
+    """Open facts for reading by DuckDB; the lock is held, shared, until the block ends."""
     import duckdb
     import ibis
 
     with store.locked(home, exclusive=False):
-        spill = _own_spill(home)
+        spill = own_spill(home)
         connection = ibis.duckdb.connect(
             ":memory:",
             temp_directory=str(spill),
@@ -92,7 +109,7 @@ def of_subject(home: Home, pseudonym: Pseudonym) -> dict[FactTable, list[dict[st
     return found
 
 
-def _own_spill(home: Home) -> Path:
+def own_spill(home: Home) -> Path:
     """Make this reader's spill folder, and remove those of processes that are no more."""
     home.spill.mkdir(mode=0o700, parents=True, exist_ok=True)
     wipe_orphans(home)

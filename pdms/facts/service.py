@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pdms.facts.names import FactTable
-from pdms.settings import Home
+from pdms.settings import Engine, Home
 from pdms.taxonomy import Pseudonym
 
 if TYPE_CHECKING:
@@ -71,12 +71,32 @@ def compact(home: Home, *, tables: Sequence[FactTable] | None = None) -> "Compac
 
 
 @contextmanager
-def read(home: Home, *, memory_limit: str = "1GB", threads: int = 2) -> Iterator["FactsReader"]:
-    """Open facts as Ibis tables until the block ends. No file changes meanwhile: do not append inside the block."""
+def read(home: Home, *, memory_limit: str | None = None, threads: int | None = None) -> Iterator["FactsReader"]:
+    """Open facts as Ibis tables on DuckDB until the block ends, within what the home says unless told otherwise.
+
+    No file changes meanwhile: do not append inside the block.
+    """
     from pdms.facts import read as reading
 
-    with reading.open_reader(home, memory_limit=memory_limit, threads=threads) as reader:
+    limit, most = memory_limit or f"{home.reading.memory}MiB", threads or home.reading.threads
+    with reading.open_reader(home, memory_limit=limit, threads=most) as reader:
         yield reader
+
+
+@contextmanager
+def compute(home: Home) -> Iterator["FactsReader"]:
+    """Open facts as `read` does, on the engine that the settings name: for what touches every subject.
+
+    :raises InvalidInput: the engine is not installed, or lacks its Java.
+    """
+    if home.reading.engine is Engine.DUCKDB:
+        with read(home) as reader:
+            yield reader
+        return
+    from pdms.facts.spark import open_spark
+
+    with open_spark(home, home.reading) as other:
+        yield other
 
 
 def erase(home: Home, pseudonyms: Iterable[Pseudonym], *, tables: Sequence[FactTable] | None = None) -> EraseResult:

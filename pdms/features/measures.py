@@ -73,8 +73,12 @@ def _joined(left: Any, right: Any) -> Any:
 
 
 def _epoch_day(instant: Any) -> Any:
-    seconds = instant.epoch_seconds().cast("int64") + SHANGHAI_SECONDS
-    return (seconds // DAY_SECONDS).cast("int64")
+    return ((_epoch_second(instant) + SHANGHAI_SECONDS) // DAY_SECONDS).cast("int64")
+
+
+def _epoch_second(instant: Any) -> Any:
+    # DuckDB gives fractions, which a cast would round: the last half second of a day would be the next day's
+    return instant.epoch_seconds().cast("float64").floor().cast("int64")
 
 
 def _of(rows: Any, subjects: Any) -> Any:
@@ -126,7 +130,7 @@ def _counted(table: FactTable, name: str) -> Callable[[Tables, Any, Window], Any
 
 def _attributes(tables: Tables, subjects: Any, _window: Window) -> Any:
     rows = _of(tables(FactTable.SUBJECT_ATTRIBUTES), subjects)
-    registered = (rows.registered_on.cast("timestamp").epoch_seconds().cast("int64") // DAY_SECONDS).cast("int64")
+    registered = (_epoch_second(rows.registered_on.cast("timestamp")) // DAY_SECONDS).cast("int64")
     return rows.select("pseudonym", "age_band", "gender", "prefecture", "city_tier", registered_day=registered)
 
 

@@ -21,7 +21,8 @@ from pdms.views.definitions import space_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pdms.anonymize import FrequencyTable
+    from pdms.anonymize import FrequencyTable, Hierarchy
+    from pdms.facts.read import FactsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +57,64 @@ def compute_at(
     home: Home, policy: Policy, *, view: View, pseudonyms: Sequence[Pseudonym], now: datetime, rows: bool = False
 ) -> Computed:
     """Compute as `compute` does, as of `now`; needs no unit, so that a long computation holds no transaction."""
-    import numpy as np
+    with computing(home, policy, view=view, pseudonyms=pseudonyms, now=now) as work:
+        return work.computed(rows=rows)
 
-    from pdms.anonymize import tabulate
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """A view's coded rows, held in the engine: counted for the anonymisation core, joined with what it answers."""
+
+    space: "dict[str, Hierarchy]" = field(repr=False)
+    _reader: "FactsReader" = field(repr=False)
+    _exact: Any = field(repr=False)
+    _coded: Any = field(repr=False)
+
+    def computed(self, *, rows: bool = False) -> Computed:
+        """Count the distinct tuples: one GROUP BY, whose result alone leaves the engine unless `rows` is set."""
+        import numpy as np
+
+        from pdms.anonymize import tabulate
+        from pdms.features import coding
+
+        names = tuple(self.space)
+        counted = self._reader.fetch(self._coded.group_by(*names).agg(members=self._coded.count().cast("int64")))
+        listed = any(not hierarchy.edges for hierarchy in self.space.values())
+        beyond = self._reader.fetch(coding.uncovered(self._exact, self.space)).to_pylist() if listed else [{}]
+        codes = np.stack([np.asarray(counted[name], dtype=np.int32) for name in names], axis=1)
+        table, _ = tabulate(codes, counts=np.asarray(counted["members"], dtype=np.int64))
+        return Computed(
+            features=names,
+            frequency=table,
+            uncovered={k: int(v or 0) for k, v in beyond[0].items()},
+            rows=self._reader.fetch(self._coded) if rows else None,
+        )
+
+    def classes(self, table: "FrequencyTable", class_of: Any) -> "pa.Table":
+        """Return `pseudonym` and `class` (int64, -1 where suppressed) for each subject, by a join in the engine.
+
+        `class_of`: int64 [tuples], the class of each tuple of `table`, as `Anonymized.class_of` gives it.
+        """
+        import pyarrow as pa
+
+        places = {f"tuple_{place}": table.codes[:, place] for place in range(len(self.space))}
+        given = self._reader.given("classes", pa.table({**places, "class": pa.array(class_of, pa.int64())}))
+        same = [self._coded[name] == given[f"tuple_{place}"] for place, name in enumerate(self.space)]
+        joined = self._coded.join(given, same)
+        return self._reader.fetch(joined.select("pseudonym", "class"))
+
+
+@contextmanager
+def computing(
+    home: Home, policy: Policy, *, view: View, pseudonyms: Sequence[Pseudonym], now: datetime
+) -> Iterator[Computing]:
+    """Compute a view's rows in the engine that the settings name, and hold them there until the block ends."""
     from pdms.features import coding
 
     space = space_of(policy, view.name)
-    names = tuple(space)
-    with _exact(home, view, pseudonyms, now) as (connection, exact):
-        coded = _kept(connection, "coded", coding.coded(exact, space))
-        counted = connection.to_pyarrow(coded.group_by(*names).agg(members=coded.count().cast("int64")))
-        beyond = connection.to_pyarrow(coding.uncovered(exact, space)).to_pylist() if _categories(space) else [{}]
-        kept = connection.to_pyarrow(coded) if rows else None
-    codes = np.stack([np.asarray(counted[name], dtype=np.int32) for name in names], axis=1)
-    table, _ = tabulate(codes, counts=np.asarray(counted["members"], dtype=np.int64))
-    return Computed(
-        features=names, frequency=table, uncovered={k: int(v or 0) for k, v in beyond[0].items()}, rows=kept
-    )
+    with _exact(home, view, pseudonyms, now) as (reader, exact):
+        coded = reader.keep("coded", coding.coded(exact, space))
+        yield Computing(space=space, _reader=reader, _exact=exact, _coded=coded)
 
 
 def exact_columns(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym]) -> Exact:
@@ -85,8 +127,8 @@ def exact_columns(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym
     from pdms.features import coding
 
     space = space_of(uow.policy, view.name)
-    with _exact(uow.home, view, pseudonyms, uow.now) as (connection, exact):
-        found = connection.to_pyarrow(coding.labelled(exact, space))
+    with _exact(uow.home, view, pseudonyms, uow.now) as (reader, exact):
+        found = reader.fetch(coding.labelled(exact, space))
     columns: dict[str, Any] = {}
     for name, hierarchy in space.items():
         if hierarchy.edges:
@@ -97,22 +139,13 @@ def exact_columns(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym
 
 
 @contextmanager
-def _exact(home: Home, view: View, pseudonyms: Sequence[Pseudonym], now: datetime) -> Iterator[tuple[Any, Any]]:
+def _exact(
+    home: Home, view: View, pseudonyms: Sequence[Pseudonym], now: datetime
+) -> Iterator[tuple["FactsReader", Any]]:
     import pyarrow as pa
 
     from pdms.features import measures
 
     asked = pa.table({"pseudonym": pa.array(pseudonyms, pa.binary(ID_BYTES)).cast(pa.binary())})
-    with facts.read(home) as reader:
-        reader.connection.con.register("subjects", asked)
-        subjects = reader.connection.table("subjects")
-        yield reader.connection, measures.exact(reader.table, subjects, view, now=now)
-
-
-def _kept(connection: Any, name: str, expression: Any) -> Any:
-    """Compute an expression once, into a temporary table of the engine in memory."""
-    return connection.create_table(name, expression, temp=True)
-
-
-def _categories(space: dict[str, Any]) -> list[str]:
-    return [name for name, hierarchy in space.items() if not hierarchy.edges]
+    with facts.compute(home) as reader:
+        yield reader, measures.exact(reader.table, reader.given("subjects", asked), view, now=now)
