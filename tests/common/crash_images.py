@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +148,8 @@ def try_out(trial: Trial, folder: Path, form: str) -> None:
 
     `undisturbed.json` is what an act that went on to its end leaves, `counted.json` how many effects and images it had.
 
-    :param form: `kills`: a real kill before every effect; N, a number: every N-th image, others each day, and the last
-        one always, and two real kills, which show that images tell the truth.
+    :param form: `kills`: a real kill before every effect; N, a number: one in N of the images (`sample`), and two real
+        kills, which show that images tell the truth.
     """
     start = folder / "start"
     put(trial.place, start)
@@ -161,10 +161,10 @@ def try_out(trial: Trial, folder: Path, form: str) -> None:
         effects = sum(len(one.before) for one in images) - 1
         kills = [effects // 3, 2 * effects // 3]
     assert not in_child(lambda: note(folder / "undisturbed.json", trial.state()))
-    for number, image in enumerate(images):
-        if (number + DAY) % int(form) == 0 or number == len(images) - 1:
-            put(image.folder, trial.place)
-            note(folder / f"image-{number:04d}.json", {"died before": _told(image), **tried(trial, number, folder)})
+    for number in sample([kind_of(one.before[0]) for one in images], form) if images else []:
+        put(images[number].folder, trial.place)
+        died = _told(images[number])
+        note(folder / f"image-{number:04d}.json", {"died before": died, **tried(trial, number, folder)})
     for number, at in enumerate(kills):
         put(start, trial.place)
         if not killed_at(trial.act, at, folder / "died"):
@@ -173,6 +173,36 @@ def try_out(trial: Trial, folder: Path, form: str) -> None:
         note(folder / f"killed-{at:04d}.json", {"died before": died, **tried(trial, number, folder)})
     put(start, trial.place)
     note(folder / "counted.json", {"effects": effects, "images": len(images)})
+
+
+def sample(kinds: Sequence[str], form: str, *, last: int = 1) -> list[int]:
+    """Choose one in `form` of states, in their order: the first and the `last` ones always, and of those between as
+    many kinds as there is room for, others each day.
+
+    :param kinds: what each state was followed by, as `kind_of` tells it.
+    """
+    count = len(kinds)
+    chosen = {0, *range(max(0, count - last), count)}
+    wanted = len(chosen) + -(-count // int(form)) if int(form) > 1 else count
+    groups: dict[str, list[int]] = {}
+    for number in range(count):
+        if number not in chosen:
+            groups.setdefault(kinds[number], []).append(number)
+    turns = [(of[DAY % len(of) :] + of[: DAY % len(of)]) for of in groups.values()]
+    while turns and len(chosen) < wanted:
+        first = DAY % len(turns)
+        turns = turns[first:] + turns[:first]
+        chosen.update(turn.pop() for turn in turns[: wanted - len(chosen)])
+        turns = [turn for turn in turns if turn]
+    return sorted(chosen)
+
+
+def kind_of(effect: str) -> str:
+    """Tell effects apart by the statement and its table, or by what is done to files, not by values and names."""
+    words = effect.split()
+    if words[0] == "open" or words[0].startswith("os."):
+        return f"{words[0]} {Path(words[-1]).suffix}"
+    return " ".join(words[:3]).upper()
 
 
 def tried(trial: Trial, number: int, folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from common.crash_images import DAY, Trial, note, put, tried
+from common.crash_images import Trial, kind_of, note, put, sample, tried
 from common.deadly import READS, die, hear_effects, in_child
 
 LAST = 8
@@ -88,8 +88,8 @@ class Place:
 def try_out(trial: Trial, folder: Path, form: str, place: Place) -> None:
     """Kill the act and write what came of it, as `common.crash_images.try_out` does.
 
-    :param form: `kills`: before every exchange and effect; N: before every N-th that is lasting, others each day, and
-        before the last ones, where an act is closed.
+    :param form: `kills`: before every exchange and effect; N: before one in N of those that are lasting, and before all
+        of the last ones, where an act is closed. A commit is of the kind of the statement before it.
     """
     place.keep()
     points = _points_of(trial.act, folder / "points.json")
@@ -98,7 +98,9 @@ def try_out(trial: Trial, folder: Path, form: str, place: Place) -> None:
     if form == "kills":
         chosen = list(range(1, len(points) + 1))
     else:
-        chosen = [at for number, at in enumerate(lasting) if (number + DAY) % int(form) == 0 or at in lasting[-LAST:]]
+        told = ["", *(what for what, _ in points)]
+        kinds = [kind_of(told[at - 1] if told[at] == "COMMIT" and at > 1 else told[at]) for at in lasting]
+        chosen = [lasting[number] for number in sample(kinds, form, last=LAST)]
     for number, at in enumerate(chosen):
         place.reset()
         if not _killed_at(trial.act, at, folder / "died"):

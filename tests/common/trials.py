@@ -50,6 +50,9 @@ def driven(driver: str, folder: Path, *arguments: object, timeout: int = 3600) -
 
         tried = sorted([*place.glob("image-*.json"), *place.glob("killed-*.json")])
         assert len(tried) >= 2
-        counted = read(place / "counted.json")["effects"]
+        counted = read(place / "counted.json")
         before = read(place / "before.json") if (place / "before.json").exists() else {}
-        return Trials(read(place / "undisturbed.json"), counted, {path.name: read(path) for path in tried}, before)
+        words = " ".join(str(a) for a in arguments if "/" not in str(a))
+        print(f"{driver} {words}: {len(tried)} trials; {counted['images']} states, {counted['effects']} effects")
+        found = {path.name: read(path) for path in tried}
+        return Trials(read(place / "undisturbed.json"), counted["effects"], found, before)

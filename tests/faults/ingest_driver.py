@@ -1,37 +1,42 @@
-"""Kills an ingest at its n-th crash point, runs it again, and prints what the home then holds. Run by the test.
+"""Cuts a load of files, or a take-over of a table, off before one effect after another, gives it again, and writes what
+the home then holds.
 
-A process of its own, since it forks: each run is a child that opens the home afresh and dies by SIGKILL where told.
+Arguments: folder, what is loaded (files, table), form (`common.crash_images.try_out`), and for PostgreSQL the server's
+folder and the name of an empty database. Each run is a forked child.
 """
 
 import json
 import os
-import shutil
-import signal
 import sqlite3
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
+from common import deadly_postgres
+from common.crash_images import Trial, try_out
+from common.deadly import in_child, preload, remember_policies
+from common.world import POLICIES, ROOT_VARIABLE
 from pdms.bootstrap.app import App
 from pdms.bootstrap.initialise import initialise
 from pdms.clock import FixedClock
+from pdms.crypto import new_root_text
 from pdms.facts import service as facts
-from pdms.facts import store
 from pdms.facts.names import FactTable
 from pdms.ingest import service as ingest
-from pdms.keystore import KeyStore
+from pdms.reports import evidence
 from pdms.settings import Settings
 from pdms.taxonomy import MemberId, Scope
 from pdms.unit_of_work import Actor, ActorKind, UnitOfWork
 from pdms.vault.reading import stored_member
 from pdms.vault.sealing import FieldCodes, open_member
 
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 OPERATOR = Actor("op-" + "1" * 32, ActorKind.OPERATOR, frozenset({Scope.INGEST}))
+OFFICER = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.COMPLIANCE}))
 LOADS = {
     "files": (("shop-members", "members.csv", 7), ("shop-order-lines", "lines.csv", 9)),
     "table": (("shop-members", "members.db", 5),),
@@ -75,83 +80,51 @@ def load_all(root: Path, folder: Path, loads: str) -> None:
                 ingest.ingest(app.units(OPERATOR), source=source, path=folder / name, batch_rows=size)
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Run `work` in a child; return the signal that ended it, or 0."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise RuntimeError("a run failed")
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-
-
-def deadly(at: int) -> None:
-    """Die at the `at`-th crash point: before and after each commit, each file of facts, each minting of keys."""
-    left = at
-
-    def point() -> None:
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    def around(owner: Any, name: str) -> None:
-        real = getattr(owner, name)
-
-        def wrapped(*arguments: Any, **more: Any) -> Any:
-            point()
-            result = real(*arguments, **more)
-            point()
-            return result
-
-        setattr(owner, name, wrapped)
-
-    around(UnitOfWork, "_commit")
-    around(KeyStore, "mint")
-    around(store, "write_file")
-
-
 def state(root: Path) -> dict[str, Any]:
     """Return what a home holds, by the shop's member numbers instead of random ids."""
-    with open_app(root) as app, app.unit(Actor.system(), read_only=True) as uow:
-        run = uow.session.connection().exec_driver_sql
-        codes = FieldCodes(uow.policy)
-        members = {}
-        tokens = set()
-        for member_id, pseudonym in run("SELECT member_id, pseudonym FROM member").all():
-            stored = stored_member(uow, MemberId(member_id))
-            fields = codes.named(open_member(uow.keys.deks([member_id])[member_id], stored.sealed))
-            held = facts.of_subject(app.home, pseudonym)
-            tokens.add(pseudonym)
-            members[fields["external"]] = {
-                "fields": fields,
-                "facts": {
-                    table: sorted(json.dumps(row, default=str, sort_keys=True) for row in rows)
-                    for table, rows in held.items()
-                },
-            }
-        counts = {
-            table: run(f"SELECT count(*) FROM {table}").scalar_one()
-            for table in ("member", "sealed_member", "external_index", "blind_index", "notice_delivery")
+    with open_app(root) as app:
+        facts.compact(app.home, tables=[FactTable.ORDERS])  # as the nightly sweep does: what a kill left goes
+        with app.unit(Actor.system(), read_only=True) as uow:
+            held = held_in(app, uow)
+        app.sequence()
+        with app.unit(OFFICER) as uow:
+            report = evidence.verify(uow)
+    return {**held, "log": [list(map(str, report.problems)), report.unsequenced]}
+
+
+def held_in(app: App, uow: UnitOfWork) -> dict[str, Any]:
+    run = uow.session.connection().exec_driver_sql
+    codes = FieldCodes(uow.policy)
+    members = {}
+    tokens = set()
+    for member_id, pseudonym in run("SELECT member_id, pseudonym FROM member").all():
+        stored = stored_member(uow, MemberId(member_id))
+        fields = codes.named(open_member(uow.keys.deks([member_id])[member_id], stored.sealed))
+        held = facts.of_subject(app.home, pseudonym)
+        tokens.add(pseudonym)
+        members[fields["external"]] = {
+            "fields": fields,
+            "facts": {
+                table: sorted(json.dumps(row, default=str, sort_keys=True) for row in rows)
+                for table, rows in held.items()
+            },
         }
-        loads = [
-            [*row]
-            for row in run(
-                "SELECT source, read, created, updated, unchanged, accepted, rejected, finished_at IS NOT NULL"
-                " FROM ingest_load ORDER BY source"
-            ).all()
-        ]
-        rejected = [[*row] for row in run("SELECT row, field, rule FROM ingest_rejected ORDER BY load_id, row").all()]
-        rejected.sort()
-        kinds = dict(run("SELECT kind, count(*) FROM audit_event GROUP BY kind").all())
-        strays = len(facts.pseudonyms(app.home) - tokens)
-        leftovers = [path.name for path in app.home.facts.rglob("*.tmp")]
+    counts = {
+        table: run(f"SELECT count(*) FROM {table}").scalar_one()
+        for table in ("member", "sealed_member", "external_index", "blind_index", "notice_delivery")
+    }
+    loads = [
+        [*row]
+        for row in run(
+            "SELECT source, read, created, updated, unchanged, accepted, rejected, finished_at IS NOT NULL"
+            " FROM ingest_load ORDER BY source"
+        ).all()
+    ]
+    rejected = [[*row] for row in run("SELECT row, field, rule FROM ingest_rejected ORDER BY load_id, row").all()]
+    rejected.sort()
+    kinds = dict(run("SELECT kind, count(*) FROM audit_event GROUP BY kind").all())
+    strays = len(facts.pseudonyms(app.home) - tokens)
+    leftovers = [path.name for path in app.home.facts.rglob("*.tmp")]
     return {
         "members": members, "counts": counts, "loads": loads, "rejected": rejected, "events": kinds,
         "facts of nobody": strays, "temporary files": leftovers,
@@ -160,46 +133,32 @@ def state(root: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print one JSON line for each crash point, the undisturbed run first."""
-    folder = Path(sys.argv[1])
-    step, start, loads = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    folder, loads, form, server = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+    os.environ.setdefault(ROOT_VARIABLE, new_root_text())
+    os.environ["PDMS_ROOT_KEY"] = f"env:{ROOT_VARIABLE}"
+    preload()
+    remember_policies(POLICIES)
     write_files(folder)
-    template = folder / "template"
-    in_child(lambda: void(initialise(Settings(home=template, policies=POLICIES), clock=FixedClock(NOW))))
-    homes = {"undisturbed": None}
+    place = folder / "run"
+    place.mkdir()
+    root = place / "home"
+    on = deadly_postgres.Place(place, folder, server=server[0], name=server[1]) if server else None
+    url = None if on is None else SecretStr(on.url(on.name))
 
-    def tell(name: str, root: Path) -> None:
-        out = folder / f"{name}.json"
-        in_child(lambda: void(out.write_text(json.dumps(state(root), sort_keys=True), "utf-8")))
+    def prepare() -> None:
+        initialise(Settings(home=root, policies=POLICIES, database_url=url), clock=FixedClock(NOW))
 
-    def fresh(name: str) -> Path:
-        root = folder / name
-        shutil.copytree(template, root)
-        return root
+    assert in_child(prepare) == 0
 
-    root = fresh("undisturbed")
-    in_child(lambda: load_all(root, folder, loads))
-    tell("undisturbed", root)
-    at, ended = start, 0
-    while True:
-        root = fresh(f"killed-{at}")
+    def again(_number: int) -> str:
+        load_all(root, folder, loads)
+        return "the same again"
 
-        def attempt(root: Path = root, at: int = at) -> None:
-            deadly(at)
-            load_all(root, folder, loads)
-
-        ended = in_child(attempt)
-        if not ended:
-            break  # the run has no such point
-        in_child(lambda root=root: load_all(root, folder, loads))
-        tell(f"killed-{at}", root)
-        shutil.rmtree(root)
-        at += step
-    print(json.dumps({"points": at - start, "homes": len(homes)}))
-
-
-def void(_: object) -> None:
-    """Drop a result."""
+    trial = Trial(place, act=lambda: load_all(root, folder, loads), again=again, state=lambda: state(root))
+    if on is None:
+        try_out(trial, folder, form)
+    else:
+        deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

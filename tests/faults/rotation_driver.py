@@ -1,25 +1,24 @@
-"""Kills one rotation before one effect after another, looks at once at what then holds, does it again, looks again.
+"""Cuts one rotation off before one effect after another, looks at once at what then holds, does it again, looks again.
 
-Arguments: folder, act (epoch, deks, suite, index, suppression, destroy), step, first. Each run is a forked child.
+Arguments: folder, act (epoch, deks, suite, index, suppression, destroy), form (`common.crash_images.try_out`), and for
+PostgreSQL the server's folder and the name of an empty database. Each run is a forked child.
 """
 
 import contextlib
 import io
 import json
 import os
-import shutil
-import sqlite3
 import sys
-from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import configure_mappers
 
-from common.deadly import effects_of, in_child, killed_at, preload
+from common import deadly_postgres
+from common.ask import ask
+from common.crash_images import Trial, note, try_out
+from common.deadly import in_child, preload, remember_policies
 from common.world import NOW, POLICIES, World, people
-from pdms.bootstrap import app
 from pdms.bootstrap.app import App
 from pdms.cli.entry import run
 from pdms.clock import FixedClock
@@ -43,17 +42,19 @@ WORDS = {
     "suppression": ["keys", "rotate", "suppression"],
     "destroy": ["keys", "destroy", "1", "--yes"],
 }
+FENCED_WITH_KEY = "SELECT count(*) FROM member_key WHERE member_id IN (SELECT member_id FROM fence)"
+ENDED = "SELECT 1 FROM epoch WHERE epoch = 1 AND destroyed_at IS NOT NULL"
 
 
-def prepare(folder: Path, act: str) -> None:
-    world = World.make(folder, file_root=True)
+def prepare(folder: Path, place: Path, act: str, url: str | None) -> None:
+    world = World.make(place, file_root=True, database=url)
     assert world.ingest("shop-members", PEOPLE).rejected == 0
     home, tokens = world.app.home.root, dict(world.tokens)
     world.close()
     assert pdms(home, tokens["support"], "member", "erase", f"shop:{ERASED}", typed=PEOPLE[3]["手机号"] + "\n") == 0
     if act == "destroy":
         assert pdms(home, tokens["admin"], *WORDS["epoch"]) == 0
-    (folder / "known.json").write_text(json.dumps(tokens), "utf-8")
+    note(folder / "known.json", tokens)
 
 
 def pdms(home: Path, token: str, *words: str, typed: str = "") -> int:
@@ -66,107 +67,92 @@ def pdms(home: Path, token: str, *words: str, typed: str = "") -> int:
     return code
 
 
-def act_on(home: Path, tokens: dict[str, str], act: str) -> None:
-    code = pdms(home, tokens["admin"], *WORDS[act])
-    assert code == 0 or (act == "destroy" and code == CONFLICT and ended(home)), code
+class Home:
+    """The home that is rotated, and who may do what in it."""
+
+    def __init__(self, root: Path, tokens: dict[str, str], url: str | None) -> None:
+        self.root, self.tokens, self.url = root, tokens, url
+
+    def ask(self, statement: str) -> list[Any]:
+        return ask(self.root, "keys", statement, url=self.url)
+
+    def rotate(self, act: str) -> str:
+        code = pdms(self.root, self.tokens["admin"], *WORDS[act])
+        assert code == 0 or (act == "destroy" and code == CONFLICT and self.ask(ENDED)), code
+        return "the same again"
+
+    def looked_at(self) -> dict[str, Any]:
+        """What must be the same at every moment, in a process that comes fresh to whatever a killed one left."""
+        with App.open(Settings(home=self.root, policies=POLICIES), clock=FixedClock(NOW)) as app:
+            found = {}
+            with app.unit(app.authenticate(self.tokens["support"])) as uow:
+                for one in PEOPLE:
+                    opened = look_up(uow, index="phone", value="+86" + one["手机号"])
+                    number = one["会员编号"]
+                    same = [o.member_id for o in opened] == [
+                        m for m in [vault.find_external(uow, system="shop", external_id=number)] if m
+                    ]
+                    found[number] = [[[list(pair) for pair in sorted(o.fields.items())] for o in opened], same]
+                stopped = vault.suppressed_since(uow, system="shop", external_id=ERASED) is not None
+        return {"people": found, "stopped": stopped}
+
+    def finished(self) -> dict[str, Any]:
+        """What holds when the command was given again."""
+        what = self.looked_at()
+        with App.open(Settings(home=self.root, policies=POLICIES), clock=FixedClock(NOW)) as app:
+            app.sequence()
+            with app.unit(app.authenticate(self.tokens["compliance"])) as uow:
+                what["left"] = report.needs_reseal(uow).total
+                what["log"] = [list(map(str, (verified := evidence.verify(uow)).problems)), verified.unsequenced]
+            with app.unit(app.authenticate(self.tokens["ingest"])) as uow:
+                rows = [vault.MemberRow(one["会员编号"], {"phone": "+86" + one["手机号"]}) for one in PEOPLE]
+                outcomes = vault.upsert_members(uow, rows, system="shop").outcomes
+            what["imported"] = sorted({str(o) for o in outcomes})
+        what["fenced with a key"] = self.ask(FENCED_WITH_KEY)[0][0]
+        what["keys"] = self.ask("SELECT count(*) FROM member_key")[0][0]
+        what["going on"] = self.ask("SELECT count(*) FROM key_rotation WHERE finished_at IS NULL AND what <> 'suite'")[
+            0
+        ][0]
+        return what
 
 
-def ended(home: Path) -> bool:
-    with closing(sqlite3.connect(home / "keys.db")) as keys:
-        return bool(keys.execute("SELECT 1 FROM epoch WHERE epoch = 1 AND destroyed_at IS NOT NULL").fetchall())
-
-
-def looked_at(home: Path, tokens: dict[str, str]) -> dict[str, Any]:
-    """What must be the same at every moment, in a process that comes fresh to whatever a killed one left."""
-    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as started:
-        support = started.authenticate(tokens["support"])
-        found = {}
-        with started.unit(support) as uow:
-            for one in PEOPLE:
-                opened = look_up(uow, index="phone", value="+86" + one["手机号"])
-                number = one["会员编号"]
-                same = [o.member_id for o in opened] == [
-                    m for m in [vault.find_external(uow, system="shop", external_id=number)] if m
-                ]
-                found[number] = [[sorted(o.fields.items()) for o in opened], same]
-            stopped = vault.suppressed_since(uow, system="shop", external_id=ERASED) is not None
-    return {"people": found, "stopped": stopped}
-
-
-def finished(home: Path, tokens: dict[str, str]) -> dict[str, Any]:
-    """What holds when the command was given again."""
-    what = looked_at(home, tokens)
-    with App.open(Settings(home=home, policies=POLICIES), clock=FixedClock(NOW)) as started:
-        officer = started.authenticate(tokens["compliance"])
-        started.sequence()
-        with started.unit(officer) as uow:
-            what["left"] = report.needs_reseal(uow).total
-            what["log"] = [list(map(str, (verified := evidence.verify(uow)).problems)), verified.unsequenced]
-        with started.unit(started.authenticate(tokens["ingest"])) as uow:
-            rows = [vault.MemberRow(one["会员编号"], {"phone": "+86" + one["手机号"]}) for one in PEOPLE]
-            outcomes = vault.upsert_members(uow, rows, system="shop").outcomes
-        what["imported"] = sorted({str(o) for o in outcomes})
-    with closing(sqlite3.connect(home / "keys.db")) as keys:
-        what["fenced with a key"] = keys.execute(
-            "SELECT count(*) FROM member_key WHERE member_id IN (SELECT member_id FROM fence)"
-        ).fetchone()[0]
-        what["keys"] = keys.execute("SELECT count(*) FROM member_key").fetchone()[0]
-    return what
-
-
-def main() -> None:
-    folder, act, step, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+def cheaper() -> None:
+    """Small batches, so that a rotation takes several; and nothing that takes time and is not what is tried here."""
     epochs.keys.rewrap_some.__kwdefaults__["batch"] = BATCH
     epochs.rotate_epoch.__kwdefaults__["batch"] = BATCH
     members.rotate_deks.__kwdefaults__["batch"] = BATCH
     indexes.rotate_index.__kwdefaults__["batch"] = BATCH
     indexes.rotate_suppression.__kwdefaults__["batch"] = 2
-    # Stretching a passphrase takes most of the time of a run, and is not what is tried here.
-    cheap = file_root.FileRoots.create
-    file_root.FileRoots.create = lambda self, uri, *, passphrase, cost: cheap(
+    stretched = file_root.FileRoots.create
+    file_root.FileRoots.create = lambda self, uri, *, passphrase, cost: stretched(
         self, uri, passphrase=passphrase, cost=ARGON2_TESTS_ONLY
     )
-    # Nor is reading the policy, nor what SQLAlchemy finds out about the tables: once, for all children.
-    app.load = cache(app.load)
-    app.load(POLICIES)
     preload()
+    remember_policies(POLICIES)
     configure_mappers()
-    assert in_child(lambda: prepare(folder, act)) == 0
-    tokens = json.loads((folder / "known.json").read_text("utf-8"))
+
+
+def main() -> None:
+    folder, act, form, server = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+    cheaper()
     place = folder / "run"
-
-    def fresh() -> Path:
-        """The home where it was: its root key has an absolute address."""
-        for name in ("home", "home.root"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-            shutil.copytree(place / name, folder / name)
-        return folder / "home"
-
-    def note(name: str, what: dict[str, Any]) -> None:
-        (folder / f"{name}.json").write_text(json.dumps(what, ensure_ascii=False, indent=1), "utf-8")
-
     place.mkdir()
-    for name in ("home", "home.root"):
-        shutil.copytree(folder / name, place / name)
-    home = fresh()
-    in_child(lambda: note("before", looked_at(home, tokens)))
-    effects = effects_of(lambda: act_on(home, tokens, act), folder / "effects")
-    in_child(lambda: note("undisturbed", finished(home, tokens)))
-    for at in range(first, effects + 1, step):
-        home, died = fresh(), folder / "died"
-        if not killed_at(lambda home=home: act_on(home, tokens, act), at, died):
-            break
-        what: dict[str, Any] = {"died before": died.read_text("utf-8")}
-        for name, look in (("at once", looked_at), ("state", finished)):
-            try:
-                if name == "state":
-                    in_child(lambda home=home: act_on(home, tokens, act))
-                in_child(lambda look=look, home=home: note("seen", look(home, tokens)))
-                what[name] = json.loads((folder / "seen.json").read_text("utf-8"))
-            except RuntimeError:
-                what[name] = "failed"
-        note(f"killed-{at:04d}", what)
-    note("effects-counted", {"effects": effects})
+    on = deadly_postgres.Place(place, folder, server=server[0], name=server[1]) if server else None
+    url = on.url(on.name) if on is not None else None
+    assert in_child(lambda: prepare(folder, place, act, url)) == 0
+    home = Home(place / "home", json.loads((folder / "known.json").read_text("utf-8")), url)
+    assert in_child(lambda: note(folder / "before.json", home.looked_at())) == 0
+    trial = Trial(
+        place,
+        act=lambda: home.rotate(act),
+        at_once=home.looked_at,
+        again=lambda _number: home.rotate(act),
+        state=home.finished,
+    )
+    if on is None:
+        try_out(trial, folder, form)
+    else:
+        deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

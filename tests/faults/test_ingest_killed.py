@@ -1,32 +1,33 @@
-"""Ingest killed without warning before and after each commit, file and key: run again, it ends as if undisturbed."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""A load and a take-over of a table cut off before each effect: the same command given again ends as undisturbed."""
 
 import pytest
 
-from pdms.crypto import new_root_text
+from common.trials import Trials, driven
 
-DRIVER = Path(__file__).with_name("ingest_driver.py")
+EVERY = [pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("loads", ["files", "table"])
-def test_a_killed_ingest_run_again_ends_in_the_same_state(tmp_path, loads):
-    environment = os.environ | {"PDMS_TEST_ROOT": new_root_text(), "PDMS_ROOT_KEY": "env:PDMS_TEST_ROOT"}
-    # every fifth of about fifty points (third of thirty); an even step would meet only befores or only afters
-    step = {"files": "5", "table": "3"}[loads]
-    done = subprocess.run(
-        [sys.executable, str(DRIVER), str(tmp_path), step, "1", loads],
-        env=environment, check=False, capture_output=True, text=True, timeout=540,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    undisturbed = json.loads((tmp_path / "undisturbed.json").read_text("utf-8"))
+def whole(found: Trials) -> None:
+    undisturbed = found.undisturbed
     assert undisturbed["counts"]["member"] == 19
-    assert undisturbed["facts of nobody"] == 0
-    killed = sorted(tmp_path.glob("killed-*.json"))
-    assert len(killed) >= 8
-    for path in killed:
-        assert json.loads(path.read_text("utf-8")) == undisturbed, path.name
+    assert (undisturbed["facts of nobody"], undisturbed["temporary files"]) == (0, [])
+    assert undisturbed["log"] == [[], 0]
+    for told, what in found.each():
+        assert what["state"] == undisturbed, told
+
+
+@pytest.mark.parametrize("form", ["8", *EVERY])
+@pytest.mark.parametrize("loads", ["files", "table"])
+def test_a_load_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, loads, form):
+    found = driven("ingest_driver.py", tmp_path, loads, form)
+    assert found.effects > 100
+    whole(found)
+
+
+@pytest.mark.parametrize("form", ["16", *EVERY])
+@pytest.mark.parametrize("loads", [pytest.param("files", marks=pytest.mark.slow), "table"])
+def test_a_load_on_postgres_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, postgres_server, loads, form):
+    with postgres_server.bare() as url:
+        found = driven("ingest_driver.py", tmp_path, loads, form, postgres_server.folder, url.rpartition("dbname=")[2])
+    assert found.effects > 40
+    whole(found)

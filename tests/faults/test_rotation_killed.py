@@ -1,51 +1,40 @@
-"""Each rotation killed before effects on disk: everybody is found and opened at once, and the same command finishes."""
-
-import json
-import subprocess
-import sys
-from pathlib import Path
+"""Each rotation cut off at its effects: everybody is found and opened at once, and the same command finishes."""
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DRIVER = Path(__file__).with_name("rotation_driver.py")
-SOME = {
-    "epoch": (17, 5),
-    "deks": (23, 7),
-    "suite": (29, 11),
-    "index": (23, 6),
-    "suppression": (17, 9),
-    "destroy": (9, 4),
-}
+from common.trials import Trials, driven
+
+ACTS = ("epoch", "deks", "suite", "index", "suppression", "destroy")
+EVERY = [pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+FEW = [act if act in ("suite", "destroy") else pytest.param(act, marks=pytest.mark.slow) for act in ACTS]
+"""A change of suite makes the other walks too."""
 
 
-def driven(folder: Path, act: str, step: int, first: int) -> None:
-    done = subprocess.run(
-        [sys.executable, str(DRIVER), str(folder), act, str(step), str(first)],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}"},
-        cwd=ROOT, check=False, capture_output=True, text=True, timeout=3000,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some points", "every"])
-@pytest.mark.parametrize("act", SOME)
-def test_a_killed_rotation_loses_nobody_and_goes_on(tmp_path, act, every):
-    step, first = (1, 1) if every else SOME[act]
-    driven(tmp_path, act, step, first)
-    before = json.loads((tmp_path / "before.json").read_text("utf-8"))
-    undisturbed = json.loads((tmp_path / "undisturbed.json").read_text("utf-8"))
+def whole(found: Trials, act: str) -> None:
+    before, undisturbed = found.before, found.undisturbed
     assert {name: undisturbed[name] for name in before} == before
     assert (undisturbed["left"], undisturbed["log"], undisturbed["fenced with a key"]) == (0, [[], 0], 0)
-    assert undisturbed["keys"] == 13
+    assert (undisturbed["keys"], undisturbed["going on"]) == (13, 0)
     assert "suppressed" in undisturbed["imported"]
     assert "created" not in undisturbed["imported"]
     assert before["stopped"]
     assert sum(bool(opened) for opened, _ in before["people"].values()) == 13
-    killed = sorted(tmp_path.glob("killed-*.json"))
-    assert len(killed) >= 2
-    for path in killed:
-        what = json.loads(path.read_text("utf-8"))
-        told = f"{act}, {path.name}, died before {what['died before'][:100]!r}"
-        assert what["at once"] == before, told
-        assert what["state"] == undisturbed, told
+    for told, what in found.each():
+        assert what["at once"] == before, f"{act}, {told}"
+        assert what["state"] == undisturbed, f"{act}, {told}"
+
+
+@pytest.mark.parametrize("form", ["12", *EVERY])
+@pytest.mark.parametrize("act", ACTS)
+def test_a_rotation_cut_off_at_any_effect_loses_nobody_and_goes_on(tmp_path, act, form):
+    found = driven("rotation_driver.py", tmp_path, act, form)
+    assert found.effects > 40
+    whole(found, act)
+
+
+@pytest.mark.parametrize("form", ["24", *EVERY])
+@pytest.mark.parametrize("act", FEW)
+def test_on_postgres_as_well(tmp_path, postgres_server, act, form):
+    with postgres_server.bare() as url:
+        found = driven("rotation_driver.py", tmp_path, act, form, postgres_server.folder, url.rpartition("dbname=")[2])
+    whole(found, act)
