@@ -9,6 +9,7 @@ from sqlalchemy import Engine, MetaData
 
 import pdms.access.tables
 import pdms.audit.tables
+import pdms.budgets.tables
 import pdms.consent.tables
 import pdms.dispatch.tables
 import pdms.gate.tables

@@ -80,6 +80,8 @@ class EventKind(StrEnum):
     RELEASE_STALE = "release.stale"
     RELEASE_READ = "release.read"
     RELEASE_EXPORTED = "release.exported"
+    ANSWER_CHARGED = "answer.charged"
+    ANSWER_GIVEN = "answer.given"
     SEGMENT_SAVED = "segment.saved"
     SEGMENT_PREVIEWED = "segment.previewed"
 
@@ -206,6 +208,8 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.RELEASE_STALE: _rec("A release lost the basis of some of its rows."),
     EventKind.RELEASE_READ: _rec("A release was read."),
     EventKind.RELEASE_EXPORTED: _rec("Whole classes of a release were exported."),
+    EventKind.ANSWER_CHARGED: _rec("A noised number was charged to a population's budget; numbers: billionths of rho."),
+    EventKind.ANSWER_GIVEN: _rec("A noised number crossed the boundary for the first time."),
     EventKind.SEGMENT_SAVED: _rec("A segment's rule was saved."),
     EventKind.SEGMENT_PREVIEWED: _rec("A segment's rule was evaluated on a release."),
     EventKind.CAMPAIGN_CREATED: _rec("A campaign was drafted."),

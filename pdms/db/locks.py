@@ -54,6 +54,8 @@ class Lock(IntEnum):
     """Who brings the packed state of all members up to date; whoever finds it taken does without."""
     EXPORTS = 0x70646D83
     """Who counts people whose data goes abroad."""
+    BUDGETS = 0x70646D84
+    """Who enters a population that is charged for the first time."""
     REINDEX = 0x70646D7E
     """Shared by those who enter members, alone for whoever puts a new index key beside the old one."""
     ADOPTING = 0x70646D80

@@ -140,6 +140,19 @@ def reveal(doc: d.RevealDocument) -> p.RevealRules:
     return p.RevealRules(doc.permit_minutes, doc.per_hour, doc.ticket, tuple(doc.reasons))
 
 
+def budget(name: str, doc: d.BudgetDocument) -> p.Budget:
+    """Make one privacy budget."""
+    return p.Budget(
+        name=name,
+        label=frozen(doc.label.plain()),
+        roles=tuple(doc.roles),
+        period=doc.period,
+        epsilon=doc.epsilon,
+        delta=doc.delta,
+        answers=frozen(doc.answers.model_dump()),
+    )
+
+
 def search(name: str, doc: d.SearchDocument) -> p.SearchDefinition:
     """Make one search index."""
     return p.SearchDefinition(name, doc.code, doc.field, doc.form, doc.bits)

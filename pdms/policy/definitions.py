@@ -16,6 +16,7 @@ from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation
 
 __all__ = [
     "HOME_REGION",
+    "Budget",
     "CalendarYear",
     "Category",
     "Controller",
@@ -233,6 +234,22 @@ class RevealRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What one population of consumers may learn of any one member in a period, and what each kind of answer costs."""
+
+    name: str
+    label: Mapping[Language, str]
+    roles: tuple[str, ...]
+    """Operators in these roles are taken to tell each other everything: one budget for all their keys."""
+    period: Literal["month", "quarter", "year"]
+    """Of the calendar, in Asia/Shanghai."""
+    epsilon: float
+    delta: float
+    answers: Mapping[str, float]
+    """Kind of answer → rho of zero-concentrated differential privacy that one answer spends."""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyTest:
     """One case of `policies/tests/*.yaml`: what is asked, what is known, what must come out."""
 
@@ -283,6 +300,8 @@ class Policy:
     searches: Mapping[str, SearchDefinition] = field(default_factory=dict)
     denied_tags: tuple[str, ...] = ()
     """Words that no segment, view or feature may be named by (ALG-10)."""
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    """Populations of consumers that noised numbers may go to; who is in none of them gets none."""
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

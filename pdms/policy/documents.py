@@ -227,6 +227,30 @@ class TagsDocument(Document):
     deny: Annotated[list[Line], Field(min_length=1)]
 
 
+Rho = Annotated[float, Field(gt=0, le=1)]
+
+
+class AnswersDocument(Document):
+    """`budgets.<name>.answers`: rho that one answer of a kind spends."""
+
+    count: Rho
+    histogram: Rho
+    mean: Rho
+    preview: Rho
+    send: Rho
+
+
+class BudgetDocument(Document):
+    """`budgets.<name>` of policy.yaml."""
+
+    label: Both
+    roles: Annotated[list[Slug], Field(min_length=1)]
+    period: Literal["month", "quarter", "year"]
+    epsilon: Annotated[float, Field(gt=0, le=20)]
+    delta: Annotated[float, Field(gt=0, le=1e-4)]
+    answers: AnswersDocument
+
+
 class PolicyDocument(Document):
     """policy.yaml."""
 
@@ -244,6 +268,7 @@ class PolicyDocument(Document):
     keys: KeysDocument | None = None
     searches: dict[Slug, SearchDocument] = Field(default_factory=dict)
     tags: TagsDocument | None = None
+    budgets: dict[Slug, BudgetDocument] = Field(default_factory=dict)
 
 
 class NoticePurposeDocument(Document):

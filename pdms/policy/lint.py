@@ -4,6 +4,7 @@ Guarantees: every finding names file, place, rule and, where one stands behind i
 Deliberately not here: advice (`check.advise`) such as a contract that ends soon; what is here stops the loading.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -55,6 +56,7 @@ def problems(policy: Policy) -> list[str]:
         *view_problems(policy),
         *_tags(policy),
         *_tests(policy),
+        *_budgets(policy),
     ]
 
 
@@ -304,6 +306,23 @@ def _parties(policy: Policy) -> Iterator[str]:
             yield f"policy.yaml: pipias.{name}.purpose: no such purpose"
         if pipia.review_by <= pipia.approved_on:
             yield f"policy.yaml: pipias.{name}.review_by: not later than its approval (PIPL-55)"
+
+
+def _budgets(policy: Policy) -> Iterator[str]:
+    told: dict[str, str] = {}
+    for name, budget in policy.budgets.items():
+        for role in budget.roles:
+            if role not in policy.roles:
+                yield f"policy.yaml: budgets.{name}.roles: {role} is not a role"
+            other = told.setdefault(role, name)
+            if other != name:  # one head would spend two budgets on the same members
+                yield f"policy.yaml: budgets.{name}.roles: {role} stands in {other} already"
+        # the least that the conversion to zCDP can give (Bun and Steinke 2016, proposition 1.3)
+        root = math.sqrt(math.log(1 / budget.delta))
+        least = (math.sqrt(root**2 + budget.epsilon) - root) ** 2
+        for kind, rho in budget.answers.items():
+            if rho > least:
+                yield f"policy.yaml: budgets.{name}.answers.{kind}: one answer would cost more than the whole budget"
 
 
 def _source(policy: Policy, source: Source) -> Iterator[str]:

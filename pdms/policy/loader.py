@@ -129,6 +129,7 @@ def _freeze(main: d.PolicyDocument, purposes: dict[str, d.PurposeDocument], part
         "reveal": assemble.reveal(main.reveal),
         "keys": assemble.key_plan(main.keys),
         "denied_tags": tuple(sorted(set(main.tags.deny))) if main.tags else (),
+        "budgets": assemble.frozen({k: assemble.budget(k, v) for k, v in main.budgets.items()}),
         "searches": assemble.frozen({k: assemble.search(k, v) for k, v in main.searches.items()}),
     }
     return Policy(

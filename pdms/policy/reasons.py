@@ -135,6 +135,12 @@ _ALL = (
         "本年度出境人数超过该出境机制的适用范围。",
         "More people this year than the export mechanism covers.",
     ),
+    (
+        "NO_BUDGET",
+        "T37964",
+        "政策未为该角色规定隐私预算，不提供统计数字。",
+        "The policy declares no privacy budget for the role: it gets no numbers.",
+    ),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

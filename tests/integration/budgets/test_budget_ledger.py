@@ -1,0 +1,223 @@
+"""The ledger of privacy budgets on both databases: what is charged, refused, answered again, and by two at once."""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from pdms.anonymize.noise import count, epsilon_of
+from pdms.audit.catalogue import EventKind
+from pdms.audit.events import Outcome
+from pdms.budgets import service as budgets
+from pdms.budgets.periods import period_at
+from pdms.budgets.questions import Question
+from pdms.budgets.tables import ChargeRow
+from pdms.clock import FixedClock
+from pdms.db.bases import AnonTable
+from pdms.db.parts import Databases, Part
+from pdms.errors import Denied
+from pdms.policy.definitions import Budget, Policy
+from pdms.settings import Home
+from pdms.taxonomy import Scope
+from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork
+
+NOW = datetime(2026, 3, 20, 4, 0, tzinfo=UTC)
+COSTS = {"count": 0.05, "histogram": 0.005, "mean": 0.01, "preview": 0.1, "send": 0.006}
+BUDGET = Budget(
+    name="marketing", label={}, roles=("marketing", "agency"), period="month", epsilon=4.0, delta=1e-6, answers=COSTS
+)
+"""rho 0.311: six counts."""
+FITTING = 6
+
+
+def operator(number=1, role="marketing", *scopes):
+    return Actor(id=f"op-{number}", kind=ActorKind.OPERATOR, scopes=frozenset(scopes or {Scope.MARKETING}), role=role)
+
+
+OFFICER = operator(9, "compliance", Scope.COMPLIANCE)
+
+
+class Desk:
+    def __init__(self, folder, database):
+        self.home = Home(folder)
+        self.databases = Databases(self.home, database)
+        self.engine = self.databases.open(Part.ANON)
+        AnonTable.metadata.create_all(self.engine)
+        nothing = {name: {} for name in Policy.__dataclass_fields__}
+        self.policy = Policy(**{**nothing, "digest": "0" * 64, "budgets": {"marketing": BUDGET}})
+        self.clock = FixedClock(NOW)
+        self.events = []
+
+    def units(self, actor=None, engine=None):
+        return lambda: AnonUnitOfWork(
+            actor=actor or operator(),
+            clock=self.clock,
+            policy=self.policy,
+            home=self.home,
+            append_events=self.events.extend,
+            anon_engine=engine or self.engine,
+        )
+
+    def ask(self, question, *, exact=1000, actor=None, engine=None):
+        return budgets.ask(self.units(actor, engine), question, lambda rho: drawn(exact, rho))
+
+    def charges(self):
+        with self.units()() as uow:
+            return list(uow.anon.exec(select(ChargeRow).order_by(ChargeRow.number)))
+
+
+def drawn(exact, rho):
+    return {"values": list(count(exact, rho=rho).values)}
+
+
+def asked(name, kind="count"):
+    return Question(kind, {"view": "member_value", "where": name})
+
+
+@pytest.fixture
+def desk(tmp_path, database):
+    made = Desk(tmp_path, database)
+    yield made
+    made.engine.dispose()
+
+
+def test_an_answer_is_charged_once_and_given_alike_ever_after(desk):
+    first = desk.ask(asked("loyal"))
+    assert first.cost.rho == 0.05
+    again = [desk.ask(asked("loyal"), exact=5000) for _ in range(5)]
+    assert {json.dumps(one.answer) for one in again} == {json.dumps(first.answer)}
+    assert {one.cost.rho for one in again} == {0.0}
+    assert [row.number for row in desk.charges()] == [1]
+    kinds = [(e.kind, e.outcome) for e in desk.events]
+    assert kinds == [(EventKind.ANSWER_CHARGED, Outcome.INTENDED), (EventKind.ANSWER_GIVEN, Outcome.DONE)]
+    assert desk.events[0].numbers == {"month": 202603, "nano_rho": 50_000_000, "spent_nano_rho": 50_000_000}
+
+
+def test_a_spent_budget_refuses_until_the_next_period(desk):
+    for i in range(FITTING):
+        left = desk.ask(asked(f"rule {i}")).cost.left
+    assert 0 < left < COSTS["count"] / 0.3
+    with pytest.raises(Denied, match="begins on 2026-04-01") as caught:
+        desk.ask(asked("one more"))
+    assert [r.code for r in caught.value.reasons] == ["BUDGET_SPENT"]
+    refusal = desk.events[-1]
+    assert (refusal.kind, refusal.reasons) == (EventKind.DENIAL, ("BUDGET_SPENT",))
+    assert len(desk.charges()) == FITTING
+    assert desk.ask(asked("rule 0")).cost.rho == 0  # what was told is still told
+    desk.ask(asked("cheaper", "histogram"))  # what fits still fits
+    desk.clock = FixedClock(datetime(2026, 3, 31, 16, 0, tzinfo=UTC))  # midnight in Shanghai
+    assert desk.ask(asked("one more")).cost.rho == 0.05
+
+
+def test_two_keys_of_one_population_share_its_budget_and_its_answers(desk):
+    first = desk.ask(asked("loyal"), actor=operator(1, "marketing"))
+    for i in range(FITTING - 1):
+        desk.ask(asked(f"rule {i}"), actor=operator(2, "agency"))
+    assert desk.ask(asked("loyal"), actor=operator(2, "agency")).answer == first.answer
+    for one in (operator(1, "marketing"), operator(2, "agency"), operator(3, "marketing")):
+        with pytest.raises(Denied):
+            desk.ask(asked("another"), actor=one)
+
+
+def test_who_is_in_no_population_gets_no_number(desk):
+    with pytest.raises(Denied) as caught:
+        desk.ask(asked("loyal"), actor=OFFICER)
+    assert [r.code for r in caught.value.reasons] == ["NO_BUDGET"]
+    assert desk.charges() == []
+
+
+def test_a_death_between_charge_and_answer_leaves_the_charge_and_tells_nothing(desk):
+    def dies(rho):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        budgets.ask(desk.units(), asked("loyal"), dies)
+    (row,) = desk.charges()
+    assert row.answer is None
+    with desk.units()() as uow:
+        assert budgets.state(uow).spent_rho == 0.05
+    after = desk.ask(asked("loyal"))  # on the charge that stands: one charge, one answer
+    assert after.cost.rho == 0
+    (row,) = desk.charges()
+    assert json.loads(row.answer) == after.answer
+
+
+def test_of_two_answers_drawn_on_one_charge_the_first_alone_is_told(desk):
+    question = asked("loyal")
+    with desk.units()() as uow:
+        one = budgets.claim(uow, question)
+    with desk.units()() as uow:
+        other = budgets.claim(uow, question)
+    assert (one.number, one.fresh, other.number, other.fresh) == (1, True, 1, False)
+    with desk.units()() as uow:
+        told = budgets.settle(uow, one, {"values": [1001]})
+    with desk.units()() as uow:
+        assert budgets.settle(uow, other, {"values": [999]}) == told == {"values": [1001]}
+
+
+def test_many_at_once_never_overspend_and_get_one_answer_to_one_question(desk):
+    """Twelve threads with connections of their own ask seven different questions; six fit."""
+    told, refused = {}, []
+    start = threading.Barrier(12)
+
+    def one(number):
+        engine = desk.databases.open(Part.ANON)
+        name = f"rule {number % 7}"
+        start.wait()
+        try:
+            answer = json.dumps(desk.ask(asked(name), engine=engine).answer)
+            told.setdefault(name, set()).add(answer)
+        except Denied:
+            refused.append(name)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    rows = desk.charges()
+    assert len(rows) == FITTING
+    assert [row.number for row in rows] == list(range(1, FITTING + 1))
+    assert epsilon_of(sum(row.nano_rho for row in rows) / 1e9, delta=1e-6) <= 4
+    assert len(told) == FITTING
+    assert all(len(answers) == 1 for answers in told.values())
+    assert len(set(refused)) == 1
+
+
+def test_a_budget_that_was_lowered_admits_nothing_more(desk):
+    for i in range(3):
+        desk.ask(asked(f"rule {i}"))
+    desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, epsilon=1.0)})
+    with pytest.raises(Denied):
+        desk.ask(asked("cheap", "histogram"))
+    with desk.units()() as uow:
+        found = budgets.state(uow)
+    assert found.left == 0
+    assert found.spent_epsilon > found.epsilon
+
+
+def test_officers_read_the_ledger_and_marketing_its_own_state(desk):
+    desk.ask(asked("loyal"))
+    with desk.units(OFFICER)() as uow:
+        (line,) = budgets.ledger(uow)
+        (state,) = budgets.states(uow)
+    assert (line.population, line.kind, line.charged_by, line.about["where"]) == ("marketing", "count", "op-1", "loyal")
+    assert (state.charged, state.spent_rho, state.next_period) == (1, 0.05, date(2026, 4, 1))
+    with desk.units()() as uow:
+        assert budgets.state(uow) == state
+    for forbidden in (budgets.ledger, budgets.states):
+        with desk.units()() as uow, pytest.raises(Denied):
+            forbidden(uow)
+
+
+def test_periods_are_those_of_the_calendar_in_shanghai():
+    late = datetime(2026, 12, 31, 15, 59, tzinfo=UTC)
+    assert [period_at(late, kind).name for kind in ("month", "quarter", "year")] == ["2026-12", "2026-10", "2026-01"]
+    assert {period_at(late, kind).next_begins for kind in ("month", "quarter", "year")} == {date(2027, 1, 1)}
+    assert period_at(late + timedelta(minutes=1), "month").name == "2027-01"
+    assert period_at(datetime(2026, 5, 1, tzinfo=UTC), "quarter").next_begins == date(2026, 7, 1)
