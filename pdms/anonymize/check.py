@@ -17,9 +17,11 @@ class Measured:
     """Criteria reached by a published table.
 
     `k`: rows of the smallest class, 0 for an empty table. With a sensitive column: `distinct_l`: fewest different
-    values in a class; `entropy_l`: exp of the least class entropy; `largest_share`: greatest share of one value in a
-    class; `t_equal`, `t_ordered`: greatest distance of a class's distribution from the whole table's, over equal
-    distances and over the order given. These are None without a sensitive column.
+    values in a class; `entropy_l`: exp of the least class entropy; `recursive_c`: greatest ratio, in a class, of the
+    most frequent value to all from the l-th most frequent on (infinite where fewer than l occur), so that recursive
+    (c, l)-diversity holds for every greater c; `largest_share`: greatest share of one value in a class; `t_equal`,
+    `t_ordered`: greatest distance of a class's distribution from the whole table's, over equal distances and over the
+    order given. These are None without a sensitive column.
     """
 
     rows: int
@@ -27,18 +29,25 @@ class Measured:
     k: int
     distinct_l: int | None = None
     entropy_l: float | None = None
+    recursive_c: float | None = None
     largest_share: float | None = None
     t_equal: float | None = None
     t_ordered: float | None = None
 
 
 def measure(
-    published: Any, *, sensitive: str | None = None, order: Sequence[Any] = (), columns: Sequence[str] = ()
+    published: Any,
+    *,
+    sensitive: str | None = None,
+    order: Sequence[Any] = (),
+    columns: Sequence[str] = (),
+    l: int = 2,  # noqa: E741 - the field's own name
 ) -> Measured:
     """Measure a published table: a pyarrow Table, a pandas DataFrame, or a mapping of column names to label sequences.
 
     Every column but `sensitive` counts as a quasi-identifier; `columns` narrows that down where a table holds more.
     `order` lists the sensitive values in their order, for `t_ordered`; without it they are ordered as they sort.
+    `l`: which l `recursive_c` is of.
     """
     import pandas as pd
 
@@ -58,15 +67,29 @@ def measure(
     code = frame[sensitive].map({value: position for position, value in enumerate(values)}).to_numpy(dtype=np.float64)
     if np.isnan(code).any():
         return Measured(**reached)
-    return _with_sensitive(reached, class_of, code.astype(np.int64), sizes, len(values))
+    return _with_sensitive(reached, class_of, code.astype(np.int64), sizes, len(values), l)
 
 
-def _with_sensitive(reached: dict[str, int], class_of: Any, code: Any, sizes: Any, width: int) -> Measured:
+def _with_sensitive(
+    reached: dict[str, int],
+    class_of: Any,
+    code: Any,
+    sizes: Any,
+    width: int,
+    l: int,  # noqa: E741
+) -> Measured:
     """Measure l and t class by class from the cells that occur."""
     cells, counts = np.unique(class_of * width + code, return_counts=True)
     owner, value = cells // width, cells % width
     share = counts / sizes[owner]
     entropy = np.bincount(owner, weights=-share * np.log(share), minlength=len(sizes))
+    # rank of each cell within its class, the most frequent first
+    ranked = np.lexsort((-counts, owner))
+    starts = np.searchsorted(owner[ranked], np.arange(len(sizes)))
+    rank = np.arange(len(ranked)) - starts[owner[ranked]]
+    tail = np.bincount(owner[ranked], weights=counts[ranked] * (rank >= l - 1), minlength=len(sizes))
+    with np.errstate(divide="ignore"):
+        recursive = counts[ranked[starts]] / tail
     whole = np.bincount(code, minlength=width) / len(code)
     # equal distance: half the L1 gap; absent values contribute their whole share
     present = np.bincount(owner, weights=np.abs(share - whole[value]) - whole[value], minlength=len(sizes))
@@ -85,6 +108,7 @@ def _with_sensitive(reached: dict[str, int], class_of: Any, code: Any, sizes: An
         k=reached["k"],
         distinct_l=int(np.bincount(owner, minlength=len(sizes)).min()),
         entropy_l=math.exp(float(entropy.min())),
+        recursive_c=float(recursive.max()),
         largest_share=float(share.max()),
         t_equal=float(equal.max()),
         t_ordered=ordered,

@@ -17,8 +17,8 @@ from pdms.errors import InvalidInput
 class Method(StrEnum):
     """How classes are found.
 
-    auto: the best of what suits the criteria. peel, mondrian: local recoding, labels as exact as each class allows.
-    full_domain: one level for each column over the whole table, and the exact optimum of that kind.
+    auto: the best of what suits the criteria, within a budget of steps. peel, mondrian: local recoding, labels as exact
+    as each class allows. full_domain: one level for each column over the whole table, the exact optimum of that kind.
     """
 
     AUTO = "auto"
@@ -44,12 +44,15 @@ class Distance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """l-diversity of the sensitive attribute within each class.
+    """l-diversity of the sensitive attribute within each class (Machanavajjhala et al. 2007, doi
+    10.1145/1217299.1217302, definitions 4.1 and 4.2).
 
     distinct: at least l different values. entropy: entropy of the class at least ln(l). recursive (c, l): the most
     frequent value occurs less than c times as often as all values together from the l-th most frequent on.
-    Presupposes one sensitive attribute, one record a member, and values that are not alike in meaning; it says nothing
-    about an attacker who knows how values are distributed (skewness): t-closeness does.
+    Presupposes one sensitive attribute, one record a member, and values that are not alike in meaning; entropy also
+    that the whole table's entropy reaches ln(l), since no class can do better than all of them together on average.
+    Says nothing about an attacker who knows how values are distributed (skewness): t-closeness does. Distinct says
+    least: one value may still hold nearly all of a class.
     """
 
     l: float  # noqa: E741 - the field's own name
@@ -68,10 +71,12 @@ class Diversity:
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
-    """t-closeness: each class's distribution of the sensitive attribute lies within t of the whole table's.
+    """t-closeness: each class's distribution of the sensitive attribute lies within t of the whole table's (Li, Li,
+    Venkatasubramanian 2007, doi 10.1109/ICDE.2007.367856, section 4).
 
     Distance is the earth mover's, over equal ground distances or over the order of the sensitive codes (neighbours
-    1/(m-1) apart). Presupposes that the whole table's distribution may be known to everybody.
+    1/(m-1) apart). The whole is the published table, as a reader sees it; rows left out are not in it.
+    Presupposes that the published distribution may be known to everybody, and one record a member.
     """
 
     t: float
@@ -86,7 +91,7 @@ class Closeness:
 @dataclass(frozen=True, slots=True)
 class Presence:
     """delta-presence: of the people of the wider population in a class, a share of at least `low` and at most `high`
-    is in the release (Nergiz et al. 2007).
+    is in the release (Nergiz, Atzori, Clifton 2007, doi 10.1145/1247480.1247554, definition 4).
 
     Presupposes that the population counts are those of the attacker's public table, tuple by tuple, and that classes
     are compared with the people whose tuples were put in them; overlapping classes blur this towards the mean.
@@ -105,13 +110,19 @@ class Presence:
 class Criteria:
     """All that every class must satisfy together.
 
-    `k`: at least k members share every published row. Presupposes one record a member and that every published column
-    counts as a quasi-identifier. `max_risk`: greatest re-identification probability of a class (prosecutor, 1/size),
-    folded into `smallest_class`.
+    `k`: at least k members share every published row (Samarati, Sweeney 1998). Presupposes one record a member and that
+    every published column but the sensitive one counts as a quasi-identifier.
+    The three risks are those of El Emam and Dankar 2008 (doi 10.1197/jamia.M2716), and presuppose an attacker who knows
+    every published column of the target exactly. `max_risk`: of a class to one who knows that the target is in the
+    release (prosecutor, 1/size), folded into `smallest_class`. `max_journalist_risk`: to one who knows the wider
+    population only (1/people of it in the class); needs population counts. `max_average_risk`: of all rows together
+    (classes/rows), which bounds the marketer's share of right matches from above.
     """
 
     k: int
     max_risk: float = 1.0
+    max_journalist_risk: float = 1.0
+    max_average_risk: float = 1.0
     diversity: Diversity | None = None
     closeness: Closeness | None = None
     presence: Presence | None = None
@@ -120,13 +131,19 @@ class Criteria:
         """Raise InvalidInput for numbers that make no criterion."""
         if self.k < 1:
             raise InvalidInput("criteria: k must be at least 1")
-        if not (0 < self.max_risk <= 1):
-            raise InvalidInput("criteria: max_risk must lie above 0 and at most 1")
+        for name in ("max_risk", "max_journalist_risk", "max_average_risk"):
+            if not (0 < getattr(self, name) <= 1):
+                raise InvalidInput(f"criteria: {name} must lie above 0 and at most 1")
 
     @property
     def smallest_class(self) -> int:
         """Least number of members of a class: k, or 1/max_risk rounded up, whichever is greater."""
-        return max(self.k, math.ceil(round(1 / self.max_risk, 9)))
+        return max(self.k, _fewest(self.max_risk))
+
+    @property
+    def fewest_people(self) -> int:
+        """Least number of people of the wider population in a class."""
+        return _fewest(self.max_journalist_risk)
 
     @property
     def needs_sensitive(self) -> bool:
@@ -136,7 +153,16 @@ class Criteria:
     @property
     def needs_histogram(self) -> bool:
         """Whether more than a class's size must be known to judge it."""
-        return self.needs_sensitive or self.presence is not None
+        return self.needs_sensitive or self.needs_population
+
+    @property
+    def needs_population(self) -> bool:
+        """Whether the wider population must be known to judge a class."""
+        return self.presence is not None or self.max_journalist_risk < 1
+
+
+def _fewest(risk: float) -> int:
+    return math.ceil(round(1 / risk, 9))
 
 
 def diverse(histogram: NDArray[np.int64], criterion: Diversity) -> bool:
@@ -180,8 +206,10 @@ def satisfied(
         and distance(histogram, whole, criteria.closeness.distance) > criteria.closeness.t + 1e-12
     ):
         return False
-    if criteria.presence is not None:
-        if population is None:
-            raise InvalidInput("criteria: presence needs population counts")
+    if criteria.needs_population and population is None:
+        raise InvalidInput("criteria: presence and journalist risk need population counts")
+    if population is not None and max(population, size) < criteria.fewest_people:
+        return False
+    if criteria.presence is not None and population is not None:
         return criteria.presence.low <= size / population <= criteria.presence.high
     return True

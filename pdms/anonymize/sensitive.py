@@ -20,9 +20,10 @@ _KINDS = {DiversityKind.DISTINCT: 1.0, DiversityKind.ENTROPY: 2.0, DiversityKind
 
 
 def rules_of(criteria: Criteria) -> Rules:
-    """Return criteria as float64 [8].
+    """Return criteria as float64 [9].
 
-    Least size; diversity kind (0 = none), l or ln(l), c; distance kind (0 = none), t; least and greatest presence.
+    Least size; diversity kind (0 = none), l or ln(l), c; distance kind (0 = none), t; least and greatest presence;
+    fewest people of the wider population.
     """
     kind = bound = c = distance = t = 0.0
     if criteria.diversity is not None:
@@ -31,7 +32,8 @@ def rules_of(criteria: Criteria) -> Rules:
     if criteria.closeness is not None:
         distance, t = (1.0 if criteria.closeness.distance == Distance.EQUAL else 2.0), criteria.closeness.t
     low, high = (0.0, 1.0) if criteria.presence is None else (criteria.presence.low, criteria.presence.high)
-    return np.array([float(criteria.smallest_class), kind, bound, c, distance, t, low, high])
+    least, fewest = float(criteria.smallest_class), float(criteria.fewest_people)
+    return np.array([least, kind, bound, c, distance, t, low, high, fewest])
 
 
 def histograms_of(table: FrequencyTable) -> Histograms:
@@ -60,7 +62,7 @@ def _holds_plain(histogram: NDArray[np.int64], whole: NDArray[np.float64], rules
     if size < rules[0] or size == 0:
         return False
     people = size + histogram[values]
-    if size < rules[6] * people or size > rules[7] * people:
+    if size < rules[6] * people or size > rules[7] * people or people < rules[8]:
         return False
     if rules[1] == 1.0 and distinct < rules[2]:
         return False

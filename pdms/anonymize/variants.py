@@ -19,6 +19,7 @@ from pdms.anonymize.hierarchies import Hierarchy
 from pdms.anonymize.mondrian import divide
 from pdms.anonymize.peel import peel
 from pdms.anonymize.peel_sensitive import peel_sensitive
+from pdms.anonymize.reconcile import reconcile
 from pdms.anonymize.sensitive import histograms_of, rules_of, shares_of
 
 WHOLE = 20_000
@@ -58,6 +59,9 @@ def candidates(
                 table, arrays, classes.class_of, histograms=histograms, whole=whole, rules=rules, allowed=allowed
             )
             classes = silence(tighten(table, hierarchies, taken), hierarchies)
+        if criteria.closeness is not None and classes.suppressed:
+            near = reconcile(table, arrays, classes.class_of, histograms=histograms, rules=rules)
+            classes = silence(tighten(table, hierarchies, near), hierarchies)
         return classes
 
     nobody = np.full(len(codes), -1, dtype=np.int64)

@@ -1,5 +1,6 @@
 """`/v1/views`: the feature views that the policy defines, and what is published of them."""
 
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -30,6 +31,17 @@ class FeatureInfo(BaseModel):
     labels: list[str] = Field(description="Leaf labels.")
 
 
+class SensitiveInfo(BaseModel):
+    """The feature that must not be inferred from the others, and what each class keeps of it."""
+
+    feature: str
+    diversity: str | None
+    l: float = Field(description="Of l-diversity.")  # noqa: E741 - the field's own name
+    c: float = Field(description="Of recursive (c, l)-diversity.")
+    t: float | None = Field(description="Of t-closeness.")
+    distance: str
+
+
 class ViewInfo(BaseModel):
     """A feature view: what marketing may see, and on what terms."""
 
@@ -43,6 +55,9 @@ class ViewInfo(BaseModel):
     suppression_limit: float
     consumers: list[str]
     expiry_days: int
+    average_risk: float
+    algorithm: str
+    sensitive: SensitiveInfo | None
     features: list[FeatureInfo]
 
 
@@ -101,5 +116,8 @@ def _shown(policy: Policy, view: View) -> ViewInfo:
         suppression_limit=view.suppression_limit,
         consumers=list(view.consumers),
         expiry_days=view.expiry_days,
+        average_risk=view.average_risk,
+        algorithm=view.algorithm,
+        sensitive=None if view.sensitive is None else SensitiveInfo(**asdict(view.sensitive)),
         features=features,
     )

@@ -49,6 +49,7 @@ def brief(manifest: "Manifest") -> dict[str, object]:
         "left out": dict(manifest.excluded) or "nobody",
         "rows": f"{manifest.rows:,} in {manifest.classes:,} classes; suppressed {manifest.suppressed:,}",
         "k measured again": f"{manifest.k} (required {manifest.k_required})",
+        **({"sensitive feature, measured again": dict(manifest.sensitive["reached"])} if manifest.sensitive else {}),
         "greatest risk of a row": f"{manifest.risks.prosecutor_max:.3f} (threshold {manifest.risks.threshold:.2f})",
         "average risk": f"{manifest.risks.prosecutor_average:.3f}",
         "information loss": f"NCP {manifest.loss.ncp:.3f}",

@@ -256,6 +256,21 @@ def view(name: str, doc: d.ViewDocument) -> p.View:
         suppression_limit=doc.suppression_limit,
         consumers=tuple(doc.consumers),
         expiry_days=doc.expiry_days,
+        average_risk=doc.average_risk,
+        algorithm=doc.algorithm,
+        sensitive=None if doc.sensitive is None else _sensitive(doc.sensitive),
+    )
+
+
+def _sensitive(doc: d.SensitiveDocument) -> p.SensitiveFeature:
+    diversity, closeness = doc.diversity, doc.closeness
+    return p.SensitiveFeature(
+        feature=doc.feature,
+        diversity=None if diversity is None else diversity.kind,
+        l=1.0 if diversity is None else diversity.l,
+        c=3.0 if diversity is None else diversity.c,
+        t=None if closeness is None else closeness.t,
+        distance="equal" if closeness is None else closeness.distance,
     )
 
 

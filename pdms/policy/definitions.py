@@ -11,7 +11,7 @@ from typing import Literal
 
 from pdms.policy.definitions_notices import Notice, NoticePurpose, NoticeRecipient
 from pdms.policy.definitions_sources import Source, SourceColumn
-from pdms.policy.definitions_views import CalendarYear, Feature, HierarchyTable, Prefecture, View
+from pdms.policy.definitions_views import CalendarYear, Feature, HierarchyTable, Prefecture, SensitiveFeature, View
 from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "RevealRules",
     "Role",
     "SearchDefinition",
+    "SensitiveFeature",
     "Source",
     "SourceColumn",
     "View",

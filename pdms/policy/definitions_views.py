@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from pdms.taxonomy import Language
 
@@ -30,6 +31,25 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class SensitiveFeature:
+    """What must not be inferred of a member from the other columns: one feature of the view, and how far it may be.
+
+    It is published as its leaves, never coarsened, and is no quasi-identifier; k, l and t hold for the classes that the
+    other columns make.
+    """
+
+    feature: str
+    diversity: Literal["distinct", "entropy", "recursive"] | None
+    """l-diversity of each class, or None."""
+    l: float  # noqa: E741 - the field's own name
+    c: float
+    """Of recursive (c, l)-diversity."""
+    t: float | None
+    """t-closeness of each class, or None."""
+    distance: Literal["equal", "ordered"]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A feature view: what marketing may see, and on what terms."""
 
@@ -45,6 +65,10 @@ class View:
     consumers: tuple[str, ...]
     """Roles that may read releases."""
     expiry_days: int
+    average_risk: float = 1.0
+    """Greatest average risk of the released rows (classes/rows)."""
+    algorithm: Literal["auto", "peel", "mondrian", "full_domain"] = "auto"
+    sensitive: SensitiveFeature | None = None
 
 
 @dataclass(frozen=True, slots=True)

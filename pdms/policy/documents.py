@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from pdms.policy.documents_base import Article, Both, Code, Days, Document, Line, Slug, Text
-from pdms.policy.documents_views import CalendarDocument, CaseDocument, CasesDocument, FeatureDocument, ViewDocument
+from pdms.policy.documents_views import (
+    CalendarDocument,
+    CaseDocument,
+    CasesDocument,
+    FeatureDocument,
+    SensitiveDocument,
+    ViewDocument,
+)
 from pdms.taxonomy import (
     Channel,
     ConsentType,
@@ -48,7 +55,7 @@ ARTICLES = {
 }
 """Key → the article that asks for it; named when the key is missing."""
 
-__all__ = ["CalendarDocument", "CaseDocument", "CasesDocument", "FeatureDocument", "ViewDocument"]
+__all__ = ["CalendarDocument", "CaseDocument", "CasesDocument", "FeatureDocument", "SensitiveDocument", "ViewDocument"]
 
 
 class ControllerDocument(Document):

@@ -20,6 +20,44 @@ class FeatureDocument(Document):
     missing: Line = "unknown"
 
 
+class DiversityDocument(Document):
+    """`sensitive.diversity` of a view."""
+
+    kind: Literal["distinct", "entropy", "recursive"] = "distinct"
+    l: Annotated[float, Field(ge=2, le=100)]  # noqa: E741 - the field's own name
+    c: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Of recursive (c, l)-diversity."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "DiversityDocument":
+        if self.kind != "entropy" and self.l != int(self.l):
+            raise ValueError("l must be whole, entropy apart")
+        if self.kind != "recursive" and "c" in self.model_fields_set:
+            raise ValueError("c belongs to kind recursive")
+        return self
+
+
+class ClosenessDocument(Document):
+    """`sensitive.closeness` of a view."""
+
+    t: Annotated[float, Field(gt=0, lt=1)]
+    distance: Literal["equal", "ordered"] = "equal"
+
+
+class SensitiveDocument(Document):
+    """`sensitive` of a view: the feature that must not be inferred from the others."""
+
+    feature: Slug
+    diversity: DiversityDocument | None = None
+    closeness: ClosenessDocument | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "SensitiveDocument":
+        if self.diversity is None and self.closeness is None:
+            raise ValueError("diversity or closeness is needed")
+        return self
+
+
 class ViewDocument(Document):
     """views/<name>.yaml."""
 
@@ -34,6 +72,9 @@ class ViewDocument(Document):
     suppression_limit: Annotated[float, Field(ge=0, le=0.2)]
     consumers: Annotated[list[Slug], Field(min_length=1)]
     expiry_days: Annotated[int, Field(ge=1, le=366)]
+    average_risk: Annotated[float, Field(gt=0, le=1)] = 1.0
+    algorithm: Literal["auto", "peel", "mondrian", "full_domain"] = "auto"
+    sensitive: SensitiveDocument | None = None
     features: Annotated[dict[Slug, FeatureDocument], Field(min_length=1)]
 
 

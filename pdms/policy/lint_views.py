@@ -6,7 +6,7 @@ Guarantee: a view that would hold an identifier, a token, an exact value or more
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pdms.policy.definitions import Feature, HierarchyTable, Policy, Purpose, View
+from pdms.policy.definitions import Feature, HierarchyTable, Policy, Purpose, SensitiveFeature, View
 from pdms.policy.measures import IDENTIFYING, MEASURES
 
 MAX_FEATURES = 6
@@ -46,11 +46,28 @@ def _view(policy: Policy, view: View) -> Iterator[str]:
     for consumer in view.consumers:
         if consumer not in policy.roles:
             yield f"{file}: consumers: {consumer} is not a role"
+    if view.sensitive is not None:
+        yield from _sensitive(policy, view, view.sensitive, file)
     measures = [feature.measure for feature in view.features]
     for feature in view.features:
         yield from _feature(policy, purpose, feature, file)
         if measures.count(feature.measure) > 1:
             yield f"{file}: features.{feature.name}: its measure is cut twice; two cuts refine each other (T37964)"
+
+
+def _sensitive(policy: Policy, view: View, sensitive: SensitiveFeature, file: str) -> Iterator[str]:
+    feature = next((one for one in view.features if one.name == sensitive.feature), None)
+    if feature is None:
+        yield f"{file}: sensitive.feature: not a feature of the view"
+        return
+    if len(view.features) < 2:
+        yield f"{file}: sensitive.feature: the view has no other feature"
+    table = policy.hierarchies.get(feature.hierarchy or "")
+    values = len(feature.edges) + 1 if feature.edges is not None else len(table.rows) if table is not None else 0
+    if sensitive.diversity is not None and values and sensitive.l > values:
+        yield f"{file}: sensitive.diversity.l: the feature has only {values} values"
+    if sensitive.t is not None and sensitive.distance == "ordered" and feature.edges is None:
+        yield f"{file}: sensitive.closeness.distance: ordered needs a number; a category has no order"
 
 
 def _feature(policy: Policy, purpose: Purpose, feature: Feature, file: str) -> Iterator[str]:

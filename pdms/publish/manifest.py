@@ -7,7 +7,7 @@ Wording: rows are de-identified, never anonymous in the law's sense (PIPL-4, 73(
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -92,6 +92,9 @@ class Manifest:
     """GB/T 42460."""
     algorithm: str
     data_sha256: str
+    average_risk_required: float = 1.0
+    sensitive: Mapping[str, Any] | None = None
+    """Where the view has a sensitive feature: what was asked of it, and what the published bytes reach, measured."""
 
     def document(self) -> dict[str, Any]:
         """Return the exact manifest as JSON values, unsigned."""
@@ -147,7 +150,8 @@ def verify_manifest(document: Mapping[str, Any], public_key: bytes) -> None:
 def from_document(document: Mapping[str, Any]) -> Manifest:
     """Read an exact manifest back. :raises IntegrityBroken: it is none."""
     try:
-        values = {name: document[name] for name in Manifest.__dataclass_fields__}
+        known = Manifest.__dataclass_fields__
+        values = {name: document[name] for name, of in known.items() if of.default is MISSING or name in document}
         values["created_at"] = datetime.fromisoformat(values["created_at"])
         values["expires_at"] = datetime.fromisoformat(values["expires_at"])
         values["features"] = tuple(values["features"])

@@ -1,16 +1,36 @@
 """From a frequency table to the bytes of a release, and the judgement on them. Pure: no database, no clock, no files.
 
 Guarantees: what is judged is the bytes as a reader would open them, measured by code that shares nothing with the
-algorithm; a release is refused where it misses k, the risk threshold or the smallest cell, or where a label is none of
-the view's.
+algorithm; a release is refused where it misses k, a risk threshold, the smallest cell, or the l or t of its sensitive
+feature, or where a label is none of the view's. A sensitive feature is published by its leaves alone; k, l and t hold
+for the classes that the other columns make, and who knows a member's value of it learns nothing more by it.
 """
 
 import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from pdms.anonymize import Criteria, FrequencyTable, Hierarchy, Loss, Measured, Risk, anonymize, measure
+import numpy as np
+
+from pdms.anonymize import (
+    Anonymized,
+    Closeness,
+    Criteria,
+    Distance,
+    Diversity,
+    DiversityKind,
+    FrequencyTable,
+    Hierarchy,
+    Loss,
+    Measured,
+    Method,
+    Risk,
+    anonymize,
+    measure,
+    tabulate,
+)
 from pdms.errors import Conflict, Denied, Reason
 from pdms.policy.definitions import View
 from pdms.policy.reasons import reason
@@ -32,6 +52,8 @@ class Made:
     suppressed: int
     level: int
     algorithm: str
+    reached: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the sensitive feature, see `reached_of`."""
 
 
 def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> Made:
@@ -43,21 +65,22 @@ def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> M
 
     if table.rows < view.min_cell:
         raise refusal(reason("BELOW_MIN_CELL"))
-    hierarchies = list(space.values())
+    open_space = {name: tree for name, tree in space.items() if name not in secret_of(view)}
+    hierarchies = list(open_space.values())
     try:
         result = anonymize(
-            table,
+            _apart(view, table, space),
             hierarchies,
-            Criteria(k=view.k, max_risk=view.risk_threshold),
+            criteria_of(view),
             suppression_limit=view.suppression_limit,
-            weights=[feature.weight for feature in view.features],
+            weights=[feature.weight for feature in view.features if feature.name in open_space],
+            method=Method(view.algorithm),
         )
     except Conflict as error:
         if error.code != "SUPPRESSION_LIMIT":
             raise
         raise refusal(reason("SUPPRESSION_LIMIT")) from None
-    rows = store.release_table(dict(zip(space, result.labels(hierarchies).values(), strict=True)), result.sizes)
-    data = store.encode(rows)
+    data = store.encode(store.release_table(*_published(view, result, space)))
     measured, found = recheck(view, data, space)
     if found:
         raise refusal(*found)
@@ -70,7 +93,55 @@ def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> M
         suppressed=result.suppressed,
         level=level_of(view, measured),
         algorithm=f"lattice {result.variant}",
+        reached=reached_of(view, measured),
     )
+
+
+def criteria_of(view: View) -> Criteria:
+    """Return what every class of a release of `view` must satisfy."""
+    sensitive = view.sensitive
+    diversity = closeness = None
+    if sensitive is not None and sensitive.diversity is not None:
+        diversity = Diversity(sensitive.l, DiversityKind(sensitive.diversity), c=sensitive.c)
+    if sensitive is not None and sensitive.t is not None:
+        closeness = Closeness(sensitive.t, Distance(sensitive.distance))
+    return Criteria(
+        k=view.k,
+        max_risk=view.risk_threshold,
+        max_average_risk=view.average_risk,
+        diversity=diversity,
+        closeness=closeness,
+    )
+
+
+def secret_of(view: View) -> tuple[str, ...]:
+    """Return the columns that are no quasi-identifiers: the sensitive feature, if there is one."""
+    return () if view.sensitive is None else (view.sensitive.feature,)
+
+
+def _apart(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> FrequencyTable:
+    """Return the table of the quasi-identifiers alone, the sensitive feature beside it."""
+    if view.sensitive is None:
+        return table
+    column = list(space).index(view.sensitive.feature)
+    others = [position for position in range(len(space)) if position != column]
+    values = len(space[view.sensitive.feature].leaves)
+    apart, _ = tabulate(
+        table.codes[:, others], counts=table.counts, sensitive=table.codes[:, column], sensitive_values=values
+    )
+    return apart
+
+
+def _published(view: View, result: Anonymized, space: Mapping[str, Hierarchy]) -> tuple[dict[str, list[str]], Any]:
+    """Return labels and number of rows: of each class, or of each sensitive value within each class."""
+    labels = result.labels([tree for name, tree in space.items() if name not in secret_of(view)])
+    if view.sensitive is None or result.sensitive is None:
+        return labels, result.sizes
+    owner, value = np.nonzero(result.sensitive)
+    cells = {name: [column[one] for one in owner.tolist()] for name, column in labels.items()}
+    leaves = space[view.sensitive.feature].leaves
+    cells[view.sensitive.feature] = [leaves[one] for one in value.tolist()]
+    return {name: cells[name] for name in space}, result.sensitive[owner, value]
 
 
 def recheck(view: View, data: bytes, space: Mapping[str, Hierarchy]) -> tuple[Measured, tuple[Reason, ...]]:
@@ -78,9 +149,10 @@ def recheck(view: View, data: bytes, space: Mapping[str, Hierarchy]) -> tuple[Me
     import pyarrow.parquet as pq
 
     rows = pq.read_table(io.BytesIO(data))
-    measured = measure(rows)
+    known = rows.column_names == list(space)
+    measured = _measured(view, rows, space) if known else measure(rows)
     found = []
-    if rows.column_names != list(space):
+    if not known:
         found.append(reason("RISK_TOO_HIGH", detail="a column of the release is none of the view's"))
     elif any(
         not set(rows[name].combine_chunks().unique().to_pylist()) <= {label for level in tree.labels for label in level}
@@ -93,12 +165,58 @@ def recheck(view: View, data: bytes, space: Mapping[str, Hierarchy]) -> tuple[Me
         found.append(reason("RISK_TOO_HIGH", detail="a class is smaller than k"))
     if measured.rows and 1 / measured.k > view.risk_threshold + 1e-12:
         found.append(reason("RISK_TOO_HIGH"))
+    if measured.rows and measured.classes / measured.rows > view.average_risk + 1e-12:
+        found.append(reason("RISK_TOO_HIGH", detail="the average risk is above the threshold"))
+    if measured.rows and known and not _hides(view, measured):
+        found.append(reason("RISK_TOO_HIGH", detail="a class tells too much of the sensitive feature"))
     return measured, tuple(found)
+
+
+def _measured(view: View, rows: Any, space: Mapping[str, Hierarchy]) -> Measured:
+    if view.sensitive is None:
+        return measure(rows)
+    name = view.sensitive.feature
+    return measure(rows, sensitive=name, order=space[name].leaves, l=int(view.sensitive.l))
+
+
+def _hides(view: View, measured: Measured) -> bool:
+    """Tell whether the classes keep what the view asks for its sensitive feature, by the figures measured."""
+    sensitive = view.sensitive
+    if sensitive is None:
+        return True
+    reached = reached_of(view, measured)
+    return (
+        reached.get("l", np.inf) >= sensitive.l - 1e-9
+        and reached.get("recursive_c", 0.0) < sensitive.c
+        and (sensitive.t is None or reached["t"] <= sensitive.t + 1e-9)
+    )
+
+
+def reached_of(view: View, measured: Measured) -> dict[str, float]:
+    """Return the figures that the criteria on the sensitive feature are held against; nothing without one.
+
+    An l or t that was not measured counts as the worst there is.
+    """
+    sensitive = view.sensitive
+    if sensitive is None:
+        return {}
+    reached: dict[str, float] = {}
+    if sensitive.diversity == "recursive":
+        reached["recursive_c"] = np.inf if measured.recursive_c is None else measured.recursive_c
+    elif sensitive.diversity is not None:
+        entropy = sensitive.diversity == "entropy"
+        reached["l"] = float((measured.entropy_l if entropy else measured.distinct_l) or 0)
+    if sensitive.t is not None:
+        ordered = sensitive.distance == "ordered"
+        distance = measured.t_ordered if ordered else measured.t_equal
+        reached["t"] = 1.0 if distance is None else distance
+    return reached
 
 
 def level_of(view: View, measured: Measured) -> int:
     """Return the level of GB/T 42460 that published rows reach."""
     acceptable = measured.rows > 0 and measured.k >= view.k and 1 / measured.k <= view.risk_threshold + 1e-12
+    acceptable = acceptable and _hides(view, measured)
     return LEVEL_ROWS if acceptable else LEVEL_RISKY
 
 

@@ -24,7 +24,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
 from pdms.gate import service as gate
-from pdms.policy.canonical import digest_of
+from pdms.policy.canonical import digest_of, plain
 from pdms.policy.definitions import View
 from pdms.publish.manifest import (
     SIGNER,
@@ -271,7 +271,7 @@ def _manifest(
         min_cell=view.min_cell,
         loss=InformationLoss(
             ncp=made.loss.ncp,
-            ncp_by_feature=dict(zip((f.name for f in view.features), made.loss.ncp_by_attribute, strict=True)),
+            ncp_by_feature=dict(zip(_coarsened(view), made.loss.ncp_by_attribute, strict=True)),
             average_class_size=made.loss.average_class_size,
             discernibility=made.loss.discernibility,
         ),
@@ -286,7 +286,15 @@ def _manifest(
         level=made.level,
         algorithm=made.algorithm,
         data_sha256=made.sha256,
+        average_risk_required=view.average_risk,
+        sensitive=None if view.sensitive is None else {"required": plain(view.sensitive), "reached": made.reached},
     )
+
+
+def _coarsened(view: View) -> list[str]:
+    """Return the features that are quasi-identifiers, in the view's order."""
+    sensitive = None if view.sensitive is None else view.sensitive.feature
+    return [feature.name for feature in view.features if feature.name != sensitive]
 
 
 def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -> bool:

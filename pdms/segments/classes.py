@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pdms.anonymize.hierarchies import Hierarchy
+from pdms.anonymize.hierarchies import ROOT, Hierarchy
 from pdms.errors import Conflict
 
 Ints = NDArray[np.int64]
@@ -35,9 +35,11 @@ class Classes:
         return int(self.sizes.sum())
 
 
-def classes_of(table: Any, space: Mapping[str, Hierarchy]) -> Classes:
+def classes_of(table: Any, space: Mapping[str, Hierarchy], *, sensitive: str | None = None) -> Classes:
     """Group the rows of `table` (a pyarrow table, one row per member, labels in a column per feature of `space`).
 
+    The rows that differ in `sensitive` alone are one class: it covers all leaves from the first to the last that occur
+    in it, so that no part of a class can be taken out by its sensitive value.
     :raises Conflict: a column or a label is not of `space`: the release was made under other definitions.
     """
     labels: dict[str, tuple[str, ...]] = {}
@@ -48,6 +50,10 @@ def classes_of(table: Any, space: Mapping[str, Hierarchy]) -> Classes:
         encoded = table.column(name).combine_chunks().dictionary_encode()
         labels[name] = tuple(str(label) for label in encoded.dictionary.to_pylist())
         codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64))
+    secret = None
+    if sensitive is not None:
+        column = list(space).index(sensitive)
+        secret, codes[column] = codes[column], np.zeros_like(codes[column])
     rows = np.stack(codes, axis=1) if codes else np.zeros((0, 0), dtype=np.int64)
     distinct, of_row, sizes = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
     boxes = {
@@ -57,6 +63,15 @@ def classes_of(table: Any, space: Mapping[str, Hierarchy]) -> Classes:
         for i, name in enumerate(space)
     }
     named = {name: tuple(labels[name][code] for code in distinct[:, i]) for i, name in enumerate(space)}
+    if sensitive is not None and secret is not None:
+        leaves = np.array([_box(space[sensitive], sensitive, label)[0] for label in labels[sensitive]], dtype=np.int64)
+        order = np.argsort(of_row.reshape(-1), kind="stable")
+        starts = np.searchsorted(of_row.reshape(-1)[order], np.arange(len(sizes)))
+        of_rows = leaves[secret][order]
+        boxes[sensitive] = np.stack(
+            [np.minimum.reduceat(of_rows, starts), np.maximum.reduceat(of_rows, starts) + 1], axis=1
+        )
+        named[sensitive] = (ROOT,) * len(sizes)
     return Classes(labels=named, boxes=boxes, sizes=sizes.astype(np.int64), of_row=of_row.reshape(-1).astype(np.int64))
 
 

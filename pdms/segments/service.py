@@ -233,7 +233,8 @@ def _evaluate(uow: AnonUnitOfWork, row: SegmentRow) -> tuple[Any, Classes, str, 
     """Return the live release's table, its classes, its id, and the verdict of the segment's rule on each class."""
     release = views.read(uow, view=row.view)
     space = space_of(uow.policy, row.view)
-    classes = classes_of(release.table, space)
+    hidden = uow.policy.views[row.view].sensitive
+    classes = classes_of(release.table, space, sensitive=None if hidden is None else hidden.feature)
     return release.table, classes, release.info.release_id, compile_rule(_rule(row), space).verdicts(classes.boxes)
 
 

@@ -4,15 +4,18 @@ import contextlib
 import importlib.util
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
+from pdms.anonymize import measure
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import FixedClock
 from pdms.errors import Conflict, Denied, NotFound
+from pdms.policy.definitions import SensitiveFeature
 from pdms.publish import service as publish
 from pdms.publish.manifest import public_manifest, verify_manifest
 from pdms.publish.tables import Publication
@@ -100,6 +103,27 @@ def test_a_view_is_published_for_those_who_consented_and_reaches_what_it_promise
     assert manifest.level == 3
     assert manifest.checkpoint.size > 0
     assert "not anonymous" in manifest.document()["wording"]["en"]
+
+
+def test_a_view_with_a_sensitive_feature_hides_it_in_every_class_and_says_how_well(world):
+    view = world.policy.views["member_value"]
+    sensitive = SensitiveFeature("age_band", diversity="entropy", l=2.0, c=3.0, t=0.4, distance="equal")
+    world.policy = replace(
+        world.policy, views={**world.policy.views, "member_value": replace(view, sensitive=sensitive)}
+    )
+    manifest = published(world)
+    with world.anon_unit() as uow:
+        rows = views.read(uow, view="member_value").table
+    measured = measure(rows, sensitive="age_band")
+    assert measured.k == manifest.k >= view.k
+    assert measured.entropy_l >= 2
+    assert measured.t_equal <= 0.4
+    shown = public_manifest(manifest)["sensitive"]
+    assert shown["required"]["feature"] == "age_band"
+    assert shown["reached"] == {"l": measured.entropy_l, "t": pytest.approx(measured.t_equal)}
+    assert "age_band" not in manifest.loss.ncp_by_feature
+    with world.unit(world_of.OFFICER) as uow:
+        assert publish.manifest(uow, release_id=manifest.release_id) == manifest
 
 
 def test_the_officer_reads_it_exactly_and_marketing_rounded_and_both_verify(world):

@@ -13,7 +13,7 @@ import pytest
 from pdms.anonymize import flat, from_edges, tabulate
 from pdms.crypto import Signer
 from pdms.errors import Denied, IntegrityBroken
-from pdms.policy.definitions import Feature, View
+from pdms.policy.definitions import Feature, SensitiveFeature, View
 from pdms.publish import manifest as manifests
 from pdms.publish import release
 from pdms.views import store
@@ -67,6 +67,72 @@ def test_criteria_out_of_reach_are_refused():
     with pytest.raises(Denied) as error:
         release.make(replace(VIEW, k=50, suppression_limit=0.0), table(20), SPACE)
     assert reasons(error) == {"SUPPRESSION_LIMIT"}
+
+
+SECRET = SensitiveFeature("tier", diversity=None, l=1.0, c=3.0, t=None, distance="equal")
+
+
+@pytest.mark.parametrize(
+    "sensitive",
+    [
+        replace(SECRET, diversity="distinct", l=3.0),
+        replace(SECRET, diversity="entropy", l=2.5),
+        replace(SECRET, diversity="recursive", l=2.0, c=2.0),
+        replace(SECRET, t=0.05),
+        replace(SECRET, diversity="distinct", l=2.0, t=0.1, distance="ordered"),
+    ],
+)
+def test_a_sensitive_feature_is_published_by_its_leaves_and_hidden_in_every_class(sensitive):
+    view = replace(VIEW, sensitive=sensitive)
+    made = release.make(view, table(200), SPACE)
+    rows = pq.read_table(io.BytesIO(made.data)).to_pandas()
+    assert list(rows.columns) == ["days", "tier"]
+    assert set(rows["tier"]) <= set(SPACE["tier"].leaves)
+    whole = rows["tier"].value_counts(normalize=True).reindex(SPACE["tier"].leaves, fill_value=0)
+    for _, group in rows.groupby("days", observed=True):
+        shares = group["tier"].value_counts(normalize=True).reindex(SPACE["tier"].leaves, fill_value=0)
+        assert len(group) >= VIEW.k
+        ranked = sorted(shares, reverse=True)
+        if sensitive.diversity == "distinct":
+            assert (shares > 0).sum() >= sensitive.l
+        if sensitive.diversity == "entropy":
+            assert np.exp(-sum(p * np.log(p) for p in shares if p)) >= sensitive.l
+        if sensitive.diversity == "recursive":
+            assert ranked[0] < sensitive.c * sum(ranked[int(sensitive.l) - 1 :])
+        if sensitive.t is not None:
+            gaps = shares - whole
+            steps = np.abs(np.cumsum(gaps))[:-1].sum() / 2
+            assert (steps if sensitive.distance == "ordered" else np.abs(gaps).sum() / 2) <= sensitive.t + 1e-9
+    assert set(made.reached) == {
+        "recursive_c" if sensitive.diversity == "recursive" else "l" if sensitive.diversity else "t",
+        *(["t"] if sensitive.t else []),
+    }
+    assert made.level == 3
+
+
+def test_the_re_check_finds_a_class_that_tells_the_sensitive_feature():
+    labels = {"days": ["<30", "[30,90)", "[30,90)"], "tier": ["1", "1", "2"]}
+    data = store.encode(store.release_table(labels, np.array([10, 10, 10])))
+    for sensitive in (replace(SECRET, diversity="distinct", l=2.0), replace(SECRET, t=0.2)):
+        measured, against = release.recheck(replace(VIEW, sensitive=sensitive), data, SPACE)
+        assert {reason.code for reason in against} == {"RISK_TOO_HIGH"}
+        assert release.level_of(replace(VIEW, sensitive=sensitive), measured) == 2
+    assert not release.recheck(replace(VIEW, sensitive=replace(SECRET, t=0.4)), data, SPACE)[1]
+
+
+def test_the_average_risk_binds_where_the_greatest_would_not():
+    many = table(200)
+    loose, strict = (release.make(replace(VIEW, average_risk=bound), many, SPACE) for bound in (1.0, 0.03))
+    assert loose.risk.prosecutor_average > 0.03 >= strict.risk.prosecutor_average
+    assert strict.measured.k < 34  # no class need be that large for the mean to be
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "peel", "mondrian", "full_domain"])
+def test_the_view_chooses_the_algorithm(algorithm):
+    made = release.make(replace(VIEW, algorithm=algorithm), table(200), SPACE)
+    assert made.measured.k >= VIEW.k
+    expected = {"mondrian": "Mondrian", "full_domain": "full domain"}.get(algorithm, "peel")
+    assert expected in made.algorithm
 
 
 @pytest.mark.parametrize(
