@@ -1,24 +1,41 @@
 """`/v1/views`: the feature views that the policy defines, and what is published of them."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from pdms.api.caller import AdminOrCompliance, MarketingOrCompliance, ReleaseReader
 from pdms.api.edge import edge
-from pdms.api.fields import Cursor, Limit, NamePath
-from pdms.api.guarded import router
+from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
+from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.errors import NotFound
+from pdms.features import linting as counting
 from pdms.marketing import service as marketing
 from pdms.marketing.rfm import RfmTable
 from pdms.policy.definitions import Policy, View
 from pdms.publish import service as publish
 from pdms.publish.manifest import Manifest
+from pdms.views import linting
 from pdms.views.definitions import space_of
+from pdms.views.linting import LintReport
 
 routes = router("views")
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+EXAMPLE = {
+    "label": {"zh-CN": "会员价值", "en": "Member value"},
+    "purpose": "segment",
+    "identifiability": "de-identified",
+    "window_days": 365,
+    "k": 10,
+    "risk_threshold": 0.1,
+    "min_cell": 50,
+    "suppression_limit": 0.01,
+    "consumers": ["marketing"],
+    "expiry_days": 30,
+    "features": {"orders": {"measure": "orders", "edges": [1, 2, 5, 20], "coarser": [[2, 5]]}},
+}
 
 
 class FeatureInfo(BaseModel):
@@ -61,6 +78,13 @@ class ViewInfo(BaseModel):
     features: list[FeatureInfo]
 
 
+class NewView(Body):
+    """A view to lint, as its file would say it."""
+
+    name: Slug = Field(examples=["member_value"])
+    document: Document = Field(examples=[EXAMPLE], description="Keys as in `policies/views/member_value.yaml`.")
+
+
 @routes.get("", summary="List views", response_model=Page[ViewInfo])
 def list_views(caller: ReleaseReader, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """The feature views of the policy in force."""
@@ -85,6 +109,26 @@ def show_rfm(caller: MarketingOrCompliance, view: NamePath) -> Any:
 def publish_view(caller: AdminOrCompliance, view: NamePath) -> Any:
     """Publishes a release: eligible members by consent, anonymised, measured again; replaces the view's former one."""
     return caller.made("/v1/releases/{release_id}").long(publish.publish, view=view)
+
+
+@routes.get("/{view}/findings", summary="Lint a view", response_model=edge(LintReport))
+def lint_view(caller: ReleaseReader, view: NamePath) -> Any:
+    """What speaks against a view, why, and what to do instead; data are not looked at."""
+    return caller.read_anon(linting.lint, view=view)
+
+
+@routes.post(
+    "/{view}/findings", summary="Lint a view on data", response_model=edge(LintReport), openapi_extra=REPEATABLE
+)
+def lint_on_data(caller: AdminOrCompliance, view: NamePath) -> Any:
+    """Counts the members that are eligible now by bin, and says which bins and columns are too thin. Takes a Permit."""
+    return caller.long(counting.lint_on_data, view=view)
+
+
+@routes.post("/findings", summary="Lint a new view", response_model=edge(LintReport), openapi_extra=REPEATABLE)
+def lint_new_view(caller: ReleaseReader, body: NewView) -> Any:
+    """What speaks against a view that is no part of the policy yet: the content of a file `views/<name>.yaml`."""
+    return caller.read_anon(linting.lint_document, name=body.name, document=body.document)
 
 
 def _known(policy: Policy, name: str) -> View:

@@ -1,11 +1,13 @@
 """`pdms view`: the feature views that the policy declares, and publishing releases of them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdms.cli import hierarchy
 from pdms.cli.face import Face
+from pdms.cli.files import readable
 from pdms.cli.progress import stages
 from pdms.cli.render import show
 
@@ -23,6 +25,53 @@ def list_(context: typer.Context) -> None:
 
     face: Face = context.obj
     show(face.run_anon(service.list_views), as_json=face.json, title="views")
+
+
+@app.command("lint")
+def lint(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="A view, or a file such as views/new.yaml; default: all views.")] = "",
+    data: Annotated[
+        bool, typer.Option("--data", help="Count the members that are eligible now, by bin (scope: compliance).")
+    ] = False,
+) -> None:
+    """Say what speaks against a view, why, and what to do instead (exit code 2 where it must not be published).
+
+    Refused are exact values, nearly unique columns, columns outside the purpose, identifiers, too many features; with
+    --data also bins that hold fewer than k members. Each finding names its article.
+
+    Example: `pdms view lint`, `pdms view lint member_value --data` or `pdms view lint policies/views/new.yaml`
+    """
+    from pdms.errors import FAMILIES, InvalidInput
+    from pdms.views import linting
+
+    face: Face = context.obj
+    path = Path(view)
+    if path.suffix == ".yaml":
+        from pdms.policy.yaml_reader import read_yaml
+
+        if data:
+            raise InvalidInput("view: --data counts for a view in force; a file is not, activate it first")
+        with readable():
+            path.stat()
+        found = face.run_anon(linting.lint_document, name=path.stem, document=read_yaml(path, root=path.parent))
+    elif data:
+        from pdms.features.linting import lint_on_data
+
+        if not view:
+            raise InvalidInput("view: name the view to count for")
+        found = lint_on_data(face.units, view=view)
+    else:
+        found = face.run_anon(linting.lint, view=view or None)
+    if face.json:
+        show(found, as_json=True)
+    else:
+        show({"views": found.views, "ok": found.ok, "measured on data": found.measured}, as_json=False, title="lint")
+        columns = ("severity", "code", "view", "place", "rule", "article", "explanation", "suggestion", "suggestion_zh")
+        if found.findings:
+            show(found.findings, as_json=False, columns=columns)
+    if not found.ok:
+        face.exit_code = FAMILIES[InvalidInput].exit_code
 
 
 @app.command("build")

@@ -246,6 +246,7 @@ def view(name: str, doc: d.ViewDocument) -> p.View:
                 unit=MEASURES[item.measure].unit if item.measure in MEASURES else "",
                 weight=item.weight,
                 missing=item.missing,
+                label=None if item.label is None else frozen(item.label.plain()),
             )
             for key, item in doc.features.items()
         ),

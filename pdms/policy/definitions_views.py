@@ -28,6 +28,8 @@ class Feature:
     weight: float
     missing: str = "unknown"
     """Leaf label of an absent value."""
+    label: Mapping[Language, str] | None = None
+    """What it is called; without it, what its measure is called."""
 
 
 @dataclass(frozen=True, slots=True)

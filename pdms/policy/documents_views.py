@@ -18,6 +18,7 @@ class FeatureDocument(Document):
     hierarchy: Slug | None = None
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
     missing: Line = "unknown"
+    label: Both | None = None
 
 
 class DiversityDocument(Document):

@@ -10,7 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pdms.policy.definitions import HOME_REGION, Category, Notice, Policy, Purpose, Source
-from pdms.policy.lint_views import view_problems
+from pdms.policy.lint_views import view_problems, words_of
 from pdms.policy.measures import FACT_TABLES
 from pdms.policy.reasons import REASONS
 from pdms.policy.tags import denied
@@ -370,7 +370,7 @@ def _collected(policy: Policy, name: str, file: str) -> Iterator[str]:
 def _tags(policy: Policy) -> Iterator[str]:
     """Names and labels that would be tags of members (ALG-10); saved segments are checked where they are saved."""
     for view in policy.views.values():
-        if denied(policy.denied_tags, (view.name, *view.label.values(), *(one.name for one in view.features))):
+        if denied(policy.denied_tags, words_of(view)):
             yield f"views/{view.name}.yaml: its name, a label or a feature is a tag that the policy denies (ALG-10)"
     for name, said in policy.segments.items():
         label = said.get("label")

@@ -4,6 +4,7 @@ Guarantee: a view that would hold an identifier, a token, an exact value or more
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pdms.policy.definitions import Feature, HierarchyTable, Policy, Purpose, SensitiveFeature, View
@@ -14,96 +15,127 @@ MAX_BINS = 32
 """A number cut into more bins than this is an exact value in disguise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that a view breaks, at a place of its file; `feature` is "" where it concerns the view."""
+
+    code: str
+    place: str
+    rule: str
+    article: str = ""
+    feature: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.rule}" + (f" ({self.article})" if self.article else "")
+
+
 def view_problems(policy: Policy) -> Iterator[str]:
     """Yield every rule that views and reference data break, as `file: place: rule (article)`."""
     for view in policy.views.values():
-        yield from _view(policy, view)
+        for breach in breaches(policy, view):
+            yield f"views/{view.name}.yaml: {breach}"
     for table in policy.hierarchies.values():
         yield from _hierarchy(table)
     yield from _places(policy)
     yield from _calendars(policy)
 
 
-def _view(policy: Policy, view: View) -> Iterator[str]:
-    file = f"views/{view.name}.yaml"
+def breaches(policy: Policy, view: View) -> Iterator[Breach]:
+    """Yield every rule that one view breaks; `view` need not be one of the policy's."""
     purpose = policy.purposes.get(view.purpose)
     if purpose is None:
-        yield f"{file}: purpose: no such purpose"
+        yield Breach("PURPOSE_UNKNOWN", "purpose", "no such purpose")
         return
     if purpose.view_k is None or purpose.view_min_cell is None or purpose.view_risk is None:
-        yield f"{file}: purpose: {view.purpose} publishes no view"
+        yield Breach("PURPOSE_WITHOUT_VIEW", "purpose", f"{view.purpose} publishes no view")
     else:
         if view.k < purpose.view_k:
-            yield f"{file}: k: the purpose asks for {purpose.view_k} at least (T37964)"
+            yield Breach("K_TOO_LOW", "k", f"the purpose asks for {purpose.view_k} at least", "T37964")
         if view.min_cell < purpose.view_min_cell:
-            yield f"{file}: min_cell: the purpose asks for {purpose.view_min_cell} at least"
+            yield Breach("MIN_CELL_TOO_LOW", "min_cell", f"the purpose asks for {purpose.view_min_cell} at least")
         if view.risk_threshold > purpose.view_risk:
-            yield f"{file}: risk_threshold: the purpose allows {purpose.view_risk} at most (T37964)"
+            yield Breach("RISK_TOO_HIGH", "risk_threshold", f"the purpose allows {purpose.view_risk} at most", "T37964")
     if 1 / view.k > view.risk_threshold + 1e-12:
-        yield f"{file}: k: 1/k exceeds the risk threshold (T37964)"
+        yield Breach("RISK_TOO_HIGH", "k", "1/k exceeds the risk threshold", "T37964")
     if len(view.features) > MAX_FEATURES:
-        yield f"{file}: features: {len(view.features)}; {MAX_FEATURES} at most (T37964)"
+        yield Breach("TOO_MANY_FEATURES", "features", f"{len(view.features)}; {MAX_FEATURES} at most", "T37964")
     for consumer in view.consumers:
         if consumer not in policy.roles:
-            yield f"{file}: consumers: {consumer} is not a role"
+            yield Breach("CONSUMER_UNKNOWN", "consumers", f"{consumer} is not a role")
     if view.sensitive is not None:
-        yield from _sensitive(policy, view, view.sensitive, file)
+        yield from _sensitive(policy, view, view.sensitive)
     measures = [feature.measure for feature in view.features]
     for feature in view.features:
-        yield from _feature(policy, purpose, feature, file)
+        yield from _feature(policy, purpose, feature)
         if measures.count(feature.measure) > 1:
-            yield f"{file}: features.{feature.name}: its measure is cut twice; two cuts refine each other (T37964)"
+            rule = "its measure is cut twice; two cuts refine each other"
+            yield _of("MEASURE_TWICE", feature, rule, "T37964")
 
 
-def _sensitive(policy: Policy, view: View, sensitive: SensitiveFeature, file: str) -> Iterator[str]:
+def _sensitive(policy: Policy, view: View, sensitive: SensitiveFeature) -> Iterator[Breach]:
     feature = next((one for one in view.features if one.name == sensitive.feature), None)
     if feature is None:
-        yield f"{file}: sensitive.feature: not a feature of the view"
+        yield Breach("SENSITIVE_UNKNOWN", "sensitive.feature", "not a feature of the view")
         return
     if len(view.features) < 2:
-        yield f"{file}: sensitive.feature: the view has no other feature"
+        yield Breach("SENSITIVE_ALONE", "sensitive.feature", "the view has no other feature", feature=feature.name)
     table = policy.hierarchies.get(feature.hierarchy or "")
     values = len(feature.edges) + 1 if feature.edges is not None else len(table.rows) if table is not None else 0
     if sensitive.diversity is not None and values and sensitive.l > values:
-        yield f"{file}: sensitive.diversity.l: the feature has only {values} values"
+        rule = f"the feature has only {values} values"
+        yield Breach("DIVERSITY_OUT_OF_REACH", "sensitive.diversity.l", rule, feature=feature.name)
     if sensitive.t is not None and sensitive.distance == "ordered" and feature.edges is None:
-        yield f"{file}: sensitive.closeness.distance: ordered needs a number; a category has no order"
+        rule = "ordered needs a number; a category has no order"
+        yield Breach("NO_ORDER", "sensitive.closeness.distance", rule, feature=feature.name)
 
 
-def _feature(policy: Policy, purpose: Purpose, feature: Feature, file: str) -> Iterator[str]:
-    place = f"{file}: features.{feature.name}"
+def words_of(view: View) -> tuple[str, ...]:
+    """Return every name and label of a view and its features: what must be no denied tag (ALG-10)."""
+    labels = (text for feature in view.features for text in (feature.label or {}).values())
+    return (view.name, *view.label.values(), *(one.name for one in view.features), *labels)
+
+
+def _of(code: str, feature: Feature, rule: str, article: str = "", *, key: str = "") -> Breach:
+    place = f"features.{feature.name}" + (f".{key}" if key else "")
+    return Breach(code, place, rule, article, feature.name)
+
+
+def _feature(policy: Policy, purpose: Purpose, feature: Feature) -> Iterator[Breach]:
     direct = IDENTIFYING | {field.name for field in policy.fields.values() if field.direct_identifier}
     if feature.name in direct or feature.measure in direct:
-        yield f"{place}: an identifier or token never enters a view (PIPL-4, 73)"
+        yield _of("IDENTIFIER", feature, "an identifier or token never enters a view", "PIPL-4, 73")
         return
     measure = MEASURES.get(feature.measure)
     if measure is None:
-        yield f"{place}.measure: unknown; one of {', '.join(MEASURES)}"
+        yield _of("MEASURE_UNKNOWN", feature, f"unknown; one of {', '.join(MEASURES)}", key="measure")
         return
     category = next((c.name for c in policy.categories.values() if measure.fact in c.facts), "")
     if category not in purpose.categories:
-        yield f"{place}: its data ({category}) are not of purpose {purpose.name} (PIPL-6-2)"
+        rule = f"its data ({category}) are not of purpose {purpose.name}"
+        yield _of("OUTSIDE_PURPOSE", feature, rule, "PIPL-6-2")
     if measure.kind == "number":
-        yield from _cuts(feature, place)
+        yield from _cuts(feature)
     elif feature.hierarchy is None or feature.edges is not None:
-        yield f"{place}: a category needs a hierarchy, and no edges"
+        yield _of("HIERARCHY_MISSING", feature, "a category needs a hierarchy, and no edges")
     elif feature.hierarchy not in policy.hierarchies:
-        yield f"{place}.hierarchy: no such file in hierarchies/"
+        yield _of("HIERARCHY_UNKNOWN", feature, "no such file in hierarchies/", key="hierarchy")
     elif feature.missing not in {row[0] for row in policy.hierarchies[feature.hierarchy].rows if row}:
-        yield f"{place}.missing: not a leaf of the hierarchy"
+        yield _of("MISSING_NOT_A_LEAF", feature, "not a leaf of the hierarchy", key="missing")
 
 
-def _cuts(feature: Feature, place: str) -> Iterator[str]:
+def _cuts(feature: Feature) -> Iterator[Breach]:
     if feature.edges is None or feature.hierarchy is not None:
-        yield f"{place}.edges: missing; an exact number never enters a view (T37964)"
+        yield _of("EXACT_VALUE", feature, "missing; an exact number never enters a view", "T37964", key="edges")
         return
     if any(low >= high for low, high in pairwise(feature.edges)):
-        yield f"{place}.edges: must ascend"
+        yield _of("EDGES_ORDER", feature, "must ascend", key="edges")
     if len(feature.edges) + 1 > MAX_BINS:
-        yield f"{place}.edges: more than {MAX_BINS} bins are exact values in disguise (T37964)"
+        rule = f"more than {MAX_BINS} bins are exact values in disguise"
+        yield _of("TOO_MANY_BINS", feature, rule, "T37964", key="edges")
     for fine, coarse in pairwise((feature.edges, *feature.coarser)):
         if not set(coarse) < set(fine) or any(low >= high for low, high in pairwise(coarse)):
-            yield f"{place}.coarser: each level keeps some of the edges of the one before, ascending"
+            rule = "each level keeps some of the edges of the one before, ascending"
+            yield _of("COARSER_NOT_NESTED", feature, rule, key="coarser")
 
 
 def _hierarchy(table: HierarchyTable) -> Iterator[str]:

@@ -146,6 +146,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "view hierarchy import": (["county"], OFFICE),
     "view hierarchy list": ([], READERS),
     "view hierarchy show": (["region"], READERS),
+    "view lint": ([], READERS),
     "view list": ([], READERS),
 }
 """Arguments of each command, and the roles that may use it at all; whoever else asks is denied, whatever they name."""

@@ -35,6 +35,8 @@ FOR_MARKETING = {
     ("GET", "/v1/policies/purposes/{purpose}/explanation"),
     ("GET", "/v1/views"),
     ("GET", "/v1/views/{view}"),
+    ("GET", "/v1/views/{view}/findings"),  # of the policy's own words; counts are the officer's
+    ("POST", "/v1/views/findings"),
     ("GET", "/v1/views/{view}/rfm"),
     ("GET", "/v1/hierarchies"),  # reference data and the policy's own words
     ("GET", "/v1/hierarchies/{hierarchy}"),
