@@ -10,7 +10,8 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import typer
 from typer.exceptions import TyperException
@@ -51,10 +52,16 @@ def run(argv: Sequence[str], *, clock: Clock) -> int:
 
 
 def _run(face: Face, argv: Sequence[str]) -> int:
+    ended = _command()(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
+    return ended if isinstance(ended, int) else face.exit_code
+
+
+@cache
+def _command() -> Any:
+    """Build every command from its signature, once in a process."""
     from pdms.cli.app import app
 
-    ended = app(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
-    return ended if isinstance(ended, int) else face.exit_code
+    return typer.main.get_command(app)
 
 
 def _guarded(face: Face, work: Callable[[], int | None]) -> int:

@@ -6,6 +6,7 @@ Deliberately not here: activation (the gate records which policy decides) and an
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,10 @@ from pdms.taxonomy import Language
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+
+MOST_KEPT, MOST_BYTES = 4, 16 * 2**20
+_loaded: dict[bytes, Policy] = {}
+"""Policies by their bytes: a process opens the same one for each home, command and watch."""
 
 FOLDERS = ("calendars", "hierarchies", "lookups", "notices", "segments", "sources", "tests", "views")
 
@@ -67,10 +72,38 @@ class _Collector:
 
 
 def load(folder: Path) -> Policy:
-    """Read, check and freeze the policy in `folder`.
+    """Read, check and freeze the policy in `folder`; the same bytes again give the same policy without another reading.
 
     :raises PolicyInvalid: something in it is unknown, missing, contradictory or forbidden; `problems` lists all of it.
     """
+    before = _bytes_of(folder)
+    if before is not None and before in _loaded:
+        return _loaded[before]
+    policy = _load(folder)
+    if before is not None and _bytes_of(folder) == before:  # nobody wrote in it meanwhile
+        while len(_loaded) >= MOST_KEPT:
+            _loaded.pop(next(iter(_loaded)), None)
+        _loaded[before] = policy
+    return policy
+
+
+def _bytes_of(folder: Path) -> bytes | None:
+    """Return a digest of every name and byte below `folder`; None: too large to be worth keeping, or not readable."""
+    digest, left = sha256(), MOST_BYTES
+    try:
+        for path in sorted(folder.rglob("*")):
+            content = b"" if path.is_dir() else path.read_bytes() if path.stat().st_size <= left else None
+            if content is None:
+                return None
+            left -= len(content)
+            said = f"{path.relative_to(folder).as_posix()}\0{path.is_dir()}\0{path.is_file()}\0{len(content)}\0"
+            digest.update(said.encode("utf-8", "surrogateescape") + content)
+    except OSError:
+        return None
+    return digest.digest()
+
+
+def _load(folder: Path) -> Policy:
     if not (folder / "policy.yaml").is_file():
         raise PolicyInvalid(["policy.yaml: missing (is this a policies folder?)"])
     found = _Collector(folder)
