@@ -1,6 +1,6 @@
 """What time makes due and what a crash left open. Safe to run at any moment, as often as wanted.
 
-It finishes interrupted requests, publications, sends and rotations of the key epoch; removes what lost its last basis;
+It finishes interrupted requests, publications, sends and rotations of keys; removes what lost its last basis;
 expires releases, links and held months; drops keys whose member never arrived and facts whose pseudonym leads to
 nobody; tells the log of requests past their due date, and sequences it.
 """
@@ -59,6 +59,8 @@ class Swept:
     """Requests found past their due date; each is told of once."""
     due_dates_provisional: int
     """Open requests whose day rests on a year whose calendar is unpublished."""
+    rotations_finished: int
+    """Rotations of keys that a command began and did not end."""
 
 
 def sweep(units: UnitFactory) -> Swept:
@@ -84,11 +86,11 @@ def sweep(units: UnitFactory) -> Swept:
         _in_unit(units, vault.settle_ages),
         _in_unit(units, _tell_overdue),
         _in_unit(units, _count_again),
+        len(rotation.resume(units)),
     )
     _in_unit(units, gate.settle_sets)
     if done.held_expired:
         _purge_held(units)
-    rotation.resume(units)
     with units() as uow:
         uow.lock_anon_first()
         views.remove_data(uow)

@@ -217,7 +217,7 @@ def destroy_epoch(units: UnitFactory, *, epoch: int) -> EpochEnded:
     return EpochEnded(epoch, uri, horizon, purged)
 
 
-def resume(units: UnitFactory) -> int:
+def resume_epochs(units: UnitFactory) -> int:
     """Finish what was cut off: keys not yet under the newest epoch, ends begun, and ends the log does not tell.
 
     An end whose root is out of reach waits for the next time.

@@ -66,7 +66,10 @@ def plan_index(uow: UnitOfWork) -> WalkPlan:
 
 
 def rotate_index(units: UnitFactory, *, progress: Progress | None = None, batch: int = BATCH) -> WalkDone:
-    """Index every member anew under new keys of identity and look-up, or go on where a run was cut off."""
+    """Index every member anew under new keys of identity and look-up, or go on where a run was cut off.
+
+    Who comes after the beginning is under the new keys already, and is not walked to.
+    """
     with units() as uow:
         uow.require(Scope.ADMIN)
         store, labels = store_of(uow), vault.index_labels(uow)
@@ -80,11 +83,12 @@ def rotate_index(units: UnitFactory, *, progress: Progress | None = None, batch:
     if walk is None:
         raise Conflict("rotation: another process has just finished it", code="ROTATION_RUNNING")
     with units() as uow:
-        total = vault.members_after(uow, walk.position)
+        # Whoever wrote by the old key alone has committed: the lock was waited for before there was a new one.
+        total, until = vault.members_between(uow, walk.position)
     position, done = walk.position, 0
     while True:
         with units() as uow:
-            count, last = vault.reindex_some(uow, after=position, batch=batch)
+            count, last = vault.reindex_some(uow, after=position, until=until, batch=batch)
             if last is None:
                 break
             uow.record(EventKind.KEY_ROTATED, refs={"what": INDEX}, numbers={"members": count})

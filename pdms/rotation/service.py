@@ -7,7 +7,6 @@ from pdms.rotation.epochs import (
     EpochRotated,
     destroy_epoch,
     plan_epoch,
-    resume,
     rotate_epoch,
 )
 from pdms.rotation.horizons import EpochHorizon, horizon_at, horizons
@@ -24,6 +23,7 @@ from pdms.rotation.indexes import (
     rotate_suppression,
 )
 from pdms.rotation.members import DekPlan, DeksRotated, plan_deks, rotate_deks
+from pdms.rotation.resuming import resume
 from pdms.rotation.searches import rotate_search
 from pdms.rotation.suites import SuitePlan, SuiteRotated, plan_suite, rotate_suite, rotated_labels
 

@@ -24,16 +24,25 @@ def index_labels(uow: UnitOfWork) -> list[str]:
 
 def members_after(uow: UnitOfWork, row_no: int) -> int:
     """Count the members after a row number."""
-    sql = "SELECT count(*) FROM member WHERE row_no > ?"
-    return int(uow.session.connection().exec_driver_sql(sql, (row_no,)).scalar_one())
+    return members_between(uow, row_no)[0]
 
 
-def reindex_some(uow: UnitOfWork, *, after: int, batch: int) -> tuple[int, int | None]:
-    """Index up to `batch` members after a row number anew; return how many were looked at, and the last row number."""
+def members_between(uow: UnitOfWork, row_no: int) -> tuple[int, int]:
+    """Count the members after a row number; return the last row number too, or the one given where there is none."""
+    sql = "SELECT count(*), max(row_no) FROM member WHERE row_no > ?"
+    count, last = uow.session.connection().exec_driver_sql(sql, (row_no,)).one()
+    return int(count), row_no if last is None else int(last)
+
+
+def reindex_some(uow: UnitOfWork, *, after: int, until: int, batch: int) -> tuple[int, int | None]:
+    """Index up to `batch` members anew; return how many were looked at, and the last row number.
+
+    :param after: row number behind which they lie. :param until: row number up to which they lie.
+    """
     connection = uow.session.connection()
     alone(connection, Lock.ADOPTING)
-    sql = "SELECT row_no, member_id, system FROM member WHERE row_no > ? ORDER BY row_no LIMIT ?"
-    rows = connection.exec_driver_sql(sql + for_update(connection), (after, batch)).all()
+    sql = "SELECT row_no, member_id, system FROM member WHERE row_no > ? AND row_no <= ? ORDER BY row_no LIMIT ?"
+    rows = connection.exec_driver_sql(sql + for_update(connection), (after, until, batch)).all()
     if not rows:
         return 0, None
     reindex(uow, {int(row[0]): (MemberId(bytes(row[1])), row[2]) for row in rows})

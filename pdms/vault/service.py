@@ -5,7 +5,7 @@ The shred steps are `suppress`, `destroy_key`, `forget`, `purge`, in this order,
 
 from pdms.vault.comparing import Comparison, Standing, compare_batch, standing
 from pdms.vault.decoys import alarm, decoys, mark_decoys
-from pdms.vault.index_rotation import index_labels, members_after, reindex_some
+from pdms.vault.index_rotation import index_labels, members_after, members_between, reindex_some
 from pdms.vault.opening import Corrected, correct, masked, matches, reveal, settle_ages
 from pdms.vault.reading import (
     MemberKeys,
@@ -62,6 +62,7 @@ __all__ = [
     "masked",
     "matches",
     "members_after",
+    "members_between",
     "members_of",
     "nest_suppressions",
     "pseudonym_of",

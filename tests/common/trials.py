@@ -34,7 +34,7 @@ class Trials:
             yield f"{name} (PDMS_TEST_DAY={DAY}), before {what['died before'][:120]!r}, then {what['again']}", what
 
 
-def driven(driver: str, folder: Path, *arguments: object, timeout: int = 3600) -> Trials:
+def driven(driver: str, folder: Path, *arguments: object, timeout: int = 14_400) -> Trials:
     """Run `driver` in a folder in memory. :raises AssertionError: it failed, or tried nothing."""
     with memory_folder(folder) as place:
         done = subprocess.run(

@@ -279,3 +279,46 @@ def test_late_events_of_the_erased_are_refused_also_after_their_key_was_rotated(
     world.ingest("shop-members", [back])
     with world.unit("support") as uow:
         assert vault.count(uow) == before + 1
+
+
+def test_who_comes_meanwhile_is_under_the_new_key_and_not_walked_to(world):
+    """Or a shop that takes members in faster than they are indexed anew would never see the end."""
+    units, coming = world.app.units(world.actor("admin")), iter(people(200)[COUNT:])
+    there = len(STAYING)
+
+    def meanwhile(done, total):
+        assert total == there
+        assert done <= total
+        world.ingest("shop-members", [next(coming) for _ in range(5)])
+
+    done = rotation.rotate_index(units, batch=4, progress=meanwhile)
+    assert done.rows == there
+    assert left(world).total == 0
+    ((_, tried),) = {one for use, one in world.app.keys.system.counts().items() if use == "index:phone"}
+    assert tried == 1  # the old key is asked no more: whoever is found is found by the new one
+    with world.unit("support") as uow:
+        for one in [m for m in people(COUNT + 15) if m["会员编号"] != ERASED]:
+            (member,) = vault.find(uow, index="phone", value=phone(one))
+            assert vault.find_external(uow, system="shop", external_id=one["会员编号"]) == member
+
+
+def test_a_sweep_finishes_every_walk_that_was_cut_off_and_begins_none(world):
+    def cut(done, total):
+        raise KeyboardInterrupt
+
+    before = whole(world)
+    units = world.app.units(world.actor("admin"))
+    for what, rotate in WALKS.items():
+        with pytest.raises(KeyboardInterrupt):
+            rotate(units, batch=2 if what == "suppression" else 4, progress=cut)
+    made = world.app.keys.system.counts()
+    officer = world.app.units(world.actor("compliance"))
+    assert rights.sweep(officer).rotations_finished == len(WALKS)
+    assert left(world).total == 0
+    assert versions(world) == [2] * (COUNT - 1)
+    assert whole(world) == before
+    assert rights.sweep(officer).rotations_finished == 0
+    assert {use: count for use, (count, _) in world.app.keys.system.counts().items()} == {
+        use: count for use, (count, _) in made.items()
+    }
+    assert verified(world) == ()

@@ -17,6 +17,7 @@ from pdms.bootstrap.initialise import initialise
 from pdms.clock import FixedClock
 from pdms.crypto import SuiteName, open_blob, sealing_suite, suite_of
 from pdms.reports import keys as report
+from pdms.rights import service as rights
 from pdms.rotation import indexes
 from pdms.rotation import service as rotation
 from pdms.settings import Settings
@@ -186,3 +187,23 @@ def test_an_index_rotation_that_was_cut_off_is_finished_before_the_new_mac(world
     rotation.rotate_suite(units, suite=SM4)
     assert left(world).total == 0
     check_digests(world, SM4)
+
+
+def test_a_sweep_finishes_a_change_of_suite_that_was_cut_off_and_begins_none(world, monkeypatch) -> None:
+    from pdms.rotation import suites
+
+    def cut(*_args, **_more):
+        raise Cut
+
+    officer = world.app.units(world.actor("compliance"))
+    assert rights.sweep(officer).rotations_finished == 0
+    admin = world.app.units(world.actor("admin"))
+    with monkeypatch.context() as patch:
+        patch.setattr(suites, "rotate_suppression", cut)
+        with pytest.raises(Cut):
+            rotation.rotate_suite(admin, suite=SM4)
+    assert left(world).total > 0
+    assert rights.sweep(officer).rotations_finished == 1
+    assert left(world).total == 0
+    check_digests(world, SM4)
+    assert rights.sweep(officer).rotations_finished == 0

@@ -374,6 +374,36 @@ def test_a_rotation_cut_off_goes_on_without_further_keys(tmp_path) -> None:
     world.close()
 
 
+def test_while_a_home_changes_its_suite_a_search_misses_nobody_or_is_refused(tmp_path) -> None:
+    world = World.make(tmp_path, policies=policies_with(tmp_path, DECLARED))
+    members = people(50)
+    world.ingest("shop-members", members)
+    reindexed(world)
+    last = members[7]["手机号"][-4:]
+    wanted = by_hand(world, members, lambda m: m["手机号"].endswith(last))
+    assert wanted
+    before = set(rows(world, "SELECT kind, bucket, row_no FROM search_index"))
+    told: list[str] = []
+
+    def look(_done: int, _all: int) -> None:
+        try:
+            told.append("all found" if search(world, phone_last4=last) == wanted else "missed")
+        except Conflict:
+            told.append("refused")
+        # Who comes meanwhile, by an older key or the newest, is found afterwards.
+        world.ingest("shop-members", [{**people(1)[0], "会员编号": f"H9{len(told):04d}", "手机号": "13712345678"}])
+
+    done = rotation.rotate_suite(world.app.units(world.actor("admin")), suite=rotation.SuiteName.SM4_GCM, progress=look)
+    assert set(told) == {"all found", "refused"}
+    assert done.searched >= 50
+    consistent(world)
+    assert search(world, phone_last4=last) == wanted
+    assert search(world, phone_last4="5678") == {world.id_of(f"H9{n:04d}") for n in range(1, len(told) + 1)}
+    after = set(rows(world, "SELECT kind, bucket, row_no FROM search_index"))
+    assert len(before & after) < len(before) / 10
+    world.close()
+
+
 @pytest.mark.parametrize(
     ("declared", "rule"),
     [
