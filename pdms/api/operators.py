@@ -2,7 +2,7 @@
 them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import BaseModel, Field, StringConstraints
@@ -19,6 +19,7 @@ from pdms.api.pages import Key, Page, page, page_from
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
 from pdms.taxonomy import GuardedAct, Scope
+from pdms.views.files import ReleaseFormat
 
 routes = router("operators")
 KeyPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="Public part of the key.")]
@@ -77,7 +78,7 @@ class Question(Body):
         default=None, description="bulk_export: the release, or else a segment."
     )
     segment: Name | None = Field(default=None, description="bulk_export: whole classes of this segment.")
-    format: Literal["parquet", "csv"] = Field(default="csv", description="bulk_export: form of the file.")
+    format: ReleaseFormat = Field(default="csv", description="bulk_export: form of the file.")
     held_id: Annotated[str, StringConstraints(pattern="^held-[0-9a-f]{32}$")] | None = Field(
         default=None, description="hold_access: the record."
     )

@@ -1,10 +1,10 @@
 """`/v1/releases`: published, de-identified rows. No row carries an id of anybody."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from pdms.api.caller import AdminOrCompliance, MarketingOrCompliance, ReleaseReader
+from pdms.api.caller import AdminOrCompliance, Anyone, MarketingOrCompliance, ReleaseReader
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, ReleasePath
 from pdms.api.files import attachment
@@ -12,8 +12,11 @@ from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.bootstrap import approving
 from pdms.publish import service as publish
+from pdms.publish import verifying
+from pdms.publish.verifying import Verified
 from pdms.taxonomy import ReleaseState
 from pdms.views import service as views
+from pdms.views.files import ReleaseFormat
 from pdms.views.service import ReleaseInfo, ReleaseShown
 
 routes = router("releases")
@@ -23,15 +26,22 @@ ROWS: dict[int | str, dict[str, Any]] = {
         "content": {
             "text/csv": {"schema": {"type": "string"}},
             "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+            "application/vnd.apache.arrow.file": {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
 
 
+class ManifestKeys(Body):
+    """Ed25519 public keys, hex, newest first."""
+
+    public_keys: list[str]
+
+
 class Wanted(Body):
     """How rows are wanted."""
 
-    format: Literal["parquet", "csv"] = "csv"
+    format: ReleaseFormat = "csv"
 
 
 @routes.get("", summary="List releases", response_model=Page[edge(ReleaseInfo)])  # type: ignore[misc]
@@ -54,6 +64,12 @@ def list_releases(
         name="releases",
     )
     return {"items": [info for _, info in listed["items"]], "next": listed["next"]}
+
+
+@routes.get("/keys", summary="Public keys of manifests", response_model=ManifestKeys)
+def list_keys(caller: Anyone) -> Any:
+    """What a recipient verifies a release by, offline (`pdms view verify`); keep it from elsewhere than the release."""
+    return {"public_keys": caller.read(verifying.manifest_keys)}
 
 
 @routes.get("/{release_id}", summary="Show a release", response_model=edge(ReleaseShown))
@@ -80,6 +96,17 @@ def export(caller: MarketingOrCompliance, release_id: ReleasePath, body: Wanted)
     (`POST /v1/operators/approvals`). Each export is in the audit log."""
     made = approving.export_release(caller.app, caller.actor, release_id=release_id, format=body.format)
     return attachment(made.content, filename=made.filename, media_type=made.media_type)
+
+
+@routes.post(
+    "/{release_id}/verifications",
+    summary="Verify a release",
+    response_model=edge(Verified),
+    openapi_extra=REPEATABLE,
+)
+def verify(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
+    """Checks a release of this home as a recipient would: signature, bytes, rows, criteria measured again, expiry."""
+    return caller.read(verifying.verify_stored, release_id=release_id)
 
 
 @routes.post("/{release_id}/withdrawal", summary="Withdraw a release", response_model=edge(ReleaseInfo))

@@ -16,9 +16,11 @@ from pdms.segments.service import Export
 from pdms.taxonomy import GuardedAct
 from pdms.unit_of_work import Actor
 from pdms.views import service as views
+from pdms.views.files import ReleaseFormat
 from pdms.views.service import ReleaseExport
 
 Format = Literal["parquet", "csv"]
+"""Of a segment's rows."""
 
 
 def ask(
@@ -28,7 +30,7 @@ def ask(
     act: GuardedAct,
     release_id: str | None = None,
     segment: str | None = None,
-    format: Format = "csv",  # noqa: A002
+    format: ReleaseFormat = "csv",  # noqa: A002
     held_id: str | None = None,
     ticket: str | None = None,
     policy: str | None = None,
@@ -47,6 +49,8 @@ def ask(
         with app.anon_unit(actor, read_only=True) as uow:
             if release_id:
                 parameters = views.to_export(uow, release_id=release_id, format=format)
+            elif format == "arrow":
+                raise InvalidInput("format: a segment's rows go as parquet or csv")
             else:
                 parameters = segments.to_export(uow, name=segment or "", format=format)
     elif act is GuardedAct.HOLD_ACCESS and held_id and ticket and len(given) == 2:
@@ -61,7 +65,7 @@ def ask(
     return app.run(actor, approvals.ask, act=act, parameters=parameters)
 
 
-def export_release(app: App, actor: Actor, *, release_id: str, format: Format) -> ReleaseExport:  # noqa: A002
+def export_release(app: App, actor: Actor, *, release_id: str, format: ReleaseFormat) -> ReleaseExport:  # noqa: A002
     """Return a release as a file, as another operator approved. Errors as `views.export`."""
     with app.anon_unit(actor, read_only=True) as uow:
         parameters = views.to_export(uow, release_id=release_id, format=format)

@@ -21,6 +21,7 @@ class FileFormat(StrEnum):
 
     CSV = "csv"
     PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ from pdms.errors import InvalidInput
 from pdms.settings import Home
 
 LARGEST_DOCUMENT = 1 << 20
+LARGEST_RELEASE = 1 << 30
 
 
 def file_format(path: Path) -> Literal["parquet", "csv"]:
@@ -20,6 +21,15 @@ def file_format(path: Path) -> Literal["parquet", "csv"]:
     if path.suffix == ".csv":
         return "csv"
     raise InvalidInput("path: ends in .csv or .parquet")
+
+
+def release_format(path: Path) -> Literal["parquet", "csv", "arrow"]:
+    """Return the format of a release's rows that a file's ending names. :raises InvalidInput: another ending."""
+    if path.suffix == ".arrow":
+        return "arrow"
+    if path.suffix in (".parquet", ".csv"):
+        return file_format(path)
+    raise InvalidInput("path: ends in .parquet, .csv or .arrow")
 
 
 def write_new(path: Path, content: bytes) -> None:

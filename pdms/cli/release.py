@@ -1,7 +1,7 @@
 """`pdms release`: published releases."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -44,17 +44,18 @@ def manifest(context: typer.Context, release_id: ReleaseId) -> None:
 def export(
     context: typer.Context,
     release_id: ReleaseId,
-    path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")],
+    path: Annotated[Path, typer.Argument(help="File to write, outside the home; .parquet, .csv or .arrow.")],
 ) -> None:
     """Write a release's anonymised rows to a file, once a second operator approved (`pdms access approvals ask`).
 
     Example: `pdms release export rel-… rows.parquet`
     """
     from pdms.bootstrap.approving import export_release
-    from pdms.cli.files import file_format, write_new
+    from pdms.cli.files import outside_home, release_format, write_new
 
     face: Face = context.obj
-    form: Literal["parquet", "csv"] = file_format(path)
+    form = release_format(path)
+    outside_home(path, face.app.home)
     exported = export_release(face.app, face.actor, release_id=release_id, format=form)
     write_new(path, exported.content)
     show({"file": path, "rows": exported.rows}, as_json=face.json)

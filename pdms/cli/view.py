@@ -1,5 +1,6 @@
 """`pdms view`: the feature views that the policy declares, and publishing releases of them."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,86 @@ def build(context: typer.Context, view: Annotated[str, typer.Argument(help="A vi
     with stages(f"publish {view}", quiet=face.json) as progress:
         manifest = service.publish(face.units, view=view, progress=progress)
     show(manifest if face.json else brief(manifest), as_json=face.json, title=f"release of {view}")
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="A view; its live release is written.")],
+    path: Annotated[Path, typer.Argument(help="File to write, outside the home; .parquet, .csv or .arrow.")],
+    manifest: Annotated[Path | None, typer.Option(help="Write the signed public manifest here too.")] = None,
+) -> None:
+    """Write a view's live release, all its rows, once a second operator approved (`pdms access approvals ask`).
+
+    Example: `pdms view export member_value rows.parquet --manifest rows.json`
+    """
+    from pdms.bootstrap.approving import export_release
+    from pdms.cli.files import outside_home, release_format, write_new
+    from pdms.views import service
+
+    face: Face = context.obj
+    form = release_format(path)
+    for place in (path, manifest):
+        if place is not None:
+            outside_home(place, face.app.home)
+    release_id = face.run_anon(service.live, view=view).release_id
+    said = face.run_anon(service.show, release_id=release_id).manifest
+    exported = export_release(face.app, face.actor, release_id=release_id, format=form)
+    write_new(path, exported.content)
+    if manifest is not None:
+        write_new(manifest, (json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode())
+    show({"file": path, "release": release_id, "rows": exported.rows, "manifest": manifest}, as_json=face.json)
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="The rows: .parquet, .csv or .arrow.")],
+    manifest: Annotated[Path, typer.Argument(help="The signed manifest (JSON), public or exact.")],
+    key: Annotated[str, typer.Option(help="Public key of the manifests, 64 hex digits: `pdms view keys`.")],
+) -> None:
+    """Verify a release offline, without a home or an API key: signature, bytes, rows, criteria measured again, expiry.
+
+    Exit code 7 where something was changed, 4 where the release is whole but has expired.
+
+    Example: `pdms view verify rows.parquet rows.json --key 3b6a…`
+    """
+    from pdms.cli.files import LARGEST_RELEASE, read_bounded, read_small, release_format
+    from pdms.errors import FAMILIES, Denied, IntegrityBroken, InvalidInput
+    from pdms.publish.verifying import verify_release
+
+    face: Face = context.obj
+    try:
+        public_key = bytes.fromhex(key)
+    except ValueError:
+        raise InvalidInput("key: 64 hex digits") from None
+    found = verify_release(
+        read_bounded(data, most=LARGEST_RELEASE),
+        read_small(manifest),
+        public_key=public_key,
+        now=face.clock.now(),
+        filename=data.name,
+        form=release_format(data),
+    )
+    if face.json:
+        show(found, as_json=True)
+    else:
+        told = {name: getattr(found, name) for name in ("verdict", "release_id", "view", "rows", "k", "expires_at")}
+        show(told, as_json=False, title=f"release in {data.name}")
+        show(found.checks, as_json=False, title="checks")
+    if found.verdict == "broken":
+        face.exit_code = FAMILIES[IntegrityBroken].exit_code
+    elif found.verdict == "expired":
+        face.exit_code = FAMILIES[Denied].exit_code
+
+
+@app.command("keys")
+def keys(context: typer.Context) -> None:
+    """Print the public keys that manifests are signed under; a recipient keeps them from elsewhere than the release."""
+    from pdms.publish.verifying import manifest_keys
+
+    face: Face = context.obj
+    show({"public_keys": face.run(manifest_keys)}, as_json=face.json, title="keys of manifests")
 
 
 def brief(manifest: "Manifest") -> dict[str, object]:

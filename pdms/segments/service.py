@@ -33,6 +33,7 @@ from pdms.taxonomy import GuardedAct, Language, Scope
 from pdms.unit_of_work import AnonUnitOfWork
 from pdms.views import service as views
 from pdms.views.definitions import space_of
+from pdms.views.files import csv_bytes
 
 MAX_LABEL = 80
 
@@ -242,7 +243,7 @@ def _encode(rows: Any, format: str) -> bytes:  # noqa: A002
     import pyarrow.parquet
 
     if format == "csv":
-        return views.csv_bytes(rows)
+        return csv_bytes(rows)
     out = io.BytesIO()
     pyarrow.parquet.write_table(rows.replace_schema_metadata(None), out, compression="zstd")
     return out.getvalue()

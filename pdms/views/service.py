@@ -7,7 +7,7 @@ Deliberately not here: making a release; that is `publish`, on the other side.
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import col, select
 
@@ -18,6 +18,8 @@ from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason as reason_of
 from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import AnonUnitOfWork
+from pdms.views import files
+from pdms.views.files import ReleaseFormat
 from pdms.views.tables import Release
 
 if TYPE_CHECKING:
@@ -161,18 +163,17 @@ def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None
     return ReleaseRows(info=info, table=table)
 
 
-def to_export(uow: AnonUnitOfWork, *, release_id: str, format: Literal["parquet", "csv"]) -> dict[str, str]:  # noqa: A002
+def to_export(uow: AnonUnitOfWork, *, release_id: str, format: ReleaseFormat) -> dict[str, str]:  # noqa: A002
     """Return what a second operator approves for `export`: parameters of GuardedAct.BULK_EXPORT. Errors as `read`."""
-    if format not in ("parquet", "csv"):
-        raise InvalidInput("format: must be parquet or csv")
-    return {"release": _readable(uow, view=None, release_id=release_id).release_id, "format": format}
+    named = _readable(uow, view=None, release_id=release_id).release_id
+    return {"release": named, "format": files.format_of(format)}
 
 
 def export(
     uow: AnonUnitOfWork,
     *,
     release_id: str,
-    format: Literal["parquet", "csv"],  # noqa: A002
+    format: ReleaseFormat,  # noqa: A002
     approved: Approved | None,
 ) -> ReleaseExport:
     """Return a release as a file, as another operator approved; recorded.
@@ -185,28 +186,14 @@ def export(
     approvals.check(uow, approved, act=GuardedAct.BULK_EXPORT, parameters=parameters)
     info = _readable(uow, view=None, release_id=release_id)
     content, table = store.read_data(uow.home, view=info.view, release_id=release_id, sha256=info.data_sha256)
-    media = "application/vnd.apache.parquet"
-    if format == "csv":
-        content, media = csv_bytes(table), "text/csv"
+    content = files.content_of(table, content, format)
     uow.record(
         EventKind.RELEASE_EXPORTED,
         purpose=info.purpose,
         refs={"release": release_id, "view": info.view},
         numbers={"rows": table.num_rows},
     )
-    return ReleaseExport(release_id, content, f"{info.view}-{release_id}.{format}", media, table.num_rows)
-
-
-def csv_bytes(table: "pa.Table") -> bytes:
-    """Return rows of labels as CSV in UTF-8 with a header line; every label is the policy's own word."""
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows(zip(*[table[name].to_pylist() for name in table.column_names], strict=True))
-    return out.getvalue().encode()
+    return ReleaseExport(release_id, content, f"{info.view}-{release_id}.{format}", files.MEDIA[format], table.num_rows)
 
 
 def withdraw(uow: AnonUnitOfWork, *, release_id: str, reason: str = "OPERATOR") -> ReleaseInfo:

@@ -52,6 +52,18 @@ def release_table(labels: Mapping[str, Sequence[str]], sizes: NDArray[np.int64])
     return pa.table(columns, names=names)
 
 
+def release_table_of(table: pa.Table) -> pa.Table:
+    """Return rows that were read from another format as `release_table` makes them, in the order that they have."""
+    columns = []
+    for name in table.column_names:
+        labels = table[name].cast(pa.string()).to_pylist()
+        values = sorted(set(labels))
+        place = {value: position for position, value in enumerate(values)}
+        codes = np.array([place[label] for label in labels], dtype=np.int32)
+        columns.append(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.string())))
+    return pa.table(columns, names=table.column_names)
+
+
 def encode(table: pa.Table) -> bytes:
     """Return the Parquet bytes of a release; the same rows give the same bytes."""
     out = io.BytesIO()

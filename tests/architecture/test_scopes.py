@@ -19,7 +19,15 @@ from pdms.clock import FixedClock
 from pdms.reports import evidence
 from pdms.taxonomy import Scope
 
-OPEN = {"init", "policy check", "policy schema", "backup restore", "consent verify", "view hierarchy check"}
+OPEN = {
+    "init",
+    "policy check",
+    "policy schema",
+    "backup restore",
+    "consent verify",
+    "view hierarchy check",
+    "view verify",
+}
 """`init` makes the first operator; `policy check FOLDER` and `policy schema` read no home; `backup restore` asks
 the operators whom the backup knows (`test_backup.py`). `audit verify FILE` is asked below, as is
 `view hierarchy check FILE`; of a name it asks for a key."""
@@ -142,10 +150,12 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "segment save": (["DOCUMENT"], {"marketing"}),
     "segment show": (["nothing"], SALES),
     "view build": (["member_value"], OFFICE),
+    "view export": (["member_value", "OUT"], SALES),
     "view hierarchy export": (["region", "OUT"], READERS),
     "view hierarchy import": (["county"], OFFICE),
     "view hierarchy list": ([], READERS),
     "view hierarchy show": (["region"], READERS),
+    "view keys": ([], set(ROLES)),
     "view lint": ([], READERS),
     "view list": ([], READERS),
 }

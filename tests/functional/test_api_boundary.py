@@ -43,6 +43,7 @@ FOR_MARKETING = {
     ("GET", "/v1/hierarchies/{hierarchy}/file"),
     ("POST", "/v1/hierarchies/checks"),  # of the text that is sent; nothing is kept
     ("GET", "/v1/releases"),
+    ("GET", "/v1/releases/keys"),  # public keys
     ("GET", "/v1/releases/{release_id}"),
     ("POST", "/v1/releases/{release_id}/exports"),
     ("GET", "/v1/segments"),
