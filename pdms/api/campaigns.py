@@ -1,4 +1,4 @@
-"""`/v1/campaigns`: messages to a segment's rule. Marketing reads rounded counts; exact ones are the officer's."""
+"""`/v1/campaigns`: messages to a segment's rule. Marketing reads noised counts; exact ones are the officer's."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def show(caller: MarketingOrCompliance, name: NamePath) -> Any:
 
 @routes.post("/{name}/previews", summary="Preview sending", response_model=edge(SendPreview), openapi_extra=REPEATABLE)
 def preview(caller: MarketingOrCompliance, name: NamePath) -> Any:
-    """What sending would reach now, rounded; sends nothing."""
+    """What sending would reach, noised and charged to the privacy budget once; sends nothing."""
     return caller.long(dispatch.preview, campaign=name)
 
 
@@ -87,9 +87,9 @@ def cancel(caller: MarketingOrCompliance, name: NamePath) -> Any:
     return caller.made("/v1/campaigns/{definition[name]}").run_anon(marketing.cancel, name=name)
 
 
-@routes.get("/{name}/counts", summary="Rounded counts", response_model=edge(CampaignCounts))
+@routes.get("/{name}/counts", summary="Noised counts", response_model=edge(CampaignCounts))
 def show_counts(caller: MarketingOrCompliance, name: NamePath) -> Any:
-    """Counts by reason, rounded; those below `min_cell` only as such."""
+    """Counts by reason, noised, each with where the exact one lies; those below `min_cell` only as such."""
     return caller.read_anon(marketing.counts, name=name)
 
 

@@ -50,7 +50,7 @@ def show_(context: typer.Context, name: Name) -> None:
 
 @app.command("preview")
 def preview(context: typer.Context, name: Name) -> None:
-    """Estimate how many members a campaign would reach now; rounded, nothing is sent."""
+    """Estimate how many members a campaign would reach, noised; nothing is sent. Asked again: the same answer."""
     from pdms.dispatch import service
 
     face: Face = context.obj
@@ -100,11 +100,11 @@ def send(
 
 @app.command("counts")
 def counts(context: typer.Context, name: Name) -> None:
-    """Read a campaign's counts, rounded (marketing's view)."""
+    """Read a campaign's counts, noised (marketing's view)."""
     from pdms.marketing import service
 
     face: Face = context.obj
-    _counts(face, face.run_anon(service.counts, name=name), title=f"counts of {name}, rounded")
+    _counts(face, face.run_anon(service.counts, name=name), title=f"counts of {name}, noised")
 
 
 @app.command("officer-counts")

@@ -1,1 +1,1 @@
-"""Dispatch: the only door back to members. A rule comes in, messages go out, rounded counts come back."""
+"""Dispatch: the only door back to members. A rule comes in, messages go out, noised counts come back."""

@@ -66,6 +66,12 @@ def start_run(uow: UnitOfWork, *, campaign: str) -> str:
     return row.run_id
 
 
+def finished_runs(uow: UnitOfWork, *, campaign: str) -> int:
+    """Return how many runs of a campaign came to their end."""
+    done = select(func.count()).where(SendRunRow.campaign == campaign, col(SendRunRow.finished_at).is_not(None))
+    return uow.session.exec(done).one()
+
+
 def finish_run(uow: UnitOfWork, *, run_id: str) -> None:
     """Note that a run came to its end."""
     uow.session.exec(update(SendRunRow).where(col(SendRunRow.run_id) == run_id).values(finished_at=uow.now))

@@ -57,6 +57,8 @@ class Audience:
     eligible: int
     excluded: Mapping[str, int]
     """Members left out before the rule was asked, by reason code."""
+    left_out: Mapping[str, int]
+    """The same, each member once."""
     contacted: Mapping[MemberId, int] = field(repr=False)
     """Contacts of each member within the cap's window; absent means none."""
 
@@ -98,6 +100,7 @@ def take(units: UnitFactory, plan: Plan) -> Audience:
         members=tuple(sorted(member_of[p] for p in chosen)),
         eligible=len(member_of),
         excluded=dict(found.excluded),
+        left_out=dict(found.left_out),
         contacted={member_of[p]: contacts[p] for p in chosen if p in contacts},
     )
 

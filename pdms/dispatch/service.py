@@ -6,7 +6,7 @@ Before a message is handed over, in this order:
  2. nobody else is sending, and the channel can be reached;
  3. what an earlier run left without outcome is closed as unknown, never to be sent again;
  4. the audience is computed: members eligible for the segment's purpose at this moment, masked by the rule;
- 5. the audience, as rounded, reaches the campaign's minimum size;
+ 5. the privacy budget holds its size and the report to come, and the size, as noised, reaches the campaign's minimum;
  6. the member has no settled attempt of this campaign;
  7. under the write lock the gate decides on the segment's purpose and on the channel's: consent, age, standing,
     restrictions, do-not-contact;
@@ -17,7 +17,7 @@ Before a message is handed over, in this order:
     and the lock of step 2 is still held.
 
 Guarantees: nobody gets a campaign twice, whatever is killed when; a consent withdrawn before step 11 stops the message;
-marketing learns rounded counts only. What a channel took is out of reach. Services never commit; each step above that
+marketing learns noised counts only. What a channel took is out of reach. Services never commit; each step above that
 commits is a unit of its own.
 """
 
@@ -26,8 +26,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pdms.audit.catalogue import EventKind
+from pdms.budgets import service as budgets
+from pdms.budgets.counts import NoisedCount
+from pdms.budgets.service import Claim
 from pdms.consent import service as consent
-from pdms.dispatch import attempts, audience, steps
+from pdms.dispatch import attempts, audience, numbers, steps
 from pdms.dispatch.attempts import Tally
 from pdms.dispatch.audience import Audience, Plan
 from pdms.dispatch.channels import MessageChannel
@@ -40,7 +43,6 @@ from pdms.gate import service as gate
 from pdms.marketing import service as marketing
 from pdms.marketing.service import CampaignState
 from pdms.policy.reasons import reason
-from pdms.segments.counts import RoundedCount, rounded
 from pdms.taxonomy import ConsentState, MemberId, Operation, RestrictionKind, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
@@ -57,23 +59,23 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class SendPreview:
-    """What a campaign would reach now, rounded: members whom the rule means, and those who may be written to."""
+    """What a campaign would reach, noised: members whom the rule means, and those who may be written to."""
 
     campaign: str
-    audience: RoundedCount
-    reachable: RoundedCount
+    audience: NoisedCount
+    reachable: NoisedCount
     min_size: int
     enough: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """What became of a campaign, rounded; `counts` by reason, over all its runs."""
+    """What became of a campaign, noised; `counts` by reason, over all its runs."""
 
     campaign: str
     run_id: str
     state: CampaignState
-    counts: Mapping[str, RoundedCount]
+    counts: Mapping[str, NoisedCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +107,24 @@ class OptOutAnswer:
 
 
 def preview(units: UnitFactory, *, campaign: str) -> SendPreview:
-    """Say what a campaign would reach now; nothing is sent and no contact is opened.
+    """Say what a campaign would reach; nothing is sent and no contact is opened.
+
+    Asked again, or of another campaign whose rule means the same, the answer is the same for as long as the view's
+    newest release is, and costs nothing (`numbers`).
 
     :raises NotFound: no such campaign. :raises Conflict: it was cancelled, or its segment's rule was changed.
+    :raises Denied: BUDGET_SPENT, NO_BUDGET.
     """
     with units() as uow:
         uow.require(Scope.MARKETING, Scope.COMPLIANCE)
         plan = audience.plan_of(uow, campaign=campaign)
-    found = audience.take(units, plan)
-    with units() as uow:
-        definition = plan.definition
-        reached = gate.eligible(
-            uow, purpose=definition.purpose, operation=Operation.SEND, categories=_categories(uow, plan)
-        )
-        reachable = len(set(found.members).intersection(MemberId(m) for m in reached.member_ids))
-    size = rounded(len(found.members), min_cell=plan.view.min_cell)
+    sizes = _sizes(units, plan, lambda: audience.take(units, plan))
     return SendPreview(
         campaign=campaign,
-        audience=size,
-        reachable=rounded(reachable, min_cell=plan.view.min_cell),
-        min_size=definition.min_size,
-        enough=_enough(size, plan),
+        audience=sizes.audience,
+        reachable=sizes.reachable,
+        min_size=plan.definition.min_size,
+        enough=_enough(sizes.audience, plan),
     )
 
 
@@ -223,7 +222,12 @@ def _run(
 ) -> SendReport:
     steps.close_open(units)  # 3
     found = audience.take(units, plan)  # 4
-    run_id, waiting = _begin(units, plan, found)  # 5, 6
+    with units() as uow:
+        question = numbers.report_question(plan, finished=attempts.finished_runs(uow, campaign=plan.definition.name))
+    with units() as uow:
+        charged = budgets.claim(uow, question)
+    size = _sizes(units, plan, lambda: found).audience
+    run_id, waiting = _begin(units, plan, found, size)  # 5, 6
     shown = 0
     for number, start in enumerate(range(0, len(waiting), BATCH)):
         if steps.cancelled(units, plan):
@@ -241,15 +245,15 @@ def _run(
         if done > shown:
             shown = done
             progress(done)
-    return _finish(units, plan, run_id)
+    return _finish(units, plan, run_id, found, charged, size)
 
 
-def _begin(units: UnitFactory, plan: Plan, found: Audience) -> tuple[str, list[MemberId]]:
+def _begin(units: UnitFactory, plan: Plan, found: Audience, size: NoisedCount) -> tuple[str, list[MemberId]]:
     """Enter a run and return it with the members that it will try. The two databases are written one after the other:
     holding both locks at once could wait for a unit of the anonymised side that takes them the other way round."""
     name = plan.definition.name
     with units() as uow:
-        if not _enough(rounded(len(found.members), min_cell=plan.view.min_cell), plan):
+        if not _enough(size, plan):
             small = reason("BELOW_MIN_CELL", detail="the audience is smaller than the campaign's minimum size")
             uow.refuse(
                 Denied("the audience is too small", reasons=(small,)),
@@ -277,7 +281,9 @@ def _begin(units: UnitFactory, plan: Plan, found: Audience) -> tuple[str, list[M
     return run_id, waiting
 
 
-def _finish(units: UnitFactory, plan: Plan, run_id: str) -> SendReport:
+def _finish(
+    units: UnitFactory, plan: Plan, run_id: str, found: Audience, charged: Claim, size: NoisedCount
+) -> SendReport:
     name = plan.definition.name
     with units() as uow:
         attempts.finish_run(uow, run_id=run_id)
@@ -288,8 +294,10 @@ def _finish(units: UnitFactory, plan: Plan, run_id: str) -> SendReport:
             refs={"campaign": name, "run": run_id},
             numbers=exact,
         )
-    names = dict.fromkeys([tally.value for tally in Tally]) | dict.fromkeys(exact)
-    shown = {n: rounded(exact.get(n, 0), min_cell=plan.view.min_cell) for n in names}
+    drawn = numbers.report(exact, found.left_out, rho=charged.rho)
+    with units() as uow:
+        answer = budgets.settle(uow, charged, drawn)
+    shown = {Tally.AUDIENCE.value: size, **numbers.counts_of(answer, min_cell=plan.view.min_cell)}
     with units() as uow:
         state = marketing.state_of(uow, name=name)
         if state is not CampaignState.CANCELLED:
@@ -302,8 +310,24 @@ def _categories(uow: UnitOfWork, plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uow.policy.category_of_field(name) for name in steps.fields(plan)))
 
 
-def _enough(size: RoundedCount, plan: Plan) -> bool:
-    # Held against the rounded size: trying minimum sizes must not tell the exact one.
+def _sizes(units: UnitFactory, plan: Plan, taken: Callable[[], Audience]) -> numbers.Sizes:
+    """Return the audience and who of it may be written to, noised; members are counted only where it is asked anew."""
+
+    def count() -> tuple[int, int]:
+        members = taken().members
+        with units() as uow:
+            reached = gate.eligible(
+                uow, purpose=plan.definition.purpose, operation=Operation.SEND, categories=_categories(uow, plan)
+            )
+            return len(members), len(set(members).intersection(MemberId(m) for m in reached.member_ids))
+
+    with units() as uow:
+        question = numbers.preview_question(uow, plan, categories=_categories(uow, plan))
+    return numbers.sizes(units, plan, question, count)
+
+
+def _enough(size: NoisedCount, plan: Plan) -> bool:
+    # Held against the noised size: trying minimum sizes must not tell the exact one.
     return size.value is not None and size.value >= plan.definition.min_size
 
 

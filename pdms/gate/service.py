@@ -99,6 +99,8 @@ class Eligible:
     """Living members decided on."""
     excluded: Mapping[str, int]
     """Reason code → members; a member may have several."""
+    left_out: Mapping[str, int]
+    """Reason code → members, each once: what one member changes of these numbers is one, by one."""
     digest: str
     """Keyed digest of the eligible ids, hex: names the set without naming anyone."""
     event_id: str
@@ -256,6 +258,7 @@ def eligible(
         member_ids=decided.eligible,
         total=decided.total,
         excluded=decided.excluded,
+        left_out=decided.left_out,
         digest=digest,
         event_id=event_id,
         policy_digest=uow.policy.digest,

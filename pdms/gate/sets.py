@@ -51,6 +51,8 @@ class SetDecision:
     """Members decided on; erased ones are nobody, honey members neither."""
     excluded: dict[str, int]
     """Reason code → members it applies to, in the order of rank; a member may have several."""
+    left_out: dict[str, int]
+    """Reason code → members, each once, under their reason of highest rank."""
 
 
 def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use, among: Sequence[MemberId] | None = None) -> SetDecision:
@@ -70,7 +72,7 @@ def decide_set(uow: UnitOfWork, *, purpose: Purpose, use: Use, among: Sequence[M
         kept = classes.decide(sound, refused)
         if len(kept):
             eligible.append(kept)
-    return SetDecision(_packed(eligible), total, _by_code(refused))
+    return SetDecision(_packed(eligible), total, _by_code(refused), _by_first(refused))
 
 
 def count_given(uow: UnitOfWork, *, purpose: Purpose) -> int:
@@ -315,3 +317,11 @@ def _by_code(refused: Counter[frozenset[str]]) -> dict[str, int]:
         for code in codes:
             counts[code] += members
     return {code: counts[code] for code in ordered(set(counts))}
+
+
+def _by_first(refused: Counter[frozenset[str]]) -> dict[str, int]:
+    """Count each member once, under the first of their reasons."""
+    counted: Counter[str] = Counter()
+    for codes, members in refused.items():
+        counted[ordered(codes)[0]] += members
+    return dict(counted)

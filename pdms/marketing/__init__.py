@@ -1,1 +1,1 @@
-"""Campaigns and what marketing may learn: on anonymised releases and rounded counts only."""
+"""Campaigns and what marketing may learn: on anonymised releases and noised counts only."""

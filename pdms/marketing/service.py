@@ -1,8 +1,8 @@
 """Campaigns as marketing sees them: drafted, listed, counted; and RFM on the live release.
 
 Guarantees: a drafted campaign names a saved segment, a purpose of its channel and a template that was checked; every
-count here is rounded, and small ones are only said to be small. Sending is not done here and cannot be: `dispatch` does
-it inside the boundary, and leaves rounded counts with `put_counts`.
+count here is rounded (on a release) or noised (of a campaign), and small ones are only said to be small. Sending is not
+done here and cannot be: `dispatch` does it inside the boundary, and leaves noised counts with `put_counts`.
 """
 
 import json
@@ -16,6 +16,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 
 from pdms.audit.catalogue import EventKind
+from pdms.budgets.counts import NoisedCount
 from pdms.db import Lock, alone
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.marketing import campaigns, rfm
@@ -23,7 +24,6 @@ from pdms.marketing.campaigns import Definition
 from pdms.marketing.tables import CampaignCountRow, CampaignRow
 from pdms.segments import service as segments
 from pdms.segments.classes import classes_of
-from pdms.segments.counts import RoundedCount
 from pdms.segments.documents import read_document
 from pdms.taxonomy import Operation, Scope
 from pdms.unit_of_work import AnonUnitOfWork
@@ -59,12 +59,12 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignCounts:
-    """Rounded counts of a campaign by reason (`audience`, `handed_over`, `held_back`, …) as last left by dispatch."""
+    """Noised counts of a campaign by reason (`audience`, `handed_over`, `held_back`, …) as last left by dispatch."""
 
     campaign: str
     state: CampaignState
     measured_at: datetime | None
-    counts: Mapping[str, RoundedCount]
+    counts: Mapping[str, NoisedCount]
 
 
 def create(uow: AnonUnitOfWork, *, text: str | None = None, document: Mapping[str, Any] | None = None) -> Campaign:
@@ -124,7 +124,7 @@ def list_campaigns(uow: AnonUnitOfWork) -> tuple[Campaign, ...]:
 
 
 def counts(uow: AnonUnitOfWork, *, name: str) -> CampaignCounts:
-    """Return a campaign's rounded counts; none before it was sent. :raises NotFound: no campaign of that name."""
+    """Return a campaign's noised counts; none before it was sent. :raises NotFound: no campaign of that name."""
     uow.require(Scope.MARKETING, Scope.COMPLIANCE)
     row = _row(uow, name)
     found = uow.anon.exec(
@@ -134,7 +134,7 @@ def counts(uow: AnonUnitOfWork, *, name: str) -> CampaignCounts:
         campaign=name,
         state=CampaignState(row.state),
         measured_at=max((r.measured_at for r in found), default=None),
-        counts={r.reason: RoundedCount(value=r.value, below=r.below) for r in found},
+        counts={r.reason: NoisedCount(value=r.value, below=r.below, low=r.low, high=r.high) for r in found},
     )
 
 
@@ -185,12 +185,20 @@ def mark(uow: AnonUnitOfWork, *, name: str, state: CampaignState) -> Campaign:
     return _campaign(row)
 
 
-def put_counts(uow: AnonUnitOfWork, *, name: str, counts: Mapping[str, RoundedCount]) -> None:
-    """Replace a campaign's counts by `counts`, already rounded inside the boundary; not for faces."""
+def put_counts(uow: AnonUnitOfWork, *, name: str, counts: Mapping[str, NoisedCount]) -> None:
+    """Replace a campaign's counts by `counts`, already noised inside the boundary; not for faces."""
     uow.anon.exec(delete(CampaignCountRow).where(col(CampaignCountRow.campaign) == name))
     for reason, count in counts.items():
         uow.anon.add(
-            CampaignCountRow(campaign=name, reason=reason, value=count.value, below=count.below, measured_at=uow.now)
+            CampaignCountRow(
+                campaign=name,
+                reason=reason,
+                value=count.value,
+                below=count.below,
+                low=count.low,
+                high=count.high,
+                measured_at=uow.now,
+            )
         )
     uow.anon.flush()
 

@@ -1,4 +1,4 @@
-"""Campaigns and their rounded counts, in `anon.db`. No exact count and nobody's id ever lies here."""
+"""Campaigns and their noised counts, in `anon.db`. No exact count and nobody's id ever lies here."""
 
 from datetime import datetime
 
@@ -27,7 +27,7 @@ class CampaignRow(AnonTable, table=True):
 
 
 class CampaignCountRow(AnonTable, table=True):
-    """One rounded count of a campaign: `value`, a multiple of ten, or NULL where it is below `below`."""
+    """One noised count of a campaign: `value`, or NULL where it is below `below`."""
 
     __tablename__ = "campaign_counts"
 
@@ -35,4 +35,7 @@ class CampaignCountRow(AnonTable, table=True):
     reason: str = Field(primary_key=True)
     value: int | None = None
     below: int | None = None
+    low: int | None = None
+    """Where the exact count lies with 95 %: from `low` to `high`."""
+    high: int | None = None
     measured_at: datetime = Field(sa_type=UtcDateTime)

@@ -240,6 +240,12 @@ def remove_data(uow: AnonUnitOfWork) -> int:
     )
 
 
+def newest(uow: AnonUnitOfWork, *, view: str) -> str | None:
+    """Return the id of a view's release that is live or stale: answers of a privacy budget are given once for each."""
+    row = next(iter(_open(uow, view=view)), None)
+    return None if row is None else row.release_id
+
+
 def known(uow: AnonUnitOfWork, *, release_id: str) -> ReleaseInfo | None:
     """Return a release if it was ever entered. For `publish`, which mends what a crash left."""
     row = uow.anon.get(Release, release_id)

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import Engine, inspect
 
+from common.policies import generous
 from pdms.access import approvals
 from pdms.access import service as access
 from pdms.bootstrap import approving
@@ -30,7 +31,7 @@ from pdms.taxonomy import GuardedAct, MemberId, Scope
 from pdms.unit_of_work import Actor, ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
+POLICIES = generous()
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 TRAINED = date(2030, 1, 1)
 ROOT_VARIABLE = "PDMS_TEST_ROOT"

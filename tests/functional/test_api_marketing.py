@@ -114,7 +114,7 @@ def test_a_campaign_reaches_who_consents_at_that_moment_and_the_opt_out_ends_it(
     assert sent.status_code == 200, sent.text
     assert sent.json()["state"] == "finished"
     for count in sent.json()["counts"].values():
-        assert count["below"] == 50 or count["value"] % 10 == 0
+        assert count["below"] == 50 or count["low"] < count["value"] < count["high"]
     messages = shop.recorder.messages
     addresses = {message.recipient for message in messages}
     assert leaving["邮箱"] not in addresses, "withdrawn between preview and send"
@@ -123,7 +123,7 @@ def test_a_campaign_reaches_who_consents_at_that_moment_and_the_opt_out_ends_it(
     assert len(shop.recorder.messages) == len(addresses), (again.text, "nobody gets it twice")
 
     counts = shop.get("marketing", f"{campaign}/counts").json()["counts"]
-    assert counts["handed_over"]["value"] % 10 == 0
+    assert counts["handed_over"]["low"] < len(addresses) + 20
     assert shop.get("marketing", f"{campaign}/exact-counts").status_code == 403
     exact = shop.get("compliance", f"{campaign}/exact-counts").json()["members"]
     assert exact["handed_over"] == len(addresses)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +245,7 @@ def test_every_message_names_its_sender_and_carries_a_way_out(shell, mail):
 def numbers(value: Any, path: str = "") -> dict[str, str]:
     """Every number that an answer shows, by its place; `<50` for a small one."""
     found = {}
-    if isinstance(value, dict) and set(value) == {"value", "below"}:
+    if isinstance(value, dict) and {"value", "below"} <= set(value):
         found[path] = f"<{value['below']}" if value["value"] is None else str(value["value"])
     elif isinstance(value, dict):
         for key, inner in value.items():
@@ -268,17 +267,8 @@ def told(shell: Shell) -> dict[str, str]:
     return numbers(answers)
 
 
-def step(before: dict[str, str], after: dict[str, str]) -> set[int]:
-    """By how much the numbers differ; a change to or from "fewer than 50" counts as one rounding."""
-    assert set(before) == set(after)
-    return {
-        0 if before[place] == after[place] else 10 if "<" in before[place] + after[place]
-        else abs(int(before[place]) - int(after[place]))
-        for place in before
-    }  # fmt: skip
-
-
-def test_one_member_more_or_less_never_shows_by_less_than_the_rounding(shell, mail):
+def test_what_marketing_is_told_does_not_follow_single_members(shell, mail):
+    """The same question has the same noised answer, whoever joins or leaves: asking again and again tells nothing."""
     _mailbox, url = mail
     members = people(67)
     fill(shell, members)
@@ -286,44 +276,36 @@ def test_one_member_more_or_less_never_shows_by_less_than_the_rounding(shell, ma
     draft(shell, segment=False, name="early")
     send(shell, url, "early")
     seen = [told(shell)]
-    assert {seen[0][".preview.audience"], seen[0][".preview.reachable"]} == {"70"}
-    plain = shell("marketing", "campaign", "preview", "autumn").out
-    assert "70" in plain
-    assert "67" not in plain
-    for member in members[:19]:  # from 67 down to 48: past 65, 55 and the smallest cell
+    assert abs(int(seen[0][".preview.audience"]) - 67) < 15
+    assert seen[0][".preview.audience"] in shell("marketing", "campaign", "preview", "autumn").out
+    for member in members[:6]:
         withdraws(shell, member["会员编号"], "segment" if int(member["会员编号"][1:]) % 2 else "market_email")
         seen.append(told(shell))
-    for member in members[:19:5]:  # some come back
-        consents(shell, member["会员编号"], "segment", ConsentState.GIVEN)
-        consents(shell, member["会员编号"], "market_email", ConsentState.GIVEN)
-        seen.append(told(shell))
-    steps = [step(a, b) for a, b in pairwise(seen)]
-    assert all(s <= {0, 10, 20} for s in steps), steps
-    assert {0} in steps, "most steps must show nothing"
-    assert any(10 in s for s in steps), "or the numbers would not follow at all"
+    consents(shell, members[0]["会员编号"], "segment", ConsentState.GIVEN)
+    consents(shell, members[0]["会员编号"], "market_email", ConsentState.GIVEN)
+    seen.append(told(shell))
+    assert all(one == seen[0] for one in seen)
 
 
-def test_two_campaigns_that_differ_by_one_member_read_alike_or_a_rounding_apart(shell, mail):
+def test_campaigns_that_differ_by_one_member_are_told_with_noise(shell, mail):
     _mailbox, url = mail
     members = people(58)
     fill(shell, members)
     draft(shell, name="first")
-    shown = []
-    for at, name in enumerate(("first", "second", "third", "fourth", "fifth")):
+    names = ("first", "second", "third")
+    told_counts = []
+    for at, name in enumerate(names):
         if at:
             withdraws(shell, members[at]["会员编号"], "market_email")
             draft(shell, segment=False, name=name)
         report = send(shell, url, name).json
-        counts = shell.json("marketing", "campaign", "counts", name)
-        shown.append(numbers({"send": report["counts"], "counts": counts["counts"]}))
-    exact = [shell.json("compliance", "campaign", "officer-counts", n)["members"]["handed_over"]
-             for n in ("first", "second", "third", "fourth", "fifth")]  # fmt: skip
-    assert exact == [58, 57, 56, 55, 54]
-    for before, after in pairwise(shown):
-        both = set(before) & set(after)
-        assert step({k: before[k] for k in both}, {k: after[k] for k in both}) <= {0, 10}
-        assert all("<" in (before | after)[k] or (before | after)[k] == "0" for k in set(before) ^ set(after))
-    assert all(int(v.strip("<")) % 10 == 0 for one in shown for v in one.values())
+        assert report["counts"] == shell.json("marketing", "campaign", "counts", name)["counts"]
+        told_counts.append(report["counts"]["handed_over"])
+    exact = [shell.json("compliance", "campaign", "officer-counts", n)["members"]["handed_over"] for n in names]
+    assert exact == [58, 57, 56]
+    for count, number in zip(told_counts, exact, strict=True):
+        # an interval wider than the one member that the campaigns differ by, or only "small"
+        assert count["below"] == 50 or (count["high"] - count["low"] > 6 and abs(count["value"] - number) < 20)
 
 
 def test_too_few_are_not_sent_to(shell, mail):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdms.access.approvals import Approved
+from pdms.budgets.counts import NoisedCount
 from pdms.clock import FixedClock
 from pdms.db.bases import AnonTable
 from pdms.db.parts import Databases, Part
@@ -19,7 +20,6 @@ from pdms.marketing import service as marketing
 from pdms.marketing.service import CampaignState
 from pdms.policy.definitions import Controller, Feature, HierarchyTable, Policy, Purpose, Role, View
 from pdms.segments import service as segments
-from pdms.segments.counts import RoundedCount
 from pdms.settings import Home
 from pdms.taxonomy import Channel, ConsentType, GuardedAct, Language, LawfulBasis, Operation, ReleaseState, Scope
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork
@@ -380,14 +380,16 @@ def test_a_campaign_needs_a_saved_segment(desk):
         marketing.create(uow, document=CAMPAIGN)
 
 
-def test_counts_are_replaced_and_read_back_rounded(desk):
+def test_counts_are_replaced_and_read_back(desk):
     with desk.unit() as uow:
         segments.save(uow, text=SEGMENT)
         marketing.create(uow, document=CAMPAIGN)
-        marketing.put_counts(uow, name="spring", counts={"audience": RoundedCount(120), "old": RoundedCount(None, 50)})
-        marketing.put_counts(uow, name="spring", counts={"audience": RoundedCount(None, 50)})
+        marketing.put_counts(uow, name="spring", counts={"audience": NoisedCount(None, 50), "old": NoisedCount(120)})
+        new = {"audience": NoisedCount(118, None, 90, 146), "handed_over": NoisedCount(None, 50)}
+        marketing.put_counts(uow, name="spring", counts=new)
         found = marketing.counts(uow, name="spring")
-    assert {k: str(v) for k, v in found.counts.items()} == {"audience": "<50"}
+    assert found.counts == new
+    assert {k: str(v) for k, v in found.counts.items()} == {"audience": "118 (90 to 146)", "handed_over": "<50"}
     assert found.measured_at == NOW
 
 

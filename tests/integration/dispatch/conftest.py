@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
+from common.policies import generous
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.bootstrap.app import ANONYMOUS, App
@@ -33,7 +34,7 @@ from pdms.vault import service as vault
 from pdms.vault.service import MemberRow
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
+POLICIES = generous()
 ROOT = "PDMS_TEST_DISPATCH_ROOT"
 
 MARKETER = Actor("op-" + "1" * 32, ActorKind.OPERATOR, frozenset({Scope.MARKETING}), role="marketing")

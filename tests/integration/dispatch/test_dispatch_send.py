@@ -84,11 +84,12 @@ def test_everybody_eligible_gets_one_message_and_nobody_else_does(shop):
         "excluded_MEMBER_DISABLED": 1,
         "excluded_NO_CONSENT": 2,
     }
-    assert {k: str(v) for k, v in report.counts.items() if k in ("audience", "handed_over", "held_back")} == {
-        "audience": "60",
-        "handed_over": "60",
-        "held_back": "<50",
-    }
+    # marketing gets neither the exact numbers nor anything close to small ones
+    assert abs(report.counts["audience"].value - 64) < 8 * 1.9
+    handed = report.counts["handed_over"]
+    assert handed.below == 50 or (handed.low < handed.value < handed.high and abs(handed.value - 60) < 8 * 2.3)
+    assert str(report.counts["held_back"]) == "<50"
+    assert not [name for name in report.counts if name.startswith("excluded_") or name.isupper()]
 
 
 def test_withdrawing_between_preview_and_send_removes_the_member(shop):
@@ -145,7 +146,7 @@ def test_sending_again_reaches_nobody_twice(shop):
     exact = shop.counts()
     assert exact["handed_over"] == 60
     assert exact["already_attempted"] == 60
-    assert str(report.counts["handed_over"]) == "60"
+    assert abs((report.counts["handed_over"].value or 50) - 60) < 8 * 2.3
 
 
 @pytest.mark.parametrize("answer", [Handover.REFUSED, Handover.UNKNOWN])
