@@ -23,3 +23,7 @@ class OrderStatus(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     RETURNED = "returned"
+
+
+MICROS = "unix_micros"
+"""Function of both engines, by Spark's name: whole microseconds of an instant since 1970-01-01 00:00 UTC."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pdms.errors import IntegrityBroken
 from pdms.facts import store
-from pdms.facts.names import FactTable
+from pdms.facts.names import MICROS, FactTable
 from pdms.facts.schemas import KEYS, PSEUDONYM, SCHEMAS, VERSION, stored_schema
 from pdms.facts.spill import wipe_orphans
 from pdms.settings import Home
@@ -70,6 +70,7 @@ def open_reader(home: Home, *, memory_limit: str, threads: int) -> Iterator[Fact
             preserve_insertion_order=False,
         )
         try:
+            connection.raw_sql(f"CREATE TEMP MACRO {MICROS}(instant) AS epoch_us(instant)")
             for table in FactTable:
                 if store.Folder.of(home, table).files():
                     connection.raw_sql(f"CREATE VIEW {table} AS {_query(home, table)}")

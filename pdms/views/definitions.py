@@ -17,7 +17,7 @@ OTHER = "other"
 """Leaf of what the hierarchy does not list, where it has such a leaf."""
 
 MOST_FEATURES = 6
-MAY_BE_ABSENT = frozenset({"tenure_days", "average_order"})
+MAY_BE_ABSENT = frozenset(m.name for m in MEASURES.values() if m.kind == "number" and m.absent == "none")
 """Numbers that a member may lack: no month of registration, no order to take the mean of."""
 COUNTED = frozenset({"days", "count"})
 """Units of whole numbers, whose bins are labelled `30-89` rather than `[30,90)`."""

@@ -5,9 +5,11 @@ alternating, and reads the same merged Parquet files; both read the whole histor
 """
 
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,32 +18,59 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pdms.errors import InvalidInput
 from pdms.facts import service as facts
 from pdms.facts import store
 from pdms.facts.names import FactTable
 from pdms.features import measures
 from pdms.policy.definitions import Feature, View
 from pdms.policy.measures import MEASURES
-from pdms.settings import Home
+from pdms.settings import Engine, Home, Reading
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BATCH = 500_000
 
+NAMES = (
+    "recency_days", "orders", "spend", "average_order", "largest_order", "first_order_days", "order_days",
+    "order_gap_days", "recent_orders", "recent_spend", "recent_share", "weekend_share", "night_share",
+    "lifecycle_stage", "items", "lines", "products", "categories", "top_category", "top_category_share",
+)  # fmt: skip
+VIEW = View(
+    "bench", {}, "segment", tuple(Feature(n, n, None, (), None, MEASURES[n].unit, 1.0) for n in NAMES),
+    365, 10, 0.1, 50, 0.01, (), 30,
+)  # fmt: skip
+
 PEER = """
-WITH o AS (SELECT pseudonym, amount, (epoch(placed_at)::BIGINT + 28800) // 86400 AS day FROM read_parquet({orders})
-           {only} WHERE status <> 'cancelled'),
-ok AS (SELECT pseudonym, max(day) AS last, min(day) AS first, count(*) FILTER (day > {first}) AS orders,
-       sum(amount) FILTER (day > {first}) AS spend FROM o WHERE day <= {today} GROUP BY 1),
-l AS (SELECT pseudonym, category, sum(amount) AS spent, sum(quantity) AS items FROM read_parquet({lines}) x {only}
+WITH o AS (SELECT pseudonym, amount, floor(epoch(placed_at))::BIGINT + 28800 AS s, s // 86400 AS day,
+             s - day * 86400 AS clock, day > {first} AS inside, day > {today} - 90 AS recent
+           FROM read_parquet({orders}) {only} WHERE status <> 'cancelled' AND day <= {today}),
+ok AS (SELECT pseudonym, max(day) AS last, min(day) AS first,
+         max(day) FILTER (inside) AS last_in, min(day) FILTER (inside) AS first_in,
+         count(DISTINCT day) FILTER (inside) AS days, count(*) FILTER (inside) AS orders,
+         sum(amount) FILTER (inside) AS spend, max(amount) FILTER (inside) AS largest,
+         count(*) FILTER (recent) AS recent_orders, sum(amount) FILTER (recent) AS recent_spend,
+         count(*) FILTER (inside AND (day + 3) % 7 >= 5) AS weekend,
+         count(*) FILTER (inside AND (clock >= 79200 OR clock < 21600)) AS night FROM o GROUP BY 1),
+l AS (SELECT pseudonym, category, product, amount, quantity FROM read_parquet({lines}) x {only}
       ANTI JOIN (SELECT pseudonym, order_id FROM read_parquet({orders}) WHERE status = 'cancelled') v
       USING (pseudonym, order_id)
-      WHERE (epoch(placed_at)::BIGINT + 28800) // 86400 BETWEEN {first} + 1 AND {today} GROUP BY 1, 2),
-lk AS (SELECT pseudonym, arg_max(category, spent) AS top, sum(items) AS items FROM l GROUP BY 1)
-SELECT s.pseudonym, coalesce(least({today} - last, 365), 365), coalesce(orders, 0), coalesce(spend, 0), spend / orders,
-  coalesce(items, 0), top, CASE WHEN last IS NULL THEN 'never' WHEN {today} - first < 30 THEN 'new'
-  WHEN {today} - last < 90 THEN 'active' WHEN {today} - last < 180 THEN 'lapsing' ELSE 'lapsed' END
-FROM subjects s LEFT JOIN ok USING (pseudonym) LEFT JOIN lk USING (pseudonym)
+      WHERE (floor(epoch(placed_at))::BIGINT + 28800) // 86400 BETWEEN {first} + 1 AND {today}),
+lc AS (SELECT pseudonym, category, sum(amount) AS spent, sum(quantity) AS items, count(*) AS lines
+       FROM l GROUP BY 1, 2),
+lk AS (SELECT pseudonym, first(category ORDER BY spent DESC, category) AS top, max(spent) AS top_spend,
+         sum(spent) AS of_all, sum(items) AS items, sum(lines) AS lines, count(category) AS categories
+       FROM lc GROUP BY 1),
+lp AS (SELECT pseudonym, count(DISTINCT product) AS products FROM l GROUP BY 1)
+SELECT s.pseudonym, coalesce(least({today} - last, 365), 365), coalesce(orders, 0), coalesce(spend, 0),
+  spend / nullif(orders, 0), largest, {today} - first, coalesce(days, 0),
+  CASE WHEN days > 1 THEN (last_in - first_in) // (days - 1) END, coalesce(recent_orders, 0), coalesce(recent_spend, 0),
+  recent_spend / nullif(spend, 0), weekend / nullif(orders, 0), night / nullif(orders, 0),
+  CASE WHEN last IS NULL THEN 'never' WHEN {today} - first < 30 THEN 'new'
+  WHEN {today} - last < 90 THEN 'active' WHEN {today} - last < 180 THEN 'lapsing' ELSE 'lapsed' END,
+  coalesce(items, 0), coalesce(lines, 0), coalesce(products, 0), coalesce(categories, 0), top, top_spend / of_all
+FROM subjects s LEFT JOIN ok USING (pseudonym) LEFT JOIN lk USING (pseudonym) LEFT JOIN lp USING (pseudonym)
 """
 ONLY = "SEMI JOIN subjects USING (pseudonym)"
 
@@ -50,19 +79,25 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Yield one result a case."""
     lines = 1_500_000 if quick else 10_000_000
     with tempfile.TemporaryDirectory(prefix="pdms-bench-") as folder:
-        uow = SimpleNamespace(home=Home(Path(folder)), now=NOW)
+        uow = SimpleNamespace(home=Home(Path(folder), reading=Reading(memory=4096)), now=NOW)
         subjects, seconds = _fill(uow, lines)
         yield _row("append and merge", seconds / lines * 1e6, "µs a line", None, None)
         ours, same, loose = [], [], []
-        for _ in range(3):
-            ours.append(_timed(lambda: _features(uow.home, subjects)))
-            same.append(_timed(lambda: _plain(uow.home, subjects, only=ONLY)))
-            loose.append(_timed(lambda: _plain(uow.home, subjects, only="")))
-        case = f"7 features from {lines:,} lines"
+        found = peers = pa.table({})
+        for _ in range(2 if quick else 3):
+            seconds, found = _timed(lambda: _features(uow.home, subjects))
+            ours.append(seconds)
+            seconds, peers = _timed(lambda: _plain(uow.home, subjects, only=ONLY))
+            same.append(seconds)
+            loose.append(_timed(lambda: _plain(uow.home, subjects, only=""))[0])
+        case = f"{len(NAMES)} features from {lines:,} lines"
         # reading only those who may be read is part of the work; a query that reads everybody shows what it costs
         yield _row(f"{case}, peer reads the eligible only", min(ours), "s", min(same), 1.1)
         yield _row(f"{case}, peer reads everybody", min(ours), "s", min(loose), None)
-        erasing = [_timed(lambda n=n: facts.erase(uow.home, [subjects[n].as_py()])) for n in range(5)]
+        yield _agree(f"{case}: rows that differ from plain SQL's", found, peers)
+        if not quick:  # its start and its plans alone take most of a minute
+            yield from _on_spark(case, uow.home, subjects, found)
+        erasing = [_timed(lambda n=n: facts.erase(uow.home, [subjects[n].as_py()]))[0] for n in range(5)]
         row = _row(f"erase one member from {lines:,} lines and their orders", min(erasing), "s", None, None)
         yield {**row, "goal": 0.2, "met": min(erasing) <= 0.2}
 
@@ -75,10 +110,44 @@ def _row(case: str, value: float, unit: str, peer: float | None, limit: float | 
     }  # fmt: skip
 
 
-def _timed(work: Any) -> float:
+def _agree(case: str, one: pa.Table, other: pa.Table) -> dict[str, Any]:
+    differing = _differing(one, other)
+    return {**_row(case, differing, "rows", None, None), "goal": 0, "met": differing == 0}
+
+
+def _differing(one: pa.Table, other: pa.Table) -> int:
+    """Return in how many rows two answers differ anywhere, to the last bit."""
+    assert one.num_rows == other.num_rows
+    wrong = np.zeros(one.num_rows, dtype=bool)
+    left, right = (table.sort_by(table.column_names[0]) for table in (one, other))
+    for mine, theirs in zip(left.columns, right.columns, strict=True):
+        a, b = pc.fill_null(pc.equal(mine, theirs.cast(mine.type)), False), pc.and_(mine.is_null(), theirs.is_null())
+        wrong |= ~np.asarray(pc.or_(a, b))
+    return int(wrong.sum())
+
+
+def _on_spark(case: str, home: Home, subjects: pa.Array, found: pa.Table) -> Iterator[dict[str, Any]]:
+    """Once, Java's start and end included; CPU time of its process and of ours."""
+    from pdms.facts import spark
+
+    try:
+        spark.require()
+    except InvalidInput:
+        return
+    other = replace(home, reading=Reading(engine=Engine.SPARK, memory=4096))
+    begun, children = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    mine, rows = _timed(lambda: _features(other, subjects))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    java = ended.ru_utime + ended.ru_stime - children.ru_utime - children.ru_stime
+    yield _row(f"{case}, on Spark local[2], CPU", mine + java, "s", None, None)
+    yield _row(f"{case}, on Spark local[2], wall", time.monotonic() - begun, "s", None, None)
+    yield _agree(f"{case}: rows that differ between DuckDB and Spark", found, rows)
+
+
+def _timed(work: Any) -> tuple[float, Any]:
     begin = time.process_time()
-    work()
-    return time.process_time() - begin
+    done = work()
+    return time.process_time() - begin, done
 
 
 def _fill(uow: Any, lines: int) -> tuple[pa.Array, float]:
@@ -120,21 +189,17 @@ def _fill(uow: Any, lines: int) -> tuple[pa.Array, float]:
         for table, rows in made:
             facts.append(uow, table, rows, load_id="bench", batch=batch)
         spent += time.process_time() - begin
-    spent += _timed(lambda: facts.compact(uow.home))
+    spent += _timed(lambda: facts.compact(uow.home))[0]
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), members, [None, pa.py_buffer(raw.tobytes())]), spent
 
 
-def _features(home: Home, subjects: pa.Array) -> None:
-    names = ("recency_days", "orders", "spend", "average_order", "items", "top_category", "lifecycle_stage")
-    features = tuple(Feature(name, name, None, (), None, MEASURES[name].unit, 1.0) for name in names)
-    view = View("bench", {}, "segment", features, 365, 10, 0.1, 50, 0.01, (), 30)
-    with facts.read(home, memory_limit="4GB") as reader:
-        reader.connection.con.register("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
-        found = measures.exact(reader.table, reader.connection.table("subjects"), view, now=NOW)
-        assert reader.connection.to_pyarrow(found).num_rows == len(subjects)
+def _features(home: Home, subjects: pa.Array) -> pa.Table:
+    with facts.compute(home) as reader:
+        asked = reader.given("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
+        return reader.fetch(measures.exact(reader.table, asked, VIEW, now=NOW))
 
 
-def _plain(home: Home, subjects: pa.Array, *, only: str) -> None:
+def _plain(home: Home, subjects: pa.Array, *, only: str) -> pa.Table:
     files = {
         name: [str(path) for path in store.Folder.of(home, table).files()]
         for name, table in (("orders", FactTable.ORDERS), ("lines", FactTable.ORDER_LINES))
@@ -142,6 +207,5 @@ def _plain(home: Home, subjects: pa.Array, *, only: str) -> None:
     today = measures.day_of(NOW)
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "4GB"}) as connection:
         connection.register("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
-        assert connection.sql(
-            PEER.format(**files, only=only, today=today, first=today - 365)
-        ).to_arrow_table().num_rows == len(subjects)
+        query = PEER.format(**files, only=only, today=today, first=today - 365)
+        return connection.sql(query).to_arrow_table()
