@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import bindparam
-from sqlalchemy import select as rows_of
 from sqlmodel import col, delete, select, update
 
 from pdms.access import oidc, secrets
@@ -21,7 +19,7 @@ from pdms.access.tables import ApiKeyRow, MemberTokenRow, OperatorRow
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import BlindIndex
-from pdms.db import Lock, alone
+from pdms.db import Lock, alone, stored_day, stored_instant
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Unauthenticated
 from pdms.policy.reasons import reason
 from pdms.taxonomy import MemberId, Scope, new_id
@@ -36,21 +34,12 @@ LONGEST_OVERLAP_HOURS = 720
 MEMBER_TOKEN_MINUTES = 15
 LABEL = re.compile(r"[a-z][a-z0-9-]{1,40}")
 _KEY_AND_OPERATOR = (
-    rows_of(
-        col(ApiKeyRow.digest),
-        col(ApiKeyRow.scopes),
-        col(ApiKeyRow.expires_at),
-        col(ApiKeyRow.revoked_at),
-        col(ApiKeyRow.last_used_on),
-        col(OperatorRow.operator_id),
-        col(OperatorRow.role),
-        col(OperatorRow.trained_until),
-        col(OperatorRow.disabled_at),
-    )
-    .join(OperatorRow, col(OperatorRow.operator_id) == col(ApiKeyRow.operator_id))
-    .where(col(ApiKeyRow.key_id) == bindparam("key_id"))
+    "SELECT k.digest, k.scopes, k.expires_at, k.revoked_at, k.last_used_on, o.operator_id, o.role, o.trained_until,"
+    " o.disabled_at FROM api_key k JOIN operator o ON o.operator_id = k.operator_id WHERE k.key_id = ?"
 )
-"""Asked on every call of the API: rows, not objects."""
+"""Asked on every call of the API: driver SQL."""
+_KEPT = "pdms.access.keys"
+"""Under which a session keeps rows of keys: for one transaction, or (`db.glance`) until anybody commits anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,26 +317,31 @@ def recognise(uow: UnitOfWork, *, presented: str | None, sign_in: SignIn | None 
             return Unknown("member-token")
         member = MemberId(token.member_id)
         return Recognised(Actor(id="member", kind=ActorKind.MEMBER, scopes=frozenset({Scope.MEMBER}), member_id=member))
-    row = uow.session.connection().execute(_KEY_AND_OPERATOR, {"key_id": parts.public_id}).first()
+    kept = uow.session.info.setdefault(_KEPT, {})
+    row = kept.get(parts.public_id)
+    if row is None:
+        row = uow.session.connection().exec_driver_sql(_KEY_AND_OPERATOR, (parts.public_id,)).first()
+        if row is None:
+            return Unknown("key")
+        kept[parts.public_id] = row
+    digest, scopes, expires_at, revoked_at, last_used_on, operator_id, role_name, trained_until, disabled_at = row
     if (
-        row is None
-        or row.revoked_at is not None
-        or row.disabled_at is not None
-        or row.expires_at <= uow.now
-        or not secrets.proves(parts, row.digest, key=digest_key)
+        revoked_at is not None
+        or disabled_at is not None
+        or stored_instant(expires_at) <= uow.now
+        or not secrets.proves(parts, digest, key=digest_key)
     ):
         return Unknown("key")
-    role = uow.policy.roles.get(row.role)
+    role = uow.policy.roles.get(role_name)
     # A role that the policy no longer knows, or that lost a scope, takes it from every key at once.
-    scopes = frozenset(_scopes(row.scopes)) & frozenset(role.scopes if role else ())
     actor = Actor(
-        id=row.operator_id,
+        id=operator_id,
         kind=ActorKind.OPERATOR,
-        scopes=scopes,
-        role=row.role,
-        trained_until=row.trained_until,
+        scopes=frozenset(_scopes(scopes)) & frozenset(role.scopes if role else ()),
+        role=role_name,
+        trained_until=stored_day(trained_until),
     )
-    return Recognised(actor, None if row.last_used_on == _today(uow) else parts.public_id)
+    return Recognised(actor, None if stored_day(last_used_on) == _today(uow) else parts.public_id)
 
 
 def refuse_login(uow: UnitOfWork, *, cause: str) -> NoReturn:

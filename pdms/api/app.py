@@ -28,11 +28,13 @@ from pdms.api import (
     segments,
     views,
 )
+from pdms.api.at_once import AtOnce
 from pdms.api.guarded import name_of
 from pdms.api.middleware import MAX_BODY, Guard, RateLimit
 from pdms.api.openapi import description_of
 from pdms.api.sequencer import Sequencer
 from pdms.bootstrap.app import App
+from pdms.db import on_postgres
 from pdms.dispatch.channels import MessageChannel, open_channel
 from pdms.taxonomy import Channel
 
@@ -90,7 +92,8 @@ def create_app(
         max_body=max_body,
         larger={imports.routes.prefix: imports.MAX_FILE},
     )
-    api = _bare(lifespan=lifespan, middleware=[guard])
+    ahead = [guard] if on_postgres(app.main) else [guard, Middleware(AtOnce, pdms=app)]
+    api = _bare(lifespan=lifespan, middleware=ahead)
     api.state.pdms = app
     api.state.failures = failures or RateLimit(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST)
     api.state.open_channel = channel_of or _channel_of(app)

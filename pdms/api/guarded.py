@@ -119,14 +119,15 @@ def admit(request: Request, needs: Needs, route: APIRoute) -> Caller:
             raise HTTPException(TOO_MANY)
         app.refuse_login(found)
     actor = found.actor
-    refusal = _refusal(actor, needs)
+    refusal = refusal_of(actor, needs)
     if refusal is not None:
         with app.unit(actor, read_only=True) as uow:
             uow.refuse(refusal, member=actor.member_id, refs={"route": name_of(route)})
     return Caller(app, actor, Progress(status=route.status_code or 200))
 
 
-def _refusal(actor: Actor, needs: Needs) -> Denied | None:
+def refusal_of(actor: Actor, needs: Needs) -> Denied | None:
+    """Return why an actor may not call what needs this; None where they may."""
     names = " or ".join(needs.scopes)
     if not actor.scopes.intersection(needs.scopes):
         return Denied(f"this needs the scope {names}", reasons=(reason("SCOPE_MISSING", detail=f"needs {names}"),))

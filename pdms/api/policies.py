@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from pdms.api.caller import Compliance, Known
+from pdms.api.caller import Caller, Known, Needs
 from pdms.api.consents import MemberField
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, NamePath, member
@@ -15,9 +15,11 @@ from pdms.errors import NotFound
 from pdms.gate import service as gate
 from pdms.policy.decide import Decision
 from pdms.policy.explain import explain
-from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation
+from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope
 
 routes = router("policies")
+MAY_ASK = Needs((Scope.COMPLIANCE,))
+"""Who may ask the gate."""
 
 
 class PolicyInfo(BaseModel):
@@ -109,15 +111,19 @@ def explain_purpose(caller: Known, purpose: NamePath, language: Annotated[Langua
 
 
 @routes.post("/decisions", summary="Ask the gate", response_model=edge(Decision), openapi_extra=REPEATABLE)
-def decide(caller: Compliance, body: Question) -> Any:
+def decide(caller: Annotated[Caller, Depends(MAY_ASK)], body: Question) -> Any:
     """What the gate would say to a use of one member's data now, with every reason."""
-    return caller.read(
-        gate.decide_one,
-        member_id=member(body.member_id),
-        purpose=body.purpose,
-        operation=body.operation,
-        fields=tuple(body.fields),
-        categories=tuple(body.categories),
-        channel=body.channel,
-        recipient=body.recipient,
-    )
+    return caller.read(gate.decide_one, **asked(body))
+
+
+def asked(body: Question) -> dict[str, Any]:
+    """Return what `gate.decide_one` is asked."""
+    return {
+        "member_id": member(body.member_id),
+        "purpose": body.purpose,
+        "operation": body.operation,
+        "fields": tuple(body.fields),
+        "categories": tuple(body.categories),
+        "channel": body.channel,
+        "recipient": body.recipient,
+    }

@@ -20,7 +20,7 @@ from pdms.bootstrap.config import HomeConfig, read_config
 from pdms.bootstrap.sign_in import sign_in_of
 from pdms.clock import Clock
 from pdms.crypto import RootsOf
-from pdms.db import Session, Watch, begin
+from pdms.db import Glances, Session, Watch, begin
 from pdms.db.parts import Databases, Part
 from pdms.errors import Conflict, IntegrityBroken, KeyUnavailable
 from pdms.facts.spill import wipe_orphans
@@ -102,6 +102,7 @@ class App:
     sign_in: SignIn | None = field(default=None, repr=False)
     """Whose tokens operators may present beside API keys; None: nobody's."""
     _ledger_checked: bool = field(default=False, repr=False)
+    _glances: Glances | None = field(default=None, repr=False)
     _watch: Watch | None = field(default=None, repr=False)
     _every: float = field(default=1.0, repr=False)
     _asked: float = field(default=0.0, repr=False)
@@ -193,6 +194,14 @@ class App:
             origin=self.origin,
             committed=self._note_rights,
         )
+
+    def glance(self) -> UnitOfWork:
+        """Return a unit of nobody's that only reads, and only by driver SQL; SQLite (`db.glance`)."""
+        if self._glances is None:
+            self._glances = Glances(self.main)
+        uow = self.unit(ANONYMOUS, read_only=True)
+        uow.look(self._glances.begin())
+        return uow
 
     def anon_unit(self, actor: Actor, *, read_only: bool = False) -> AnonUnitOfWork:
         """Return a unit of the anonymised side: it has no way to a member."""

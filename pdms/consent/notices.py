@@ -20,7 +20,7 @@ from pdms.consent.restrictions import own_or_staff
 from pdms.consent.store import CHANGED
 from pdms.consent.tables import NoticeDelivery, NoticeVersion
 from pdms.crypto import set_digest
-from pdms.db import Session, mark
+from pdms.db import Session, draw, mark
 from pdms.errors import InvalidInput, NotFound
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Notice, Policy
@@ -130,14 +130,14 @@ _PARSED: dict[str, Terms] = {}
 def _terms(session: Session, number: int, version: str) -> Terms:
     found = _PARSED.get(version)
     if found is None or found.notice_no != number:
-        row = session.get(NoticeVersion, number)
-        if row is None:
-            raise NotFound("no such notice version")
-        found = _PARSED[version] = _parse(number, row.version, row.content)
+        sql = "SELECT content FROM notice WHERE notice_no = ?"
+        found = _PARSED[version] = _parse(
+            number, version, session.connection().exec_driver_sql(sql, (number,)).scalar()
+        )
     return found
 
 
-def _parse(number: int, version: str, content: str) -> Terms:
+def _parse(number: int, version: str, content: Any) -> Terms:
     said = json.loads(content)
     return Terms(
         notice_no=number,
@@ -332,10 +332,11 @@ def deliver_notices(
     terms = in_force(uow.policy, uow.session, notice=notice, language=language)
     # A load delivers to every member that it creates: driver SQL, since Core's executemany costs three times as much.
     shown = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    (seq,) = draw(uow.session.connection(), "notice_delivery")
     result = uow.session.connection().exec_driver_sql(
-        "INSERT INTO notice_delivery (member_id, notice_no, delivered_at, channel, evidence) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        [(member, terms.notice_no, shown, channel, evidence) for member in member_ids],
+        "INSERT INTO notice_delivery (member_id, notice_no, delivered_at, channel, evidence, seq)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(member, terms.notice_no, shown, channel, evidence, seq) for member in member_ids],
     )
     if result.rowcount:
         mark(uow.session.connection(), CHANGED, member_ids)

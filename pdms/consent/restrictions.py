@@ -7,7 +7,7 @@ decision. Setting what stands, or lifting what does not, changes nothing and lea
 from pdms.audit.catalogue import EventKind
 from pdms.consent.store import CHANGED, RESTRICTED, insert_or_update
 from pdms.consent.tables import RestrictionRecord
-from pdms.db import Lock, beside, mark, member_alone
+from pdms.db import mark, mark_drawing, member_alone
 from pdms.errors import Denied, InvalidInput
 from pdms.policy.decide import RestrictionFact
 from pdms.policy.reasons import reason
@@ -83,7 +83,7 @@ def _change(uow: UnitOfWork, member_id: MemberId, fact: RestrictionFact, *, acti
     if not changed:
         return False
     mark(connection, CHANGED, [member_id])
-    beside(connection, Lock.NUMBERS)
+    mark_drawing(connection, "restriction_record")
     uow.session.add(
         RestrictionRecord(
             record_id=new_id_bytes(),

@@ -60,7 +60,7 @@ from pdms.consent.receipt import ConsentReceipt
 from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
 from pdms.consent.rules import Broken
 from pdms.consent.store import CHANGED, CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
-from pdms.db import mark, member_alone
+from pdms.db import draw, mark, member_alone
 from pdms.errors import InvalidInput, NotFound
 from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberId, Scope, new_id_bytes
 from pdms.unit_of_work import ActorKind, UnitOfWork
@@ -276,6 +276,7 @@ def _shown(uow: UnitOfWork, member_id: MemberId, terms: Terms, channel: str, evi
                 "delivered_at": uow.now,
                 "channel": channel,
                 "evidence": evidence,
+                "seq": draw(connection, "notice_delivery")[0],
             }
         ],
     )

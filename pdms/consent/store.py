@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pdms.consent.state import RANK
 from pdms.consent.tables import ConsentCurrent, ConsentRecord, ConsentShape, NoticeVersion, RestrictionCurrent
-from pdms.db import Lock, Session, beside, insert_rows, mark, on_postgres
+from pdms.db import Session, draw, insert_rows, mark, on_postgres
 from pdms.taxonomy import ConsentState
 
 RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined]
@@ -42,7 +42,6 @@ _TYPES: Final = {
     "notice_no": "int4", "import_key": "bytea",
 }  # fmt: skip
 _RECORD_COLUMNS: Final = tuple((name, _TYPES.get(name, "text")) for name in COLUMNS)
-_NUMBERS: Final = "SELECT nextval(pg_get_serial_sequence('consent_record', 'seq')) FROM generate_series(1, ?)"
 _OUTWEIGH = """
     INSERT INTO consent_current (purpose, recipient, member_id, shape, occurred_at, rank, seq)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -66,7 +65,7 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     if not rows:
         return []
     connection = session.connection()
-    numbers = _numbers(connection, len(rows))
+    numbers = draw(connection, "consent_record", len(rows))
     shapes = _shapes(connection, rows)
     instants: dict[datetime, Any] = {}
     for instant in {instant for row in rows for instant in (row["occurred_at"], row["known_at"])}:
@@ -93,15 +92,6 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     connection.exec_driver_sql(_OUTWEIGH, sorted(currents, key=lambda one: (one[0], one[1], one[2], one[6])))
     mark(connection, CHANGED, {row["member_id"] for row in rows})
     return numbers
-
-
-def _numbers(connection: Connection, count: int) -> list[int]:
-    """Return as many fresh numbers: of the sequence where others write too, else those that come next."""
-    if on_postgres(connection):
-        beside(connection, Lock.NUMBERS)
-        return [int(number) for (number,) in connection.exec_driver_sql(_NUMBERS, (count,))]
-    last = int(connection.exec_driver_sql("SELECT COALESCE(MAX(seq), 0) FROM consent_record").scalar_one())
-    return list(range(last + 1, last + 1 + count))
 
 
 def _shape_key(row: Mapping[str, Any]) -> tuple[str, str, int, str]:

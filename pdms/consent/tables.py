@@ -3,7 +3,7 @@ materialised folds of them, rebuilt from the records at any time (`store.rebuild
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, text
+from sqlalchemy import DDL, BigInteger, Column, Date, Index, Integer, LargeBinary, event, text
 from sqlmodel import Field
 
 from pdms.db import UtcDateTime
@@ -36,13 +36,24 @@ class NoticeDelivery(MainTable, table=True):
     """That a member was shown a notice version; the first time counts."""
 
     __tablename__ = "notice_delivery"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = (Index("notice_delivery_seq", "seq"), {"sqlite_with_rowid": False})
 
     member_id: bytes = Field(sa_column=Column(LargeBinary(ID), primary_key=True))
     notice_no: int = Field(primary_key=True)
     delivered_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     channel: str = Field(max_length=32)
     evidence: str = Field(max_length=128)
+    seq: int | None = Field(default=None, sa_column=Column(SEQ, nullable=True))
+    """Running number of the statement that wrote it: what a decision saw; none where an older version wrote it."""
+
+
+event.listen(
+    NoticeDelivery.metadata.tables["notice_delivery"],
+    "after_create",
+    DDL("CREATE SEQUENCE notice_delivery_seq_seq OWNED BY notice_delivery.seq").execute_if(  # type: ignore[no-untyped-call] # SQLAlchemy's own is untyped
+        dialect="postgresql"
+    ),
+)
 
 
 class ConsentRecord(MainTable, table=True):

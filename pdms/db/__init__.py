@@ -3,7 +3,9 @@
 from pdms.db.bulk import Column, Same, cut, insert_columns, insert_rows, one_of
 from pdms.db.changes import Changes, Some, Span, mark, raw_rows, rows_of, seen, take
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
+from pdms.db.glance import Glances
 from pdms.db.locks import Lock, alone, alone_at_once, await_holders, beside, for_update, held_by_one, member_alone
+from pdms.db.numbers import draw, greatest, mark_drawing, settled
 from pdms.db.session import (
     Reader,
     Session,
@@ -21,6 +23,7 @@ from pdms.db.watch import Watch
 __all__ = [
     "Changes",
     "Column",
+    "Glances",
     "Lock",
     "Reader",
     "Same",
@@ -37,14 +40,17 @@ __all__ = [
     "beside",
     "checkpoint_and_vacuum",
     "cut",
+    "draw",
     "erases_bytes",
     "fetch",
     "fetch_here",
     "for_update",
+    "greatest",
     "held_by_one",
     "insert_columns",
     "insert_rows",
     "mark",
+    "mark_drawing",
     "member_alone",
     "on_postgres",
     "one_of",
@@ -53,6 +59,7 @@ __all__ = [
     "raw_rows",
     "rows_of",
     "seen",
+    "settled",
     "stored_day",
     "stored_instant",
     "take",

@@ -33,6 +33,7 @@ from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.member_ids import MemberIds
 from pdms.gate.notice_duties import NoticeDuty, end_exemption, notice_duties
 from pdms.gate.recording import record_consent
+from pdms.gate.seen import Looking
 from pdms.gate.told import About, told
 from pdms.policy.crossborder import NOBODY, Exported
 from pdms.policy.decide import (
@@ -174,8 +175,10 @@ def permit(
     )
     if use.operation is Operation.EXPORT:
         exports.hold(uow)
+    looking = Looking(uow)
     decision, actor, subject, exported = _decide(uow, member_id, use)
     said = told(uow.policy, about=About.MEMBER, use=use, actor=actor, subject=subject, exported=exported)
+    said[1].update(looking.numbers())
     if not decision.permitted:
         known = "MEMBER_UNKNOWN" not in decision.codes
         _refuse(uow, use, decision.reasons, said, member_id=member_id if known else None)
@@ -238,7 +241,9 @@ def eligible(
 
     actor = actor_facts(uow)
     _judge(uow, use, actor)
+    looking = Looking(uow)
     decided = decide_set(uow, purpose=uow.policy.purposes[purpose], use=use, among=among)
+    seen = looking.numbers()
     exported = NOBODY
     if operation is Operation.EXPORT:
         exported = _count_exports(uow, use, actor, decided.eligible)
@@ -251,7 +256,7 @@ def eligible(
         purpose=purpose,
         outcome=Outcome.PERMITTED,
         refs=refs,
-        numbers={**numbers, "members": decided.total, "eligible": len(decided.eligible), **decided.excluded},
+        numbers={**numbers, **seen, "members": decided.total, "eligible": len(decided.eligible), **decided.excluded},
         digest=digest,
     )
     return Eligible(

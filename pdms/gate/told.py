@@ -3,7 +3,7 @@
 Guarantee: every name that goes into the log stands in the policy that decided; a name that does not is replaced by a
 mark, since it may be anything, and any unknown name is refused alike. Facts about the asker (kind, role, scopes, end of
 training) and the member (standing, stage of life) are codes. What changes with records (consent, notice, wishes) is not
-told: a replay reads it as it was known at that instant.
+told, only how far the decision saw (`seen`): a replay reads the records up to there.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from pdms.audit.events import Event
+from pdms.gate.seen import Seen
 from pdms.policy.crossborder import NOBODY, Exported
 from pdms.policy.decide import RIGHTS, SUBJECT_REQUEST, ActorFacts, SubjectFacts, Use
 from pdms.policy.definitions import Policy
@@ -47,6 +48,8 @@ class Told:
     """Digest."""
     exported: Exported
     """People whose data went abroad that year, those of this decision included; nobody, where it was no export."""
+    seen: Seen | None
+    """None: its event does not say, or it read no records."""
 
 
 def told(
@@ -117,6 +120,7 @@ def read(event: Event) -> Told | None:
         AgeStage(refs.get("age", AgeStage.UNKNOWN.value)),
         refs["policy"],
         Exported(event.numbers.get("abroad", 0), event.numbers.get("abroad_sensitive", 0)),
+        Seen.told(event.numbers),
     )
 
 

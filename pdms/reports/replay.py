@@ -1,9 +1,10 @@
 """Decision replay: what the gate decided in a period, decided again under the policy and the records of that instant.
 
 Guarantee: each decision is judged by the policy text that its digest names (altered text is refused), by consent,
-notice and wishes as the records tell them by what was known then, and by the asker's and member's facts in its event.
-A decision comes out the same, or it differs, or pdms says why it cannot tell: an opening was shredded with its member,
-members of a set have changed or gone since. It changes nothing, and takes no lock that a writer would wait for.
+notice and wishes as the records tell them up to the running numbers in its event (or its instant, where an older
+version wrote it), and by the asker's and member's facts in its event. A decision comes out the same, or it differs, or
+pdms says why it cannot tell: an opening was shredded with its member, members of a set have changed or gone since,
+others were writing at that moment (PostgreSQL). It changes nothing, and takes no lock that a writer would wait for.
 
 For sets the whole is computed again: counts by reason and the keyed digest of who was eligible. Memory then grows with
 the members (their consents to the one purpose).
@@ -12,7 +13,7 @@ the members (their consents to the one purpose).
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pdms.audit import service as audit
@@ -22,7 +23,7 @@ from pdms.clock import SHANGHAI
 from pdms.crypto import set_digest
 from pdms.errors import IntegrityBroken, InvalidInput, NotFound
 from pdms.gate import service as gate
-from pdms.gate.as_of import Instant, Known, known
+from pdms.gate.as_of import Instant, Known, When, known, members_between
 from pdms.gate.told import About, Told, read
 from pdms.policy.decide import SubjectFacts, decide, required_categories, subject_codes, use_codes
 from pdms.policy.definitions import Policy
@@ -36,6 +37,9 @@ from pdms.vault.past import members_then
 LISTED = 1000
 """Differences that are listed; more are counted."""
 _PAGE = 500
+WAIT = timedelta(seconds=60)
+"""By how much the instants of two units may lie the other way round than they took effect: a lock is awaited for at
+most 30 seconds, and the clocks of two hosts differ a little."""
 
 
 class Unknown(StrEnum):
@@ -47,6 +51,9 @@ class Unknown(StrEnum):
     """It was about members named by the caller; the log does not name them."""
     MEMBERS_CHANGED = "MEMBERS_CHANGED"
     """Members were changed or erased since; the difference is no greater than their number."""
+    WRITTEN_MEANWHILE = "WRITTEN_MEANWHILE"
+    """Others were writing records of these members at that very moment: which of them were seen, nobody can tell; the
+    difference is no greater than the number of members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,23 +201,37 @@ class _Again:
             return "POLICY_MISSING", recorded, None
         except IntegrityBroken:
             return "POLICY_ALTERED", recorded, None
-        if told.policy not in self._in_force(event.at):
+        if not self._in_force(told, event.at):
             return "POLICY_NOT_IN_FORCE", recorded, None
         if told.about is About.SET:
             return self._set(event, told, policy, recorded)
-        # Of two things at the very same microsecond either may have come first.
-        for when in (Instant(event.at), Instant(event.at, strictly=True)):
+        for when in _readings(event, told):
             found = self._one(event, told, policy, when)
             if found == recorded:
                 return None
+        if event.member_id is not None and bytes.fromhex(event.member_id) in self._unsure(told):
+            return Unknown.WRITTEN_MEANWHILE
         return ("REASONS" if found.permitted == recorded.permitted else "DECISION"), recorded, found
 
-    def _in_force(self, at: datetime) -> set[str]:
-        """Return the digests in force at an instant: two at that of an activation."""
-        before = [one.digest for one in self._history if one.activated_at < at][-1:]
-        return {*before, *(one.digest for one in self._history if one.activated_at == at)}
+    def _in_force(self, told: Told, at: datetime) -> bool:
+        """Tell whether the policy was in force: by the number of its activation, and by its time as far as a unit that
+        waited for another may be late; by time alone where no number is told, two at the instant of an activation."""
+        if told.seen is None:
+            before = [one.digest for one in self._history if one.activated_at < at][-1:]
+            return told.policy in {*before, *(one.digest for one in self._history if one.activated_at == at)}
+        place = next((n for n, one in enumerate(self._history) if one.number == told.seen.policies), None)
+        if place is None or self._history[place].digest != told.policy:
+            return False
+        ends = [one.activated_at for one in self._history[place + 1 : place + 2]]
+        return self._history[place].activated_at - WAIT <= at and all(at <= end + WAIT for end in ends)
 
-    def _one(self, event: Event, told: Told, policy: Policy, when: Instant) -> _Outcome:
+    def _unsure(self, told: Told) -> frozenset[bytes]:
+        """Return of whom others were writing records when it was decided."""
+        if told.seen is None or told.seen.sure == told.seen.most:
+            return frozenset()
+        return members_between(self._uow, told.seen.sure, told.seen.most)
+
+    def _one(self, event: Event, told: Told, policy: Policy, when: When) -> _Outcome:
         purpose = policy.purposes.get(told.use.purpose)
         if told.about is About.USE:
             if purpose is None:
@@ -238,15 +259,16 @@ class _Again:
         )
         if purpose is None or codes:
             return "DECISION", recorded, _Outcome(permitted=False, codes=_ordered(codes))
-        for when in (Instant(event.at), Instant(event.at, strictly=True)):
+        for when in _readings(event, told):
             facts = known(self._uow, policy=policy, purpose=purpose, use=told.use, when=when)
             found, changed = self._members(told, policy, event.at, facts)
             if found == recorded:
                 return None
         changed += self._gone_since(event.at)
-        names = {*recorded.counts, *found.counts}
-        if changed and all(abs(recorded.counts.get(n, 0) - found.counts.get(n, 0)) <= changed for n in names):
-            return Unknown.MEMBERS_CHANGED
+        unsure = len(self._unsure(told))
+        most = max(abs(recorded.counts.get(n, 0) - found.counts.get(n, 0)) for n in {*recorded.counts, *found.counts})
+        if changed + unsure and most <= changed + unsure:
+            return Unknown.WRITTEN_MEANWHILE if most <= unsure else Unknown.MEMBERS_CHANGED
         return ("MEMBERS" if found.counts == recorded.counts else "COUNTS"), recorded, found
 
     def _members(self, told: Told, policy: Policy, at: datetime, facts: Known) -> tuple[_Outcome, int]:
@@ -257,7 +279,8 @@ class _Again:
         excluded: Counter[str] = Counter()
         total = changed = 0
         for row in members_then(self._uow):
-            if row.created_at > at or row.member_id in self._decoys:
+            later = row.created_at > at if told.seen is None else row.row_no > told.seen.members
+            if later or row.member_id in self._decoys:
                 continue
             changed += row.updated_at > at
             if row.status is MemberStatus.ERASED:
@@ -298,6 +321,14 @@ def _recorded(event: Event, told: Told) -> _Outcome:
         return _Outcome(permitted=True)
     counts = {name: n for name, n in event.numbers.items() if name in ("members", "eligible") or name in REASONS}
     return _Outcome(permitted=True, counts=counts, digest=event.digest)
+
+
+def _readings(event: Event, told: Told) -> tuple[When, ...]:
+    """Return by what it may be judged which records were there; the decision must come out by one of them."""
+    if told.seen is None:
+        # Of two things at the very same microsecond either may have come first.
+        return Instant(event.at), Instant(event.at, strictly=True)
+    return (told.seen.most,) if told.seen.sure == told.seen.most else (told.seen.most, told.seen.sure)
 
 
 def _subject(facts: Known, member: MemberId, told: Told) -> SubjectFacts:

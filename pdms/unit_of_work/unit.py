@@ -176,6 +176,10 @@ class UnitOfWork(AnonUnitOfWork):
             self._main = open_session(self.main_engine, read_only=self.read_only)
         return self._main
 
+    def look(self, session: Session) -> None:
+        """Read from a session that was begun elsewhere; it ends with this unit."""
+        self._main = session
+
     @property
     def held(self) -> Session:
         """Session on the store of held records; only `rights` opens it."""

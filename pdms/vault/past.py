@@ -8,7 +8,7 @@ from pdms.db import stored_day, stored_instant
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
 
-_ROWS = "SELECT member_id, status, turns_14, turns_18, created_at, updated_at FROM member"
+_ROWS = "SELECT member_id, status, turns_14, turns_18, created_at, updated_at, row_no FROM member"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,13 @@ class MemberThen:
     turns_18: date | None
     created_at: datetime
     updated_at: datetime
+    row_no: int
+    """Ascending in the order of entering."""
 
 
 def members_then(uow: UnitOfWork) -> Iterator[MemberThen]:
     """Yield every row that is still there."""
-    for member, status, t14, t18, created, updated in uow.session.connection().exec_driver_sql(_ROWS):
+    for member, status, t14, t18, created, updated, row_no in uow.session.connection().exec_driver_sql(_ROWS):
         yield MemberThen(
             MemberId(member),
             MemberStatus(status),
@@ -33,4 +35,5 @@ def members_then(uow: UnitOfWork) -> Iterator[MemberThen]:
             stored_day(t18),
             stored_instant(created),
             stored_instant(updated),
+            row_no,
         )

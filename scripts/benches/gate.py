@@ -121,7 +121,7 @@ def fill(app: App, members: int, uses: tuple[Use, ...]) -> None:
                 [(at + n + 1, one, one[::-1], *turns[age[n]]) for n, one in enumerate(part)],
             )
             run(
-                "INSERT INTO notice_delivery VALUES (?, ?, '2026-01-01 00:00:00.000000', 'web', '')",
+                "INSERT INTO notice_delivery VALUES (?, ?, '2026-01-01 00:00:00.000000', 'web', '', 1)",
                 [(one, notice) for one in part if one[0] % 50],
             )
             run(

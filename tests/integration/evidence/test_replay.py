@@ -2,15 +2,18 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from common.shell import command_line
 from common.world import POLICIES, World, consents_of, people
@@ -18,13 +21,15 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.consent import service as consent
+from pdms.db import fetch
 from pdms.errors import Denied, InvalidInput
 from pdms.gate import service as gate
 from pdms.policy.canonical import digest_of
 from pdms.policy.stored import content_of
 from pdms.reports.replay import ReplayReport, Unknown, replay
 from pdms.rights import service as rights
-from pdms.taxonomy import ConsentState, GuardedAct, Operation, RestrictionKind
+from pdms.taxonomy import ConsentState, GuardedAct, MemberId, Operation, RestrictionKind
+from pdms.unit_of_work import UnitOfWork
 
 COUNT = 6
 
@@ -105,6 +110,115 @@ def test_an_import_that_came_later_does_not_change_the_past(shop: World) -> None
     ask(shop, "H00006")
     report = again(shop)
     assert (report.decisions, report.differing, report.unknown) == (2, 0, {})
+
+
+def begun(shop: World, role: str, **later: int) -> UnitOfWork:
+    """A unit that has begun and touched nothing yet, as one that waits for a lock; then time goes on."""
+    waiting = shop.app.unit(shop.actor(role))
+    shop.pass_time(**later)
+    return waiting
+
+
+def withdraw(uow: UnitOfWork, member: MemberId) -> None:
+    gate.record_consent(uow, member, purpose="segment", state=ConsentState.WITHDRAWN)
+
+
+def test_of_two_units_the_one_that_took_effect_first_counts_whatever_their_instants(shop: World) -> None:
+    """A decision waits while what began later takes effect; what began earlier takes effect after a decision."""
+    one, two, three = (shop.id_of(f"H0000{n}") for n in range(3))
+    late = begun(shop, "compliance", seconds=2)  # decides after what began after it
+    shop.run("support", gate.record_consent, one, purpose="segment", state=ConsentState.WITHDRAWN)
+    shop.run("support", consent.restrict, three, kind=RestrictionKind.RESTRICTION)
+    with suppress(Denied), late as uow:
+        gate.permit(uow, member_id=one, purpose="segment", operation=Operation.PROFILE)
+    with suppress(Denied), late as uow:
+        gate.permit(uow, member_id=three, purpose="segment", operation=Operation.PROFILE)
+    with late as uow:
+        gate.eligible(uow, purpose="segment", operation=Operation.PROFILE)
+    late = begun(shop, "support", seconds=2)  # takes effect after what was decided later
+    ask(shop, "H00001")
+    shop.run("compliance", gate.eligible, purpose="segment", operation=Operation.PROFILE)
+    with late as uow:
+        withdraw(uow, two)
+    report = again(shop)
+    assert (report.decisions, report.differences, report.unknown) == (5, (), {})
+    tamper(shop, "DELETE FROM consent_record WHERE member_id = ? AND state = 'withdrawn'", one)
+    assert [found.why for found in again(shop).differences] == ["DECISION", "COUNTS", "COUNTS"]
+
+
+def test_a_notice_shown_later_as_of_an_earlier_day_does_not_change_the_past(shop: World) -> None:
+    use = {"purpose": "order", "operation": Operation.REVEAL, "fields": ("phone",), "reason": "DELIVERY_FAILED"}
+    with shop.unit() as uow:
+        uow.session.connection().exec_driver_sql("DELETE FROM notice_delivery")
+        shop_day = uow.now - timedelta(minutes=30)
+    ask(shop, "H00000", role="support", **use)
+    deliver = {"notice": "member-notice", "channel": "web", "at": shop_day}
+    shop.run("support", consent.deliver_notices, [shop.id_of("H00000")], **deliver)
+    shop.pass_time(hours=1)
+    ask(shop, "H00000", role="support", **use)
+    with shop.unit() as uow:
+        kinds = [EventKind.PERMIT, EventKind.DENIAL]
+        told = audit.list_events(uow.session, kinds=kinds, member_id=shop.id_of("H00000").hex()).items
+    assert [item.event.reasons for item in told][::-1] == [("NO_NOTICE",), ("DELIVERY_FAILED",)]
+    assert (again(shop).same, again(shop).differing) == (2, 0)
+
+
+def test_whoever_is_in_the_middle_of_writing_was_not_seen(shop: World, database: str | None) -> None:
+    """PostgreSQL: a smaller number is committed after a greater one and after the decision between them."""
+    if database is None:
+        pytest.skip("a writer is alone on SQLite")
+    one, other = shop.id_of("H00000"), shop.id_of("H00001")
+    slow = begun(shop, "support", seconds=2)
+    with slow as uow:
+        withdraw(uow, one)
+        consent.restrict(uow, one, kind=RestrictionKind.RESTRICTION)
+        quick = Thread(
+            target=shop.run, args=("support", consent.restrict, other), kwargs={"kind": RestrictionKind.RESTRICTION}
+        )
+        quick.start()  # commits, and is acknowledged when the ledger has read what was numbered before it
+        await_count(shop.app.main, "SELECT count(*) FROM restriction_record", 1)
+        ask(shop, "H00000")
+        shop.run("compliance", gate.eligible, purpose="segment", operation=Operation.PROFILE)
+    quick.join()
+    with shop.unit() as uow:
+        permits = audit.list_events(uow.session, kinds=[EventKind.PERMIT]).items
+    assert {one.event.numbers["sure_wishes"] for one in permits} == {0}, "the greater number was seen, the smaller not"
+    report = again(shop)
+    assert (report.same, report.differences, report.unknown) == (1, (), {Unknown.WRITTEN_MEANWHILE: 1})
+    tamper(shop, "DELETE FROM consent_record WHERE member_id = ? AND state = 'given' AND purpose = 'segment'", one)
+    assert [found.why for found in again(shop).differences] == []  # of one just then written nobody can tell
+    tamper(shop, "DELETE FROM consent_record WHERE member_id <> ? AND state = 'given' AND purpose = 'segment'", one)
+    assert "COUNTS" in [found.why for found in again(shop).differences]
+
+
+def test_events_of_an_older_version_are_judged_by_their_instant(shop: World) -> None:
+    """They tell no running numbers."""
+    ask(shop, "H00000")
+    shop.run("compliance", gate.eligible, purpose="segment", operation=Operation.PROFILE)
+    for item in older(shop):
+        tamper(shop, "UPDATE audit_event SET body = ? WHERE seq = ?", item.event.canonical(), item.seq)
+    shop.pass_time(hours=1)
+    shop.run("support", gate.record_consent, shop.id_of("H00000"), purpose="segment", state=ConsentState.WITHDRAWN)
+    report = again(shop)
+    assert (report.decisions, report.differences, report.unknown) == (2, (), {})
+
+
+def await_count(engine: Engine, sql: str, wanted: int) -> None:
+    for _ in range(2000):
+        if fetch(engine, sql)[0][0] == wanted:
+            return
+        time.sleep(0.005)
+    raise AssertionError("never committed")
+
+
+def older(shop: World) -> list[audit.StoredEvent]:
+    with shop.unit() as uow:
+        items = audit.list_events(uow.session, kinds=[EventKind.PERMIT]).items
+    assert all("seen_consents" in item.event.numbers for item in items)
+    kept = [{n: v for n, v in item.event.numbers.items() if not n.startswith("seen_")} for item in items]
+    return [
+        replace(item, event=replace(item.event, numbers=numbers)) for item, numbers in zip(items, kept, strict=True)
+    ]
 
 
 def denied_after_a_withdrawal(shop: World) -> bytes:

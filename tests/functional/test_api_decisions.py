@@ -1,0 +1,169 @@
+"""Asking the gate over HTTP: the short way and the route say the same, and no key decides once more than it may."""
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+import pytest
+
+from pdms.access import service as access
+from pdms.api.at_once import PATH, AtOnce
+from pdms.audit import service as audit
+from pdms.audit.catalogue import EventKind
+from pdms.db import on_postgres
+from pdms.taxonomy import MemberId, Operation
+
+BY_THE_ROUTE = {"Content-Type": "application/json; charset=utf-8"}
+"""Means the same, and is left to the route."""
+
+
+def ask(api: Any, body: Any, *, role: Any = "compliance", route: bool = False) -> Any:
+    headers = BY_THE_ROUTE if route else {"Content-Type": "application/json"}
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    return api.call(role, "POST", PATH, content=content, headers=headers)
+
+
+def short_way(api: Any, body: Any, key: str) -> bytes | None:
+    """What is answered without the route; None where it was passed on, untouched."""
+    passed: list[bytes] = []
+    sent: list[Any] = []
+    data = json.dumps(body).encode()
+    parts = [data[:7], data[7:]]
+
+    async def route(_scope: Any, receive: Any, _send: Any) -> None:
+        more = True
+        while more:
+            message = await receive()
+            passed.append(message["body"])
+            more = message["more_body"]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {key}".encode())]
+    scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
+    asyncio.run(AtOnce(route, pdms=api.world.app)(scope, receive, send))
+    assert sent or b"".join(passed) == data
+    return b"".join(message.get("body", b"") for message in sent) if sent else None
+
+
+def question(api: Any, number: str = "H00003", **more: Any) -> dict[str, Any]:
+    return {"member_id": api.id_of(number), "purpose": "market_email", "operation": "send", **more}
+
+
+def fresh_key(api: Any) -> str:
+    role = "compliance"
+    world = api.world
+    made = world.app.run(world.actor("admin"), access.create_operator, label=f"asks-{secrets.token_hex(4)}", role=role)
+    assert api.get({"Authorization": f"Bearer {made.text}"}, "/v1/policies/current").status_code == 200  # its first use
+    return str(made.text)
+
+
+def test_every_question_is_answered_as_the_route_answers_it(shop: Any) -> None:
+    shop.post("support", "/v1/consents/withdrawals", {"member_id": shop.id_of("H00004"), "purpose": "market_email"})
+    policy = shop.world.app.policy
+    questions = [
+        question(shop, number, purpose=purpose, operation=operation.value)
+        for number in ("H00003", "H00004")
+        for purpose in (*policy.purposes, "no_such_purpose")
+        for operation in (Operation.SEND, Operation.REVEAL, Operation.PROFILE, Operation.EXPORT)
+    ]
+    questions += [
+        question(shop, member_id="0" * 32),
+        question(shop, channel="email", fields=["email"], categories=["basic"], recipient="partner-insurance"),
+    ]
+    answers = []
+    for one in questions:
+        quick, slow = ask(shop, one), ask(shop, one, route=True)
+        assert (quick.status_code, quick.content) == (200, slow.content), one
+        assert dict(quick.headers) == dict(slow.headers)
+        answers.append(quick.json())
+    assert {one["permitted"] for one in answers} == {True, False}
+    assert len({reason["code"] for one in answers for reason in one["reasons"]}) > 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b"\xff", b"null", {}, {"member_id": "zz"}, {"more": 1}, {"purpose": "x" * 500}, {"operation": "eat"}],
+)
+def test_what_is_out_of_form_is_refused_as_the_route_refuses_it(shop: Any, body: Any) -> None:
+    if isinstance(body, dict) and body:
+        body = question(shop) | body
+    quick, slow = ask(shop, body), ask(shop, body, route=True)
+    assert quick.status_code in (400, 422)
+    assert (quick.status_code, quick.content) == (slow.status_code, slow.content)
+
+
+def test_whoever_may_not_ask_is_refused_on_record(shop: Any) -> None:
+    member = shop.session_of("H00005")
+    forged = {"Authorization": f"Bearer {shop.world.tokens['compliance'][:-4]}AAAA"}
+    for caller, status in (("support", 403), ("marketing", 403), (member, 403), (forged, 401), (None, 401)):
+        with shop.world.unit() as uow:
+            kinds = [EventKind.DENIAL, EventKind.LOGIN_FAILED]
+            before = audit.count_by_kind(uow.session)
+        assert ask(shop, question(shop), role=caller).status_code == status
+        with shop.world.unit() as uow:
+            after = audit.count_by_kind(uow.session)
+        assert sum(after.get(k, 0) for k in kinds) == sum(before.get(k, 0) for k in kinds) + 1
+
+
+def test_a_key_that_ended_decides_nothing_more(shop: Any) -> None:
+    """Revoked, its operator disabled, or run out between two questions, of which the first went the short way."""
+    world = shop.world
+    ends: dict[str, Any] = {
+        "revoked": lambda key: world.run("admin", access.revoke_key, key_id=key.split("_")[2]),
+        "disabled": lambda key: world.run("admin", access.disable_operator, operator_id=world.app.authenticate(key).id),
+        "expired": lambda _: world.pass_time(days=400),
+    }
+    instant, asked = world.clock.instant, question(shop)
+    for name, end in ends.items():
+        key = fresh_key(shop)
+        caller = {"Authorization": f"Bearer {key}"}
+        assert short_way(shop, asked, key) is not None, name
+        end(key)
+        assert short_way(shop, asked, key) is None, name
+        assert ask(shop, asked, role=caller).status_code == 401, name
+        world.clock.instant = instant
+
+
+def test_a_withdrawal_binds_from_the_next_question_on(shop: Any) -> None:
+    key = fresh_key(shop)
+    before = short_way(shop, question(shop, "H00006"), key)
+    shop.post("support", "/v1/consents/withdrawals", {"member_id": shop.id_of("H00006"), "purpose": "market_email"})
+    after = short_way(shop, question(shop, "H00006"), key)
+    assert before is not None
+    assert after is not None
+    assert (json.loads(before)["permitted"], json.loads(after)["permitted"]) == (True, False)
+
+
+def test_only_a_staff_key_goes_the_short_way_and_the_first_use_of_a_day_does_not(shop: Any) -> None:
+    world = shop.world
+    key = fresh_key(shop)
+    assert short_way(shop, question(shop), key) is not None
+    assert short_way(shop, question(shop, operation="export", recipient="overseas-seller"), key) is None
+    for other in (world.tokens["support"], key[:-4] + "AAAA", key.replace("pdms_key", "pdms_mem"), "eyJ.e30.x", ""):
+        assert short_way(shop, question(shop), other) is None
+    unused = world.app.run(world.actor("admin"), access.create_operator, label="unused", role="compliance").text
+    assert short_way(shop, question(shop), unused) is None
+    ask(shop, question(shop), role={"Authorization": f"Bearer {unused}"})  # the route notes the day
+    assert short_way(shop, question(shop), unused) is not None
+
+
+def test_a_look_writes_nothing_and_ends_with_its_unit(shop: Any) -> None:
+    app = shop.world.app
+    assert not on_postgres(app.main)
+    with app.glance() as uow, pytest.raises(Exception, match="database"):
+        uow.session.connection().exec_driver_sql("DELETE FROM member")
+    with app.glance() as uow:
+        kept = uow.session.info
+        assert uow.session.connection().exec_driver_sql("SELECT count(*) FROM member").scalar() == 300
+    with app.glance() as uow:
+        assert uow.session.info is kept
+    member = MemberId(bytes.fromhex(shop.id_of("H00007")))
+    shop.world.run("support", access.issue_member_token, member_id=member)
+    with app.glance() as uow:
+        assert uow.session.info is not kept
