@@ -1,11 +1,11 @@
 """`/v1/segments`: rules over a view's columns. A segment is never a list of people."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from pdms.api.caller import Marketing, MarketingOrCompliance
+from pdms.api.caller import Compliance, Marketing, MarketingOrCompliance
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
 from pdms.api.files import attachment
@@ -13,6 +13,10 @@ from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.api.releases import ROWS
 from pdms.bootstrap import approving
+from pdms.budgets import service as budgets
+from pdms.budgets.service import BudgetState, LedgerLine
+from pdms.publish import aggregates
+from pdms.publish.aggregates import Aggregate, AggregateKind
 from pdms.segments import service as segments
 from pdms.segments.service import Preview, Segment
 
@@ -35,6 +39,19 @@ class Wanted(Body):
     """How rows are wanted."""
 
     format: Literal["parquet", "csv"] = "csv"
+
+
+Named = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class NewEstimate(Body):
+    """One question about a view's members."""
+
+    view: Named = Field(examples=["member_value"])
+    kind: AggregateKind
+    feature: Named | None = Field(default=None, description="Column of the view; none for a count.")
+    where: Document | None = Field(default=None, description="A rule: of its members only.")
+    share: float = Field(default=0.5, gt=0, lt=1, description="Which quantile.")
 
 
 @routes.get("", summary="List segments", response_model=Page[edge(Segment)])  # type: ignore[misc]
@@ -74,3 +91,41 @@ def export(caller: Marketing, name: NamePath, body: Wanted) -> Response:
     (`POST /v1/operators/approvals`)."""
     made = approving.export_segment(caller.app, caller.actor, name=name, format=body.format)
     return attachment(made.content, filename=made.filename, media_type=made.media_type)
+
+
+@routes.post("/estimates", summary="Ask a noised number", response_model=edge(Aggregate), openapi_extra=REPEATABLE)
+def estimate(caller: Marketing, body: NewEstimate) -> Any:
+    """A count, histogram, sum, mean or quantile of a view's members under differential privacy: value, interval, cost
+    and what is left of the budget. The same question again has the same answer, at no cost."""
+    return caller.long(
+        aggregates.aggregate, view=body.view, kind=body.kind, feature=body.feature, where=body.where, share=body.share
+    )
+
+
+@routes.get("/estimates/budget", summary="Privacy budget", response_model=edge(BudgetState))
+def show_budget(caller: Marketing) -> Any:
+    """What is left of the caller's own population's budget in this period."""
+    return caller.read_anon(budgets.state)
+
+
+@routes.get("/estimates/budgets", summary="Privacy budgets", response_model=Page[edge(BudgetState)])  # type: ignore[misc]
+def list_budgets(caller: Compliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
+    """Every population's budget in this period."""
+    found = caller.read_anon(budgets.states)
+    return page(
+        found, order=lambda b: [b["population"]], cursor=cursor, limit=limit, key=caller.cursor_key, name="budgets"
+    )
+
+
+@routes.get("/estimates/charges", summary="Charges", response_model=Page[edge(LedgerLine)])  # type: ignore[misc]
+def list_charges(caller: Compliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
+    """Every charge to a privacy budget, by population and number: what was asked, by whom, and what it cost."""
+    found = caller.read_anon(budgets.ledger)
+    return page(
+        found,
+        order=lambda c: [c["population"], f"{c['number']:09}"],
+        cursor=cursor,
+        limit=limit,
+        key=caller.cursor_key,
+        name="charges",
+    )

@@ -209,10 +209,10 @@ def states(uow: AnonUnitOfWork) -> tuple[BudgetState, ...]:
 
 
 def ledger(uow: AnonUnitOfWork) -> tuple[LedgerLine, ...]:
-    """Return every charge, newest first, for officers; recorded."""
+    """Return every charge by population and number, oldest first, for officers; recorded."""
     uow.require(Scope.COMPLIANCE)
     uow.record(EventKind.REPORT_READ, refs={"report": "privacy-budgets"})
-    order = col(ChargeRow.charged_at).desc(), col(ChargeRow.population), col(ChargeRow.number).desc()
+    order = col(ChargeRow.population), col(ChargeRow.number)
     return tuple(
         LedgerLine(
             population=row.population,

@@ -109,3 +109,65 @@ def rfm(
         return
     rows = [{"segment": s.name, "members": f"{s.members.low} – {s.members.high}"} for s in table.segments]
     show(rows, as_json=False, title=f"RFM segments on {view}, about {table.total} members")
+
+
+@app.command("estimate")
+def estimate(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="A view, see `pdms view list`.")],
+    kind: Annotated[str, typer.Argument(help="count, histogram, sum, mean or quantile.")],
+    feature: Annotated[str | None, typer.Argument(help="Column of the view; none for a count.")] = None,
+    where: Annotated[Path | None, typer.Option(help="YAML file with a rule: of its members only.")] = None,
+    share: Annotated[float, typer.Option(help="Which quantile: 0.5 is the median.")] = 0.5,
+) -> None:
+    """Ask one number of a view's members: noised, with its interval, charged once to the privacy budget.
+
+    Example: `pdms segment estimate member_value mean spend`
+    """
+    from pdms.cli.files import read_text
+    from pdms.errors import InvalidInput
+    from pdms.publish.aggregates import AggregateKind, aggregate
+    from pdms.segments.documents import read_document
+
+    face: Face = context.obj
+    if kind not in set(AggregateKind):
+        raise InvalidInput(f"kind: one of {', '.join(AggregateKind)}")
+    rule = None if where is None else read_document(read_text(where))
+    found = aggregate(face.units, view=view, kind=AggregateKind(kind), feature=feature, where=rule, share=share)
+    if face.json:
+        show(found, as_json=True)
+        return
+    cost = found.cost
+    told = {
+        "answer": f"fewer than {found.below} members" if found.below else found.value,
+        "lies between": None if found.value is None else f"{found.low} and {found.high} (95 %)",
+        "unit": found.unit,
+        "cost": f"rho {cost.rho:g}" if cost.rho else "none: asked before",
+        "left of the budget": f"{cost.left:.1%} until {cost.next_period.isoformat()}",
+    }
+    if found.bins:
+        show([{found.feature or "": b.label, "members": str(b.members)} for b in found.bins], as_json=False)
+        del told["answer"], told["lies between"]
+    show(told, as_json=False, title=f"{kind} on {view}")
+
+
+@app.command("budget")
+def budget(context: typer.Context) -> None:
+    """Show what is left of the privacy budget: marketing its own, an officer every population's."""
+    from pdms.budgets import service
+    from pdms.taxonomy import Scope
+
+    face: Face = context.obj
+    officer = Scope.COMPLIANCE in face.actor.scopes
+    found = face.run_anon(service.states) if officer else face.run_anon(service.state)
+    show(found, as_json=face.json, title="privacy budget")
+
+
+@app.command("charges")
+def charges(context: typer.Context) -> None:
+    """List what was charged to privacy budgets, oldest first (scope: compliance)."""
+    from pdms.budgets import service
+
+    face: Face = context.obj
+    columns = ("population", "number", "period", "kind", "rho", "charged_at", "charged_by", "answered_at")
+    show(face.run_anon(service.ledger), as_json=face.json, title="charges", columns=columns)

@@ -17,11 +17,9 @@ from pdms.budgets.questions import Question
 from pdms.budgets.service import Answer
 from pdms.dispatch.attempts import EXCLUDED, Tally
 from pdms.dispatch.audience import Plan
-from pdms.policy.canonical import digest_of
 from pdms.policy.reasons import REASONS
-from pdms.segments.canonical import canonical
+from pdms.segments.questions import about_members
 from pdms.unit_of_work import UnitFactory, UnitOfWork
-from pdms.views import service as views
 
 PREVIEW_SENSITIVITY = math.sqrt(2)
 """A member is in the audience or not, and may be written to or not."""
@@ -46,12 +44,7 @@ def preview_question(uow: UnitOfWork, plan: Plan, *, categories: Sequence[str]) 
     return Question(
         "preview",
         {
-            "view": plan.view.name,
-            "view_digest": digest_of(plan.view),
-            "release": views.newest(uow, view=plan.view.name) or "",
-            # without a release there is nothing that an answer could go stale with: once a month, then
-            "month": "" if views.newest(uow, view=plan.view.name) else f"{uow.now:%Y-%m}",
-            "where": canonical(plan.rule),
+            **about_members(uow, plan.view, plan.rule),
             "categories": sorted(plan.categories),
             "purpose": plan.definition.purpose,
             "fields": sorted(categories),

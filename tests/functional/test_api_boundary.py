@@ -51,6 +51,8 @@ FOR_MARKETING = {
     ("GET", "/v1/segments/{name}"),
     ("POST", "/v1/segments/{name}/previews"),
     ("POST", "/v1/segments/{name}/exports"),
+    ("POST", "/v1/segments/estimates"),  # noised, and charged to a budget
+    ("GET", "/v1/segments/estimates/budget"),
     ("GET", "/v1/campaigns"),
     ("POST", "/v1/campaigns"),
     ("GET", "/v1/campaigns/{name}"),
