@@ -19,12 +19,16 @@ class Method(StrEnum):
 
     auto: the best of what suits the criteria, within a budget of steps. peel, mondrian: local recoding, labels as exact
     as each class allows. full_domain: one level for each column over the whole table, the exact optimum of that kind.
+    blind: the peel by quasi-identifiers alone, refused as a whole where l or t then fails. The others look at sensitive
+    values to decide what is coarsened, from which an attacker who knows the algorithm can reason back (minimality: Wong
+    et al. 2007, "Minimality attack in privacy preserving data publishing"); blind leaves nothing to reason from.
     """
 
     AUTO = "auto"
     PEEL = "peel"
     MONDRIAN = "mondrian"
     FULL_DOMAIN = "full_domain"
+    BLIND = "blind"
 
 
 class DiversityKind(StrEnum):

@@ -86,6 +86,8 @@ def anonymize(
     _check(table, hierarchies, criteria, suppression_limit)
     options = {"weights": weights, "method": method, "allowed": int(suppression_limit * table.rows + 1e-9)}
     variant, classes, loss = _coarse_enough(table, hierarchies, criteria, **options)
+    if method == Method.BLIND and not _all_satisfied(table, criteria, classes):
+        raise _out_of_reach()
     _judge(table, criteria, classes)
     return Anonymized(
         class_of=classes.class_of,
@@ -141,7 +143,7 @@ def _close_enough(
     for _ in range(MOST_ROUNDS):
         found = _best(table, hierarchies, criteria, **options)
         over = _excess(table, wanted, found[1])
-        if wanted is None or criteria.closeness is None or over <= 1e-12:
+        if wanted is None or criteria.closeness is None or over <= 1e-12 or options["method"] == Method.BLIND:
             return found
         tighter = criteria.closeness.t - over - 1e-9
         if tighter < 0:
@@ -228,13 +230,24 @@ def _judge(table: FrequencyTable, criteria: Criteria, classes: Classes) -> None:
         raise IntegrityBroken("anonymize: a class holds fewer members than the criteria ask for")
     if len(classes.sizes) / max(int(classes.sizes.sum()), 1) > criteria.max_average_risk + 1e-12:
         raise IntegrityBroken("anonymize: the average risk is above what the criteria ask for")
+    if not _all_satisfied(table, criteria, classes):
+        raise IntegrityBroken("anonymize: a class does not satisfy the criteria")
+
+
+def _all_satisfied(table: FrequencyTable, criteria: Criteria, classes: Classes) -> bool:
+    """Tell whether every class satisfies every criterion, by its histogram."""
     if not criteria.needs_histogram:
-        return
+        return True
     histograms = sum_by_class(table.sensitive, classes)
     population = sum_by_class(table.population, classes)
     whole = None if histograms is None else histograms.sum(axis=0)
-    for number, size in enumerate(classes.sizes.tolist()):
-        histogram = None if histograms is None else histograms[number]
-        people = None if population is None else int(population[number])
-        if not satisfied(criteria, size, histogram=histogram, whole=whole, population=people):
-            raise IntegrityBroken("anonymize: a class does not satisfy the criteria")
+    return all(
+        satisfied(
+            criteria,
+            size,
+            histogram=None if histograms is None else histograms[number],
+            whole=whole,
+            population=None if population is None else int(population[number]),
+        )
+        for number, size in enumerate(classes.sizes.tolist())
+    )

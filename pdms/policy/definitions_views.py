@@ -69,7 +69,7 @@ class View:
     expiry_days: int
     average_risk: float = 1.0
     """Greatest average risk of the released rows (classes/rows)."""
-    algorithm: Literal["auto", "peel", "mondrian", "full_domain"] = "auto"
+    algorithm: Literal["auto", "peel", "mondrian", "full_domain", "blind"] = "auto"
     sensitive: SensitiveFeature | None = None
 
 

@@ -74,7 +74,7 @@ class ViewDocument(Document):
     consumers: Annotated[list[Slug], Field(min_length=1)]
     expiry_days: Annotated[int, Field(ge=1, le=366)]
     average_risk: Annotated[float, Field(gt=0, le=1)] = 1.0
-    algorithm: Literal["auto", "peel", "mondrian", "full_domain"] = "auto"
+    algorithm: Literal["auto", "peel", "mondrian", "full_domain", "blind"] = "auto"
     sensitive: SensitiveDocument | None = None
     features: Annotated[dict[Slug, FeatureDocument], Field(min_length=1)]
 

@@ -116,7 +116,7 @@ def test_every_class_satisfies_every_criterion(case) -> None:
     try:
         result = anonymize(table, hierarchies, criteria, suppression_limit=limit, method=method)
     except Conflict:
-        assert limit < 1  # whatever the criteria, leaving everybody out satisfies them
+        assert limit < 1 or method == Method.BLIND  # whatever the criteria, leaving everybody out satisfies them
         return
     assert result.suppressed <= limit * len(codes) + 1e-9
     labels = result.labels(hierarchies)

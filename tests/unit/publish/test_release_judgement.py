@@ -127,7 +127,7 @@ def test_the_average_risk_binds_where_the_greatest_would_not():
     assert strict.measured.k < 34  # no class need be that large for the mean to be
 
 
-@pytest.mark.parametrize("algorithm", ["auto", "peel", "mondrian", "full_domain"])
+@pytest.mark.parametrize("algorithm", ["auto", "peel", "mondrian", "full_domain", "blind"])
 def test_the_view_chooses_the_algorithm(algorithm):
     made = release.make(replace(VIEW, algorithm=algorithm), table(200), SPACE)
     assert made.measured.k >= VIEW.k
