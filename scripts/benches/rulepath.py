@@ -1,0 +1,203 @@
+"""The rule path: a model learned on a k-anonymous release and applied to exact features, beside one learned raw.
+
+Half of the members are published (k = 10, edges fixed beforehand, the target as a column of its own) and learned from,
+the other half, exact, tell how well a model ranks them; the raw model learns from the exact features of the first half.
+Mean over several halvings. scikit-learn runs in an environment of its own below the system's temporary folder.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("PDMS_REAL_DATA", ROOT.parent / "shared" / "data")) / "retail"
+LEARNER = Path(tempfile.gettempdir()) / "pdms-bench-learner"
+K = 10
+HALVINGS = 20
+DRAWS = 5
+DAYS = (1, 2, 3, 4, 5, 7, 10, 14, 18, 21, 25, 30, 37, 45, 52, 60, 75, 90, 105, 120, 135, 150, 180, 210, 240, 270)
+COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 25, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400)
+MONEY = (
+    10, 20, 35, 50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000,
+    6000, 7500, 10000, 15000, 20000, 30000, 50000,
+)  # fmt: skip
+LEAST = {"recency_days": 0, "tenure_days": 0, "spend": 5}
+"""Least value of a feature, for the leaf below the first edge; 1 for counts."""
+EDGES = {
+    "recency_days": DAYS, "orders": COUNTS, "spend": MONEY, "tenure_days": DAYS, "kinds": COUNTS,
+    "months": tuple(range(2, 13)),
+}  # fmt: skip
+RFM = ("recency_days", "orders", "spend")
+GOALS = {("logistic", 3): 0.005, ("tree", 3): 0.011, ("logistic", 6): 0.010, ("tree", 6): 0.015}
+
+Row = dict[str, Any]
+
+
+def run(quick: bool) -> Iterator[Row]:
+    """Yield one row per figure: loss of AUC, and agreement of clusters."""
+    python = _learner()
+    if python is None:
+        raise SystemExit("scikit-learn could not be installed")
+    for name, made in (("Online Retail", online_retail), ("Complete Journey", complete_journey)):
+        frame = made()
+        for names in (RFM, tuple(EDGES)):
+            with tempfile.TemporaryDirectory() as folder:
+                ncp = _prepare(frame, names, Path(folder), halvings=4 if quick else HALVINGS)
+                answer = subprocess.run(
+                    [python, str(Path(__file__).with_name("_rulepath_learner.py")), folder],
+                    check=True, capture_output=True, text=True,
+                )  # fmt: skip
+            found = json.loads(answer.stdout)
+            case = f"{name}, {len(names)} features, k={K}"
+            yield _row(f"{case}: information loss", ncp, "NCP")
+            for model in ("logistic", "tree"):
+                raw, ours, spread = (found[f"{model}_{what}"] for what in ("raw", "release", "error"))
+                goal = GOALS[model, len(names)]
+                yield _row(f"{case}: {model}, AUC raw {raw:.4f}", raw - ours, f"AUC lost (± {spread:.4f})", goal=goal)
+            if len(names) == len(RFM):
+                yield _row(f"{case}: k-means on R, F, M", found["ari"], "ARI to raw", goal=0.94, least=True)
+
+
+def _row(case: str, value: float, unit: str, *, goal: float | None = None, least: bool = False) -> Row:
+    met = None if goal is None else value >= goal if least else value <= goal
+    return {
+        "bench": "rulepath", "case": case, "value": round(value, 4), "unit": unit, "peer": None, "ratio": None,
+        "goal": goal, "met": met,
+    }  # fmt: skip
+
+
+def online_retail() -> pd.DataFrame:
+    """Return features of each customer up to September 2011, and whether they bought in the hundred days after."""
+    lines = pd.read_csv(DATA / "online_retail" / "online_retail.csv.gz", parse_dates=["InvoiceDate"])
+    lines = lines[lines["CustomerID"].notna() & (lines["Quantity"] > 0) & (lines["UnitPrice"] > 0)]
+    lines = lines.assign(
+        member=lines["CustomerID"], at=lines["InvoiceDate"], basket=lines["InvoiceNo"], kind=lines["StockCode"],
+        money=lines["Quantity"] * lines["UnitPrice"],
+    )  # fmt: skip
+    return _features(lines, pd.Timestamp("2011-09-01"), lambda after: after.groupby("member").size() > 0)
+
+
+def complete_journey() -> pd.DataFrame:
+    """Return features of each household up to October 2017, and whether it spent 250 dollars in the quarter after."""
+    folder = DATA / "complete_journey"
+    lines = pd.read_csv(folder / "transactions.csv.gz", parse_dates=["transaction_timestamp"])
+    lines = lines.assign(
+        member=lines["household_id"], at=lines["transaction_timestamp"], basket=lines["basket_id"],
+        kind=lines["product_id"], money=lines["sales_value"],
+    )  # fmt: skip
+    return _features(lines, pd.Timestamp("2017-10-01"), lambda after: after.groupby("member")["money"].sum() > 250)
+
+
+def _features(lines: pd.DataFrame, cut: pd.Timestamp, target: Any) -> pd.DataFrame:
+    before = lines[lines["at"] < cut]
+    by = before.groupby("member")
+    found = pd.DataFrame(
+        {
+            "recency_days": (cut - by["at"].max()).dt.days,
+            "orders": by["basket"].nunique(),
+            "spend": by["money"].sum(),
+            "tenure_days": (cut - by["at"].min()).dt.days,
+            "kinds": by["kind"].nunique(),
+            "months": by["at"].agg(lambda at: at.dt.month.nunique()),
+        }
+    )
+    hit = target(lines[lines["at"] >= cut])
+    return found.assign(target=hit.reindex(found.index, fill_value=False).astype(int))
+
+
+def space_of(names: tuple[str, ...]) -> list[Any]:
+    """Return one hierarchy for each feature, from edges that nobody's data chose."""
+    from pdms.anonymize import from_edges
+
+    return [from_edges(name, EDGES[name], open_low=True) for name in names]
+
+
+def limits(tree: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return log(1 + x) of the least and greatest value of each leaf, which a reader of the view knows."""
+    edges = np.asarray(tree.edges)
+    whole = 0 if tree.name == "spend" else 1  # the last whole number below an edge
+    low = np.log1p(np.concatenate([[LEAST.get(tree.name, 1)], edges]))
+    return low, np.log1p(np.concatenate([edges - whole, [edges[-1] * 2]]))
+
+
+def spread_of(first: np.ndarray, last: np.ndarray, sizes: np.ndarray, leaves: int) -> np.ndarray:
+    """Return float64 [classes, leaves]: how the members of a class may lie over the leaves that its cell covers.
+
+    Estimated from the release alone, by expectation and maximisation of the whole column's distribution.
+    """
+    covered = (first[:, None] <= np.arange(leaves)) & (np.arange(leaves) < last[:, None])
+    shares = np.full(leaves, 1 / leaves)
+    for _ in range(100):
+        spread = covered * shares
+        spread /= spread.sum(axis=1, keepdims=True)
+        shares = np.maximum(sizes @ spread / sizes.sum(), 1e-9)
+    return spread
+
+
+def released(exact: np.ndarray, target: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, ...]:
+    """Publish members at k; return what a reader learns from: rows of numbers, their targets, drawn rows, the NCP.
+
+    A cell that covers several leaves stands for their mean in the rows, and in the drawn rows, DRAWS to each, for
+    values drawn from them.
+    """
+    from pdms.anonymize import Criteria, anonymize, tabulate
+
+    space = space_of(names)
+    codes = np.stack([tree.encode_numbers(exact[:, column]) for column, tree in enumerate(space)], axis=1)
+    table, _ = tabulate(codes, sensitive=target, sensitive_values=2)
+    result = anonymize(table, space, Criteria(k=K), suppression_limit=0.01)
+    owner, value = np.nonzero(result.sensitive)
+    repeats = result.sensitive[owner, value]
+    of_row = np.repeat(owner, repeats)
+    rows, drawn = np.zeros((len(of_row), len(space))), np.zeros((DRAWS * len(of_row), len(space)))
+    rng = np.random.default_rng(0)
+    for column, tree in enumerate(space):
+        nodes = zip(result.levels[:, column].tolist(), result.nodes[:, column].tolist(), strict=True)
+        first, last = np.array([tree.leaf_range(level, node) for level, node in nodes]).T
+        spread = spread_of(first, last, result.sizes, len(tree.leaves))
+        low, high = limits(tree)
+        rows[:, column] = np.expm1(spread @ ((low + high) / 2))[of_row]
+        up_to = np.cumsum(spread, axis=1)[np.tile(of_row, DRAWS)]
+        leaf = np.minimum((rng.random((len(up_to), 1)) > up_to).sum(axis=1), len(tree.leaves) - 1)
+        drawn[:, column] = np.expm1(low[leaf] + rng.random(len(leaf)) * (high - low)[leaf])
+    return rows, np.repeat(value, repeats), drawn, result.loss.ncp
+
+
+def _prepare(frame: pd.DataFrame, names: tuple[str, ...], folder: Path, *, halvings: int) -> float:
+    exact, target = frame[list(names)].to_numpy(dtype=np.float64), frame["target"].to_numpy()
+    lost = []
+    for halving in range(halvings):
+        order = np.random.default_rng(halving).permutation(len(exact))
+        first, second = order[: len(order) // 2], order[len(order) // 2 :]
+        cells, values, _, ncp = released(exact[first], target[first], names)
+        lost.append(ncp)
+        np.savez(
+            folder / f"{halving}.npz", raw=exact[first], raw_target=target[first], cells=cells, cells_target=values,
+            test=exact[second], test_target=target[second],
+        )  # fmt: skip
+    _, _, drawn, _ = released(exact, target, names)
+    np.savez(folder / "all.npz", raw=exact, drawn=drawn)
+    return float(np.mean(lost))
+
+
+def _learner() -> str | None:
+    """Return the interpreter of an environment with scikit-learn, made on first use; None where it cannot be made."""
+    python = LEARNER / "bin" / "python"
+    if not python.is_file():
+        uv = shutil.which("uv")
+        make = [uv, "venv", "-q", str(LEARNER)] if uv else [sys.executable, "-m", "venv", str(LEARNER)]
+        pip = [uv, "pip", "install", "-q", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+        for command in (make, [*pip, "scikit-learn==1.7.2"]):
+            if subprocess.run(command, check=False, capture_output=True).returncode:
+                shutil.rmtree(LEARNER, ignore_errors=True)
+                return None
+    return str(python)
