@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Path, Query, Response
 
 from pdms.api.caller import AdminOrCompliance, Anyone, MarketingOrCompliance, ReleaseReader
 from pdms.api.edge import edge
-from pdms.api.fields import Body, Cursor, Limit, Name, ReleasePath
+from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, ReleasePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
@@ -15,7 +15,9 @@ from pdms.publish import service as publish
 from pdms.publish import verifying
 from pdms.publish.verifying import Verified
 from pdms.taxonomy import ReleaseState
+from pdms.views import comparing
 from pdms.views import service as views
+from pdms.views.comparing import Comparison
 from pdms.views.files import ReleaseFormat
 from pdms.views.service import ReleaseInfo, ReleaseShown
 
@@ -82,6 +84,16 @@ def show_release(caller: ReleaseReader, release_id: ReleasePath) -> Any:
 def show_manifest(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
     """The signed manifest with exact numbers: who was left out and why, the consent checkpoint, the measures."""
     return caller.read(publish.signed_manifest, release_id=release_id)
+
+
+@routes.get("/{release_id}/comparisons/{other}", summary="Compare releases", response_model=edge(Comparison))
+def compare(
+    caller: MarketingOrCompliance,
+    release_id: ReleasePath,
+    other: Annotated[str, Path(pattern="^rel-[0-9a-f]{32}$", examples=[f"rel-{HEX_ID}"])],
+) -> Any:
+    """What changed from the first release to the other: rows, classes, loss, and each feature's distribution."""
+    return caller.read_anon(comparing.compare, before=release_id, after=other)
 
 
 @routes.post(

@@ -3,11 +3,13 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from fastapi import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from pdms.api.caller import AdminOrCompliance, MarketingOrCompliance, ReleaseReader
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
+from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.errors import NotFound
@@ -17,11 +19,15 @@ from pdms.marketing.rfm import RfmTable
 from pdms.policy.definitions import Policy, View
 from pdms.publish import service as publish
 from pdms.publish.manifest import Manifest
-from pdms.views import linting
+from pdms.views import linting, pictures
 from pdms.views.definitions import space_of
 from pdms.views.linting import LintReport
+from pdms.views.pictures import ReleasePicture
 
 routes = router("views")
+SVG: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+}
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 EXAMPLE = {
     "label": {"zh-CN": "会员价值", "en": "Member value"},
@@ -103,6 +109,19 @@ def show_view(caller: ReleaseReader, view: NamePath) -> Any:
 def show_rfm(caller: MarketingOrCompliance, view: NamePath) -> Any:
     """RFM on the live release of a view; counts rounded, small ones only said to be small."""
     return caller.read_anon(marketing.rfm_table, view=view)
+
+
+@routes.get("/{view}/picture", summary="Picture of the live release", response_model=edge(ReleasePicture))
+def show_picture(caller: MarketingOrCompliance, view: NamePath) -> Any:
+    """How large the classes of a view's live release are, and how far each feature was generalised."""
+    return caller.read_anon(pictures.picture, view=view)
+
+
+@routes.get("/{view}/picture.svg", summary="Picture as SVG", response_class=Response, responses=SVG)
+def draw_picture(caller: MarketingOrCompliance, view: NamePath) -> Response:
+    """The same, drawn."""
+    found = caller.file_anon(pictures.picture, view=view)
+    return attachment(pictures.svg_of(found).encode(), filename=f"{view}.svg", media_type="image/svg+xml")
 
 
 @routes.post("/{view}/releases", status_code=201, summary="Publish a view", response_model=edge(Manifest))

@@ -14,8 +14,10 @@ from pdms.cli.render import show
 
 if TYPE_CHECKING:
     from pdms.publish.manifest import Manifest
+    from pdms.views.comparing import Taken
 
 app = typer.Typer(no_args_is_help=True, help="Feature views: what marketing may see, anonymised.")
+FILES = (".parquet", ".csv", ".arrow")
 app.add_typer(hierarchy.app, name="hierarchy")
 
 
@@ -91,6 +93,67 @@ def build(context: typer.Context, view: Annotated[str, typer.Argument(help="A vi
     show(manifest if face.json else brief(manifest), as_json=face.json, title=f"release of {view}")
 
 
+@app.command("show")
+def show_(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="A view; its live release is shown. Or a release id.")],
+    svg: Annotated[Path | None, typer.Option(help="Write the picture here too (SVG), outside the home.")] = None,
+) -> None:
+    """Show a view's live release: criteria, loss, risk, how large its classes are, how far each feature was coarsened.
+
+    Example: `pdms view show member_value --svg member_value.svg`
+    """
+    from pdms.cli.files import outside_home, write_new
+    from pdms.cli.pictures import draw
+    from pdms.views import pictures
+
+    face: Face = context.obj
+    if svg is not None:
+        outside_home(svg, face.app.home)
+    by_id = view.startswith("rel-")
+    named, id_ = (None, view) if by_id else (view, None)
+    found = face.run_anon(pictures.picture, view=named, release_id=id_)
+    if svg is not None:
+        write_new(svg, pictures.svg_of(found).encode())
+    if face.json:
+        show(found, as_json=True)
+    else:
+        draw(found)
+
+
+@app.command("compare")
+def compare(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(help="A release id, or an exported file, its manifest beside it (.json).")],
+    after: Annotated[str, typer.Argument(help="Another of either.")],
+    key: Annotated[str, typer.Option(help="For files: public key of the manifests, see `pdms view keys`.")] = "",
+) -> None:
+    """Say what changed between two releases: rows, classes, loss, and each feature's distribution with its distance.
+
+    Rows of an id are compared while it is live; of a file always, once it is verified. No row is matched to a row.
+
+    Example: `pdms view compare rel-… rel-…` or `pdms view compare before.parquet rel-… --key 3b6a…`
+    """
+    from pdms.views import comparing
+
+    face: Face = context.obj
+    sides = [_taken(face, Path(one), key) if Path(one).suffix in FILES else one for one in (before, after)]
+    found = face.run_anon(comparing.compare, before=sides[0], after=sides[1])
+    if face.json:
+        show(found, as_json=True)
+        return
+    told: dict[str, object] = {
+        "suppressed": f"{found.suppressed_before} → {found.suppressed_after}",
+        "only before": found.only_before or None,
+        "only after": found.only_after or None,
+        "note": found.note or None,
+    }
+    show(found.numbers, as_json=False, title=f"{before} → {after}")
+    columns = ("label", "label_zh", "distance", "ordered", "moved")
+    show(found.features, as_json=False, title="distributions", columns=columns)
+    show(told, as_json=False)
+
+
 @app.command("export")
 def export(
     context: typer.Context,
@@ -134,18 +197,14 @@ def verify(
     Example: `pdms view verify rows.parquet rows.json --key 3b6a…`
     """
     from pdms.cli.files import LARGEST_RELEASE, read_bounded, read_small, release_format
-    from pdms.errors import FAMILIES, Denied, IntegrityBroken, InvalidInput
+    from pdms.errors import FAMILIES, Denied, IntegrityBroken
     from pdms.publish.verifying import verify_release
 
     face: Face = context.obj
-    try:
-        public_key = bytes.fromhex(key)
-    except ValueError:
-        raise InvalidInput("key: 64 hex digits") from None
     found = verify_release(
         read_bounded(data, most=LARGEST_RELEASE),
         read_small(manifest),
-        public_key=public_key,
+        public_key=_key(key),
         now=face.clock.now(),
         filename=data.name,
         form=release_format(data),
@@ -169,6 +228,29 @@ def keys(context: typer.Context) -> None:
 
     face: Face = context.obj
     show({"public_keys": face.run(manifest_keys)}, as_json=face.json, title="keys of manifests")
+
+
+def _taken(face: Face, path: Path, key: str) -> "Taken":
+    from pdms.cli.files import LARGEST_RELEASE, read_bounded, read_small, release_format
+    from pdms.publish.verifying import taken_from
+
+    return taken_from(
+        read_bounded(path, most=LARGEST_RELEASE),
+        read_small(path.with_suffix(".json")),
+        public_key=_key(key),
+        now=face.clock.now(),
+        filename=path.name,
+        form=release_format(path),
+    )
+
+
+def _key(text: str) -> bytes:
+    from pdms.errors import InvalidInput
+
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise InvalidInput("key: 64 hex digits") from None
 
 
 def brief(manifest: "Manifest") -> dict[str, object]:

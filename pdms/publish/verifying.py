@@ -29,10 +29,12 @@ from pdms.anonymize.hierarchies import from_edges
 from pdms.errors import IntegrityBroken, InvalidInput, NotFound
 from pdms.policy.measures import IDENTIFYING
 from pdms.publish.manifest import SIGNER, verify_manifest
-from pdms.taxonomy import Scope
+from pdms.taxonomy import ReleaseState, Scope
 from pdms.unit_of_work import UnitOfWork
+from pdms.views.comparing import Taken
 from pdms.views.definitions import COUNTED
 from pdms.views.files import unguarded
+from pdms.views.service import ReleaseInfo
 from pdms.views.store import encode, release_table_of
 
 KINDS = ("release-manifest", "release-manifest-public")
@@ -118,6 +120,36 @@ def verify_stored(uow: UnitOfWork, *, release_id: str) -> Verified:
     keys = [key for key in uow.keys.public_keys(SIGNER) if key.hex() == named]
     key = keys[0] if keys else uow.keys.public_keys(SIGNER)[0]
     return verify_release(data, json.dumps(manifest).encode(), public_key=key, now=uow.now)
+
+
+def taken_from(data: bytes, manifest: bytes, *, public_key: bytes, now: datetime, filename: str, form: str) -> Taken:
+    """Return a release that was given out, to be compared with another; it must be whole, and may have expired.
+
+    :raises IntegrityBroken: a check fails; the message names it.
+    """
+    found = verify_release(data, manifest, public_key=public_key, now=now, filename=filename, form=form)
+    if found.verdict == "broken":
+        wrong = next(one for one in found.checks if one.state == "broken" and one.check != "EXPIRY")
+        raise IntegrityBroken(f"release: {wrong.check}: {wrong.detail}", code="RELEASE_FILE")
+    document = json.loads(manifest)
+    table, _ = _table(data, form)
+    expires = datetime.fromisoformat(document["expires_at"])
+    info = ReleaseInfo(
+        release_id=document["release_id"],
+        view=document["view"],
+        purpose=str(document.get("purpose", "")),
+        state=ReleaseState.EXPIRED if expires <= now else ReleaseState.LIVE,
+        rows=document["rows"],
+        classes=document["classes"],
+        k=document["k"],
+        policy_digest=str(document.get("policy_digest", "")),
+        data_sha256=document["data_sha256"],
+        created_at=datetime.fromisoformat(document["created_at"]),
+        expires_at=expires,
+        ended_at=None,
+        reason="FILE",
+    )
+    return Taken(info, document, table)
 
 
 def manifest_keys(uow: UnitOfWork) -> tuple[str, ...]:

@@ -264,7 +264,7 @@ def _readable(uow: AnonUnitOfWork, *, view: str | None, release_id: str | None) 
         row = _find(uow, release_id)
     info = _info(row)
     refs = {"release": info.release_id, "view": info.view}
-    if Scope.COMPLIANCE not in uow.actor.scopes and not _may_consume(uow, info):
+    if not may_consume(uow, info):
         refused = Denied("the role may not read this view", reasons=(reason_of("VIEW_NOT_ALLOWED"),))
         uow.refuse(refused, purpose=info.purpose, refs=refs)
     if info.state is not ReleaseState.LIVE or uow.now >= info.expires_at:
@@ -272,6 +272,11 @@ def _readable(uow: AnonUnitOfWork, *, view: str | None, release_id: str | None) 
             Denied("the release is not live", reasons=(reason_of("RELEASE_NOT_LIVE"),)), purpose=info.purpose, refs=refs
         )
     return info
+
+
+def may_consume(uow: AnonUnitOfWork, info: ReleaseInfo) -> bool:
+    """Tell whether the actor is an officer, or of a role that the view names, with its purpose."""
+    return Scope.COMPLIANCE in uow.actor.scopes or _may_consume(uow, info)
 
 
 def _may_consume(uow: AnonUnitOfWork, info: ReleaseInfo) -> bool:

@@ -153,6 +153,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "segment save": (["DOCUMENT"], {"marketing"}),
     "segment show": (["nothing"], SALES),
     "view build": (["member_value"], OFFICE),
+    "view compare": ([RELEASE, "rel-" + "1" * 32], SALES),
+    "view show": (["member_value"], SALES),
     "view export": (["member_value", "OUT"], SALES),
     "view hierarchy export": (["region", "OUT"], READERS),
     "view hierarchy import": (["county"], OFFICE),

@@ -37,6 +37,8 @@ FOR_MARKETING = {
     ("GET", "/v1/views/{view}"),
     ("GET", "/v1/views/{view}/findings"),  # of the policy's own words; counts are the officer's
     ("POST", "/v1/views/findings"),
+    ("GET", "/v1/views/{view}/picture"),  # of the rows that it may read
+    ("GET", "/v1/views/{view}/picture.svg"),
     ("GET", "/v1/views/{view}/rfm"),
     ("GET", "/v1/hierarchies"),  # reference data and the policy's own words
     ("GET", "/v1/hierarchies/{hierarchy}"),
@@ -45,6 +47,7 @@ FOR_MARKETING = {
     ("GET", "/v1/releases"),
     ("GET", "/v1/releases/keys"),  # public keys
     ("GET", "/v1/releases/{release_id}"),
+    ("GET", "/v1/releases/{release_id}/comparisons/{other}"),  # of two that it may read
     ("POST", "/v1/releases/{release_id}/exports"),
     ("GET", "/v1/segments"),
     ("POST", "/v1/segments"),
@@ -77,6 +80,7 @@ def filled(path: str) -> str:
     kinds = {
         "request_id": "req-",
         "release_id": "rel-",
+        "other": "rel-",
         "operator_id": "op-",
         "record_id": "cns-",
         "approval_id": "apr-",
