@@ -76,6 +76,8 @@ WORDS: dict[Rule, tuple[str, str]] = {
     Rule.NOT_COVERED: ("the value is none of the leaves", "该值不在任何叶子之中"),
 }
 """Rule → what it says, in English and Chinese."""
+UNREADABLE = frozenset({Rule.TOO_LARGE, Rule.NOT_UTF8, Rule.NOT_CSV, Rule.DEPTH})
+"""Rules without which there is no telling how the lines hang together."""
 WARNINGS = frozenset({Rule.BOM, Rule.NO_ROOT, Rule.EXACT_DATE})
 
 
@@ -127,6 +129,10 @@ class _Findings:
         return tuple(found)
 
     @property
+    def unreadable(self) -> bool:
+        return bool(set(self.lines) & UNREADABLE)
+
+    @property
     def errors(self) -> bool:
         return bool(set(self.lines) - WARNINGS)
 
@@ -143,7 +149,7 @@ def examine(name: str, content: bytes, *, delimiter: str = ";", values: Iterable
     if text is not None and not rows and not found.errors:
         found.add(Rule.NO_LEAVES)
     tree = None
-    if rows and not found.errors:
+    if rows and not found.unreadable:
         tree = _built(name, rows, found)
     if tree is not None and values is not None:
         leaves = frozenset(tree.leaves)

@@ -37,9 +37,8 @@ def released(side, number, *, labels=LABELS, sizes=(3, 4, 5), view="value", **ch
         classes=len(sizes), k=min(sizes), policy_digest="0" * 64, data_sha256=hashlib.sha256(data).hexdigest(),
         created_at=side.clock.now(), expires_at=side.clock.now() + timedelta(days=30), ended_at=None, reason="",
     )  # fmt: skip
-    store.write_release(
-        side.home, view=view, release_id=info.release_id, data=data, manifest=manifest(sizes, **changes)
-    )
+    said = manifest(sizes, **changes)
+    store.write_release(side.home, view=view, release_id=info.release_id, data=data, manifest=said)
     with side.unit(OFFICER) as uow:
         service.put_live(uow, info)
     side.events.clear()

@@ -1,0 +1,170 @@
+"""`pdms view`: hierarchies, the linter, showing, exporting, verifying and comparing releases, on a real home."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from common.shell import Shell, program
+from common.world import POLICIES, World, populated
+from pdms.taxonomy import GuardedAct
+
+CANARY = "13812349999"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("views")
+    world, members = populated(folder, count=300)
+    shell = Shell(world)
+    shell("compliance", "view", "build", "member_value")
+    yield world, shell, folder, members
+    world.close()
+
+
+def exported(world: World, shell: Shell, path: Path) -> Path:
+    live = shell.json("marketing", "view", "show", "member_value")["info"]["release_id"]
+    world.approve("marketing", GuardedAct.BULK_EXPORT, release_id=live, format=path.suffix[1:])
+    shell("marketing", "view", "export", "member_value", str(path), "--manifest", str(path.with_suffix(".json")))
+    return path
+
+
+def test_hierarchies_are_listed_shown_and_given_out(shop, tmp_path):
+    _, shell, _, _ = shop
+    listed = {one["name"]: one for one in shell.json("marketing", "view", "hierarchy", "list")}
+    assert listed["region"]["origin"] == "policy"
+    assert listed["county"]["origin"] == "standard"
+    assert listed["member_value.spend"]["used_by"] == ["member_value.spend"]
+    told = shell("marketing", "view", "hierarchy", "show", "age_band").out
+    assert "<14" in told
+    assert "more nodes below" in shell("marketing", "view", "hierarchy", "show", "county").out
+    path = tmp_path / "region.csv"
+    shell("marketing", "view", "hierarchy", "export", "region", str(path))
+    answer = program(tmp_path / "nowhere", None, "--json", "view", "hierarchy", "check", str(path))
+    assert (answer.code, answer.json["ok"], answer.json["findings"]) == (0, True, [])
+    shell("marketing", "view", "hierarchy", "show", "nothing", expect=5)
+    shell(None, "view", "hierarchy", "check", "region", expect=3)
+    shell("marketing", "view", "hierarchy", "check", "region")
+
+
+def test_a_broken_hierarchy_is_refused_by_line_and_rule_without_its_values(shop, tmp_path):
+    _, shell, _, _ = shop
+    path = tmp_path / "tree.csv"
+    path.write_text(f"{CANARY};a;*\n{CANARY};b;*\n=1;a;*\n", "utf-8")
+    answer = shell("compliance", "view", "hierarchy", "check", str(path), expect=2)
+    assert "DUPLICATE_LEAF" in answer.out
+    assert "FORMULA" in answer.out
+    refused = shell("compliance", "view", "hierarchy", "import", str(path), expect=2)
+    assert "DUPLICATE_LEAF" in refused.err
+    assert CANARY not in answer.text + refused.text
+    values = tmp_path / "values.txt"
+    values.write_text(f"female\n{CANARY}\n", "utf-8")
+    answer = shell("compliance", "view", "hierarchy", "check", "gender", "--values", str(values), expect=2)
+    assert "NOT_COVERED" in answer.out
+    assert CANARY not in answer.text
+
+
+def test_a_standard_is_taken_into_the_policys_folder_once(shop, tmp_path):
+    _, shell, _, _ = shop
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    words = ("--policies", str(folder), "view", "hierarchy", "import", "county")
+    shell("compliance", *words)
+    assert (folder / "hierarchies" / "county.csv").read_text("utf-8").startswith("# 区县")
+    shell("compliance", *words, expect=2)
+    assert not list((folder / "hierarchies").glob(".*"))
+    answer = program(tmp_path / "nowhere", None, "--json", "policy", "check", str(folder))
+    assert answer.code == 0, answer.text
+
+
+def test_the_linter_explains_a_view_of_the_policy_of_a_file_and_on_data(shop, tmp_path):
+    _, shell, _, _ = shop
+    assert shell.json("marketing", "view", "lint")["ok"]
+    found = shell.json("compliance", "view", "lint", "member_value", "--data")
+    assert found["measured"]
+    assert {"CELL_BELOW_K", "EMPTY_BINS"} & {one["code"] for one in found["findings"]}
+    shell("marketing", "view", "lint", "member_value", "--data", expect=4)
+    path = tmp_path / "tried.yaml"
+    text = (POLICIES / "views" / "member_value.yaml").read_text("utf-8")
+    path.write_text(text.replace("  orders:\n    measure: orders\n", "  phone:\n    measure: orders\n"), "utf-8")
+    answer = shell("marketing", "view", "lint", str(path), expect=2)
+    assert "IDENTIFIER" in answer.out
+    shell("marketing", "view", "lint", str(tmp_path / "absent.yaml"), expect=2)
+
+
+def test_a_release_is_drawn_exported_and_verified_without_a_home(shop, tmp_path):
+    world, shell, _, _ = shop
+    told = shell("marketing", "view", "show", "member_value").out
+    assert "classes by size" in told
+    assert "最近一次下单距今天数" in told
+    (key,) = shell.json("marketing", "view", "keys")["public_keys"]
+    nowhere = tmp_path / "nowhere"
+    for form in ("parquet", "csv", "arrow"):
+        path = exported(world, shell, tmp_path / f"rows.{form}")
+        words = ("--json", "view", "verify", str(path), str(path.with_suffix(".json")), "--key", key)
+        answer = program(nowhere, None, *words, at=world.clock.instant)
+        assert (answer.code, answer.json["verdict"]) == (0, "whole"), answer.text
+        path.with_suffix(".json").rename(tmp_path / f"{form}.json")
+    assert not nowhere.exists()
+    lines = (tmp_path / "rows.csv").read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "fewer.csv").write_text("".join(lines[:-1]), "utf-8")
+    words = ("view", "verify", str(tmp_path / "fewer.csv"), str(tmp_path / "csv.json"), "--key", key)
+    answer = program(nowhere, None, *words, at=world.clock.instant)
+    assert answer.code == 7
+    assert "1 rows removed" in answer.out
+    shell("marketing", *words[:-1], "00" * 32, expect=7)
+    shell("marketing", *words[:-1], "short", expect=2)
+
+
+def test_nothing_is_written_into_the_home(shop):
+    world, shell, _, _ = shop
+    inside = world.app.home.root / "rows.csv"
+    for words in (
+        ("view", "export", "member_value", str(inside)),
+        ("view", "show", "member_value", "--svg", str(inside)),
+        ("view", "hierarchy", "export", "region", str(inside)),
+    ):
+        answer = shell("marketing", *words, expect=2)
+        assert "outside the home" in answer.err
+    assert not inside.exists()
+
+
+def test_an_exported_release_is_compared_with_the_one_after(shop, tmp_path):
+    world, shell, _, _ = shop
+    before = exported(world, shell, tmp_path / "before.parquet")
+    former = json.loads(before.with_suffix(".json").read_text("utf-8"))["release_id"]
+    shell("compliance", "view", "build", "member_value")
+    after = shell.json("marketing", "view", "show", "member_value")["info"]["release_id"]
+    (key,) = shell.json("marketing", "view", "keys")["public_keys"]
+    found = shell.json("marketing", "view", "compare", str(before), after, "--key", key)
+    assert {one["feature"]: one["distance"] for one in found["features"]}["spend"] == 0
+    assert found["note"] == ""
+    by_id = shell.json("marketing", "view", "compare", former, after)
+    assert by_id["features"] == []
+    assert former in by_id["note"]
+    before.write_bytes(before.read_bytes()[:-1])
+    shell("marketing", "view", "compare", str(before), after, "--key", key, expect=7)
+
+
+def test_a_release_holds_labels_of_its_hierarchies_and_nothing_of_any_member(shop):
+    world, shell, _, members = shop
+    live = shell.json("marketing", "view", "show", "member_value")["info"]["release_id"]
+    folder = world.app.home.releases / "member_value" / live
+    content = b"".join(path.read_bytes() for path in folder.iterdir())
+    identities = {text for member in members for text in member.values() if len(text) >= 6}
+    assert not [text for text in identities if text.encode() in content]
+    table = pq.read_table(folder / "data.parquet")
+    labels = {name: set(table[name].to_pylist()) for name in table.column_names}
+    allowed = {name: tree_of(shell, name) for name in labels}
+    assert all(labels[name] <= allowed[name] for name in labels)
+    assert table.schema.metadata is None
+    rows = list(zip(*[table[name].to_pylist() for name in table.column_names], strict=True))
+    assert rows == sorted(rows), "the order of rows tells nothing but the labels"
+
+
+def tree_of(shell: Shell, feature: str) -> set[str]:
+    shown = shell.json("marketing", "view", "hierarchy", "show", f"member_value.{feature}")
+    assert shown["left_off"] == 0
+    return {line["label"] for line in shown["tree"]}
