@@ -1,4 +1,4 @@
-"""Many rows at once: `executemany` on SQLite, binary COPY on PostgreSQL, within the caller's transaction.
+"""Many rows at once: statements of many rows on SQLite, binary COPY on PostgreSQL, within the caller's transaction.
 
 Guarantee: all rows or none. A row that breaks a constraint is refused without its values being told. COPY's bytes are
 made here, column by column: a call for each row costs more than storing it.
@@ -20,6 +20,8 @@ _HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
 _PIECE: Final = 1 << 20
+_ROWS_A_STATEMENT: Final = 32
+"""On SQLite: starting a statement costs as much as a third of storing a short row; more at once gain nothing."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _length = struct.Struct(">i").pack
 _int4 = struct.Struct(">ii").pack
@@ -37,20 +39,56 @@ Column = tuple[str, str, "Sequence[Any] | Same"]
 """Name, PostgreSQL type (int4, int8, bytea, text, date, timestamp), values. Dates: `YYYY-MM-DD`; timestamps: aware."""
 
 
-def insert_columns(connection: Connection, table: str, columns: Sequence[Column]) -> None:
-    """Insert rows that are given column by column, all of one length; at least one column is no `Same`."""
-    if len({len(values) for _, _, values in columns if not isinstance(values, Same)}) != 1:
+def insert_columns(connection: Connection, table: str, columns: Sequence[Column], *, unless: str = "") -> int:
+    """Insert rows that are given column by column, all of one length; return how many were inserted.
+
+    :param columns: at least one is no `Same`.
+    :param unless: a unique column (SQLite only): rows whose value in it is there already are passed over.
+    """
+    lengths = {len(values) for _, _, values in columns if not isinstance(values, Same)}
+    if len(lengths) != 1:
         raise ValueError("columns of unlike length")
+    (count,) = lengths
     if not on_postgres(connection):
-        plain = [_plains(kind, values) for _, kind, values in columns]
-        rows = list(zip(*plain, strict=False))  # a `Same` has no end
-        connection.exec_driver_sql(_insert(table, tuple(name for name, _, _ in columns)), rows)
-        return
+        return _insert_in_file(connection, table, columns, count, unless)
+    if unless:
+        raise ValueError("a COPY passes no row over")
     pieces: list[Iterable[bytes]] = [repeat(struct.pack(">h", len(columns)))]
     for _, kind, values in columns:
         pieces += _packed(kind, values)
     body = b"".join(chain.from_iterable(zip(*pieces, strict=False)))
     _copy(connection, table, [name for name, _, _ in columns], body)
+    return count
+
+
+def _insert_in_file(connection: Connection, table: str, columns: Sequence[Column], count: int, unless: str) -> int:
+    same = tuple(next(iter(_plains(kind, [one.value]))) for _, kind, one in columns if isinstance(one, Same))
+    own = [tuple(_plains(kind, values)) for _, kind, values in columns if not isinstance(values, Same)]
+    form = (table, tuple((name, isinstance(values, Same)) for name, _, values in columns), unless)
+    whole, done = count - count % _ROWS_A_STATEMENT, 0
+    # Slices of columns one after the other, as the numbered marks want them: no row is ever made in Python.
+    for first, last, step in ((0, whole, _ROWS_A_STATEMENT), (whole, count, 1)):
+        bound = [tuple(chain(same, *[one[at : at + step] for one in own])) for at in range(first, last, step)]
+        if bound:
+            done += connection.exec_driver_sql(_many(*form, step), bound).rowcount
+    return done
+
+
+@cache
+def _many(table: str, columns: tuple[tuple[str, bool], ...], unless: str, rows: int) -> str:
+    """Return an INSERT of several rows, whose marks are numbered: the `Same` ones first, then column after column."""
+    same = sum(is_same for _, is_same in columns)
+    first, starts, seen = same + 1, [], 0
+    for _, is_same in columns:
+        starts.append(seen + 1 if is_same else first)
+        seen, first = seen + is_same, first + (0 if is_same else rows)
+    values = [
+        f"({', '.join(f'?{at + (0 if is_same else row)}' for (_, is_same), at in zip(columns, starts, strict=True))})"
+        for row in range(rows)
+    ]
+    names = ", ".join(name for name, _ in columns)
+    passing = f" ON CONFLICT ({unless}) DO NOTHING" if unless else ""
+    return f"INSERT INTO {table} ({names}) VALUES {', '.join(values)}{passing}"
 
 
 def insert_rows(
@@ -137,10 +175,8 @@ _PACK: Final[dict[str, Callable[[Any], bytes]]] = {
 }
 
 
-def _plains(kind: str, values: Sequence[Any] | Same) -> Iterable[Any]:
+def _plains(kind: str, values: Sequence[Any]) -> Iterable[Any]:
     """Return values as SQLite's driver stores them."""
-    if isinstance(values, Same):
-        return repeat(next(iter(_plains(kind, [values.value]))))
     if kind == "timestamp":
         return [value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") for value in values]
     return values

@@ -149,21 +149,23 @@ class KeyStore(HeldMonths):
             deks = [Dek(block[at : at + size]) for at in range(0, len(block), size)]
             place = PLACE.pack(FIRST_VERSION, epoch.id)
             wrapped = epoch.member.wrap_many(deks, contexts=[one + place for one in member_ids])
-            version, number = FIRST_VERSION, epoch.id
+            columns: list[Column] = [
+                ("member_id", "bytea", member_ids),
+                ("key_version", "int4", Same(FIRST_VERSION)),
+                ("epoch", "int4", Same(epoch.id)),
+                ("minted_at", "int8", Same(minted_at)),
+                ("wrapped", "bytea", wrapped),
+            ]
             if copy:
-                columns: list[Column] = [
-                    ("member_id", "bytea", member_ids),
-                    ("key_version", "int4", Same(version)),
-                    ("epoch", "int4", Same(number)),
-                    ("minted_at", "int8", Same(minted_at)),
-                    ("wrapped", "bytea", wrapped),
-                ]
                 insert_columns(connection, "member_key", columns)
                 return list(deks)
-            # In order of id: of two who mint the same members one waits, and neither waits for the other.
-            rows = sorted(zip(member_ids, repeat(version), repeat(number), repeat(minted_at), wrapped))
-            inserted = connection.exec_driver_sql(_INSERT_KEY, rows)
-            if inserted.rowcount == len(member_ids):
+            if not on_postgres(connection):
+                inserted = insert_columns(connection, "member_key", columns, unless="member_id")
+            else:  # in order of id: of two who mint the same members one waits, and neither waits for the other
+                version, number = repeat(FIRST_VERSION), repeat(epoch.id)
+                rows = sorted(zip(member_ids, version, number, repeat(minted_at), wrapped))
+                inserted = connection.exec_driver_sql(_INSERT_KEY, rows).rowcount
+            if inserted == len(member_ids):
                 return list(deks)
             stored: dict[MemberId, bytes] = {}
             for chunk, marks in _chunks(member_ids):

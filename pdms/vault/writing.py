@@ -7,21 +7,20 @@ cost more than the cryptography.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from operator import itemgetter
 from typing import Final
 
 from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
 from pdms.crypto import Dek, seal_rows, suite_of_key
-from pdms.db import Same, cut, insert_columns, mark, on_postgres
+from pdms.db import Column, Same, cut, insert_columns, mark, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
 from pdms.vault.rows import (
     CHANGED,
     DELETE_INDEX,
-    INSERT_EXTERNAL,
     INSERT_INDEX,
     StoredMember,
     sqlite_instant,
@@ -67,9 +66,9 @@ def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[byt
         bound = (b"".join(external_digests), len(external_digests) - 1)
         return dict(connection.exec_driver_sql(_CLAIM, bound).all())
     first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
-    claimed = list(zip(sorted(external_digests), range(first, first + len(external_digests)), strict=True))
-    connection.exec_driver_sql(INSERT_EXTERNAL, claimed)
-    return dict(claimed)
+    ordered, numbers = sorted(external_digests), range(first, first + len(external_digests))
+    insert_columns(connection, "external_index", [("digest", "bytea", ordered), ("row_no", "int8", numbers)])
+    return dict(zip(ordered, numbers, strict=True))
 
 
 def release(connection: Connection, external_digests: Sequence[bytes]) -> None:
@@ -97,13 +96,13 @@ def create_members(
     source_digests = indexes.rows().digest_many([one + said for one, said in zip(ids, new.said, strict=True)])
     # each row's own digests, kind by kind, beside the rows of the index table
     own: list[list[bytes]] = [[bytes((EXTERNAL_CODE,)) + digest for digest in new.external_digests]]
-    entries: list[tuple[int, bytes, int]] = []
+    entries: list[tuple[int, Sequence[bytes], Sequence[int]]] = []
     for kind, name in indexes.field_of.items():
         if name in columns:
             code = indexes.code_of[kind]
-            parts, rows = _index(indexes, kind, code, columns[name], numbers)
+            parts, digests, rows_of = _index(indexes, kind, code, columns[name], numbers)
             own.append(parts)
-            entries += rows
+            entries.append((code, digests, rows_of))
     turning = _turning(uow, new.columns, count)
     insert_columns(
         connection,
@@ -136,10 +135,7 @@ def create_members(
         ],
     )
     if entries:
-        entries.sort()
-        kinds, digests, rows_of = zip(*entries, strict=True)
-        index = [("kind", "int4", kinds), ("digest", "bytea", digests), ("row_no", "int8", rows_of)]
-        insert_columns(connection, "blind_index", index)
+        insert_columns(connection, "blind_index", _along_the_leaves(entries))
     add_entries(uow, new.columns, numbers)
     return ids, tokens
 
@@ -156,17 +152,31 @@ def _seal(
 
 def _index(
     indexes: Indexes, kind: str, code: int, column: Sequence[bytes], numbers: Sequence[int]
-) -> tuple[list[bytes], list[tuple[int, bytes, int]]]:
+) -> tuple[list[bytes], Sequence[bytes], Sequence[int]]:
+    """Return each row's part of its own digests, then the index's digests and the row numbers that they lead to."""
     mark = bytes((code,))
     if all(column):
         digests = indexes.digests_of(kind, column)
-        return [mark + digest for digest in digests], list(zip(repeat(code), digests, numbers))
+        return [mark + digest for digest in digests], digests, numbers
     present = [at for at, value in enumerate(column) if value]
     digests = indexes.digests_of(kind, [column[at] for at in present])
     parts = [b""] * len(column)
     for at, digest in zip(present, digests, strict=True):
         parts[at] = mark + digest
-    return parts, [(code, digest, numbers[at]) for at, digest in zip(present, digests, strict=True)]
+    return parts, digests, [numbers[at] for at in present]
+
+
+def _along_the_leaves(entries: Sequence[tuple[int, Sequence[bytes], Sequence[int]]]) -> list[Column]:
+    """Return entries (code, digests, row numbers) as columns in the order of the index: its pages are met once each."""
+    kinds: list[int] = []
+    digests: list[bytes] = []
+    numbers: list[int] = []
+    for code, some, rows_of in sorted(entries, key=itemgetter(0)):
+        order = sorted(range(len(some)), key=some.__getitem__)
+        kinds += [code] * len(order)
+        digests += [some[at] for at in order]
+        numbers += [rows_of[at] for at in order]
+    return [("kind", "int4", kinds), ("digest", "bytea", digests), ("row_no", "int8", numbers)]
 
 
 def _turning(uow: UnitOfWork, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str | None, str | None]]:

@@ -86,3 +86,21 @@ def test_one_of_many(connection):
     condition, bound = one_of(connection, wanted, width=16)
     found = connection.exec_driver_sql(f"SELECT n FROM t WHERE id {condition} ORDER BY n", bound).scalars().all()
     assert found == [7, 63, 300]
+
+
+@pytest.mark.parametrize("count", [3, 32, 100])
+def test_rows_that_are_there_are_passed_over_and_not_counted(connection, count):
+    def rows(word):
+        ids = [bytes((one,)) for one in range(count)]
+        return [("n", "int4", range(count)), ("id", "bytea", ids), ("word", "text", Same(word))]
+
+    if connection.dialect.name != "sqlite":
+        with pytest.raises(ValueError, match="COPY"):
+            insert_columns(connection, "t", rows("late"), unless="id")
+        return
+    insert_columns(connection, "t", [("id", "bytea", [b"\x00", b"\x02"]), ("word", "text", Same("first"))])
+    assert insert_columns(connection, "t", rows("late"), unless="id") == count - 2
+    found = connection.exec_driver_sql("SELECT word, count(*) FROM t GROUP BY word ORDER BY word").all()
+    assert found == [("first", 2), ("late", count - 2)]
+    with pytest.raises(IntegrityError):
+        insert_columns(connection, "t", rows("again"))
