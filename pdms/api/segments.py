@@ -32,7 +32,7 @@ EXAMPLE = {
 class NewSegment(Body):
     """A segment to save; one of that name is replaced. The rule's form is that of `policies/segments/*.yaml`."""
 
-    document: Document = Field(examples=[EXAMPLE], description="Keys: name, view, label, rule.")
+    document: Document = Field(examples=[EXAMPLE], description="Keys: name, view, label, and rule or model.")
 
 
 class Wanted(Body):

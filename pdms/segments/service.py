@@ -27,6 +27,7 @@ from pdms.segments.classes import Classes, classes_of
 from pdms.segments.compiled import INSIDE, PARTLY, CompiledRule, compile_rule
 from pdms.segments.counts import CountRange, RoundedCount, rounded
 from pdms.segments.documents import read_document, slug
+from pdms.segments.models import read_model
 from pdms.segments.rules import Rule, parse, to_document
 from pdms.segments.tables import SegmentRow
 from pdms.taxonomy import GuardedAct, Language, Scope
@@ -80,19 +81,24 @@ class Export:
 def save(uow: AnonUnitOfWork, *, text: str | None = None, document: Mapping[str, Any] | None = None) -> Segment:
     """Save a segment from YAML `text` or a parsed `document`; a segment of that name is replaced.
 
+    Instead of a `rule` it may hold a fitted `model` (see `models`), which is saved as the rule that it comes to.
+
     :raises InvalidInput: the document breaks the form, or speaks of what the view does not declare.
+    :raises NotFound: the model is a tree and the view has no live release to hold its leaves against.
     """
     uow.require(Scope.MARKETING)
     if (text is None) == (document is None):
         raise InvalidInput("segment: either text or document is needed")
     given = read_document(text) if text is not None else document or {}
-    if not {"name", "view", "label", "rule"}.issuperset(given):
-        raise InvalidInput("segment: a key is unknown here; known are label, name, rule, view")
+    if not {"name", "view", "label", "rule", "model"}.issuperset(given):
+        raise InvalidInput("segment: a key is unknown here; known are label, model, name, rule, view")
+    if "rule" in given and "model" in given:
+        raise InvalidInput("segment: either rule or model, not both")
     name = slug(given.get("name"), field="segment.name")
     view = given.get("view")
     if not isinstance(view, str) or view not in uow.policy.views:
         raise InvalidInput("segment.view: it is not a view of the policy")
-    rule = parse(given.get("rule"))
+    rule = _fitted(uow, view, given["model"]) if "model" in given else parse(given.get("rule"))
     compile_rule(rule, space_of(uow.policy, view))
     if denied(uow.policy.denied_tags, (name, *_label(given.get("label", {})).values())):
         raise InvalidInput("segment: its name or label is a tag that the policy denies (ALG-10)", code="TAG_DENIED")
@@ -237,6 +243,21 @@ def _evaluate(uow: AnonUnitOfWork, row: SegmentRow) -> tuple[Any, Classes, str, 
     hidden = uow.policy.views[row.view].sensitive
     classes = classes_of(release.table, space, sensitive=None if hidden is None else hidden.feature)
     return release.table, classes, release.info.release_id, compile_rule(_rule(row), space).verdicts(classes.boxes)
+
+
+def _fitted(uow: AnonUnitOfWork, view: str, document: object) -> Rule:
+    """Return a fitted model as a rule. :raises InvalidInput: its form, or a leaf with fewer than k rows."""
+    model = read_model(document)
+    if model.leaves:
+        space, definition = space_of(uow.policy, view), uow.policy.views[view]
+        hidden = None if definition.sensitive is None else definition.sensitive.feature
+        classes = classes_of(views.read(uow, view=view).table, space, sensitive=hidden)
+        for leaf in model.leaves:
+            inside = compile_rule(leaf, space).verdicts(classes.boxes) == INSIDE
+            if int(classes.sizes[inside].sum()) < definition.k:
+                raise InvalidInput("segment.model: a leaf holds fewer rows of the live release than k")
+    # what is stored is the rule, so that it is read by the same strict reader ever after
+    return parse(to_document(model.rule))
 
 
 def _encode(rows: Any, format: str) -> bytes:  # noqa: A002

@@ -214,6 +214,23 @@ def test_a_preview_rounds_and_says_what_it_cannot_know(desk):
     assert (found.classes_inside, found.classes_partly) == (1, 1)
 
 
+def test_a_tree_is_saved_as_a_rule_if_each_of_its_leaves_holds_k_rows_of_the_release(desk):
+    desk.publish([(INSIDE, 83), (PARTLY, 61), ((">=180", "5-9", "<100", "shirt"), 40)])
+    leaf = {"feature": "recency_days", "below": 30, "then": {"leaf": True}, "else": {"leaf": False}}
+    tree = {"feature": "orders", "below": 5, "then": leaf, "else": {"leaf": False}}
+    document = {"name": "tree", "view": "member_value", "label": {"en": "Tree", "zh-CN": "树"}}
+    with desk.unit() as uow:
+        # of those with fewer than five orders none lies wholly at thirty days or more
+        with pytest.raises(InvalidInput, match="fewer rows of the live release than k"):
+            segments.save(uow, document={**document, "model": {"kind": "tree", "tree": tree}})
+        with pytest.raises(InvalidInput, match="not both"):
+            segments.save(uow, document={**document, "rule": {}, "model": {}})
+        held = {**tree, "then": {"leaf": True}}
+        saved = segments.save(uow, document={**document, "model": {"kind": "tree", "tree": held}})
+        assert "model" not in saved.rule
+        assert str(segments.preview(uow, name="tree").matched) == "140"
+
+
 def test_a_small_preview_is_only_said_to_be_small(desk):
     desk.publish([(INSIDE, 12), (OUTSIDE, 90)])
     with desk.unit() as uow:
