@@ -93,11 +93,11 @@ class Composition:
     risk: Risk
     variant: str
 
-    def labels(self, hierarchies: Sequence[Hierarchy]) -> dict[str, list[str]]:
-        """Return per attribute the published label of each class, in class order."""
+    def anonymized(self) -> Anonymized:
+        """Return the classes as a release of its own gives them; its `class_of` is that of the cells."""
         return Anonymized(
             self.class_of, self.levels, self.nodes, self.sizes, self.suppressed, self.loss, self.risk, self.variant
-        ).labels(hierarchies)
+        )
 
 
 def cells_of(row: Ints, tuple_: Ints) -> tuple[Cells, Ints]:

@@ -95,6 +95,13 @@ class Caller:
         with self.app.anon_unit(self.actor, read_only=True) as uow:
             return service(uow, *args, **kwargs)
 
+    def take_anon(
+        self, service: Callable[Concatenate[AnonUnitOfWork, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """As `file_anon`, for what is made of a release's rows: that they were taken is entered."""
+        with self.app.anon_unit(self.actor) as uow:
+            return service(uow, *args, **kwargs)
+
     def long(self, service: Callable[Concatenate[UnitFactory, P], R], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run one long operation, which makes its own units."""
         result = plain(service(self.app.units(self.actor), *args, **kwargs))

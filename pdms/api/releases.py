@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
+from pydantic import Field
 
 from pdms.api.caller import AdminOrCompliance, Anyone, MarketingOrCompliance, ReleaseReader
 from pdms.api.edge import edge
@@ -11,13 +12,15 @@ from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.bootstrap import approving
+from pdms.bootstrap.plain import plain
 from pdms.publish import service as publish
 from pdms.publish import verifying
 from pdms.publish.verifying import Verified
 from pdms.taxonomy import ReleaseState
-from pdms.views import comparing
+from pdms.views import comparing, copies
 from pdms.views import service as views
 from pdms.views.comparing import Comparison
+from pdms.views.copies import Copy
 from pdms.views.files import ReleaseFormat
 from pdms.views.service import ReleaseInfo, ReleaseShown
 
@@ -38,6 +41,12 @@ class ManifestKeys(Body):
     """Ed25519 public keys, hex, newest first."""
 
     public_keys: list[str]
+
+
+class Deleted(Body):
+    """Whose copy is gone."""
+
+    consumer: Name | None = Field(default=None, description="Role that held it; default: the caller's own.")
 
 
 class Wanted(Body):
@@ -93,7 +102,7 @@ def compare(
     other: Annotated[str, Path(pattern="^rel-[0-9a-f]{32}$", examples=[f"rel-{HEX_ID}"])],
 ) -> Any:
     """What changed from the first release to the other: rows, classes, loss, and each feature's distribution."""
-    return caller.read_anon(comparing.compare, before=release_id, after=other)
+    return plain(caller.take_anon(comparing.compare, before=release_id, after=other))
 
 
 @routes.post(
@@ -119,6 +128,20 @@ def export(caller: MarketingOrCompliance, release_id: ReleasePath, body: Wanted)
 def verify(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
     """Checks a release of this home as a recipient would: signature, bytes, rows, criteria measured again, expiry."""
     return caller.read(verifying.verify_stored, release_id=release_id)
+
+
+@routes.get("/{release_id}/copies", summary="Who holds copies", response_model=list[edge(Copy)])  # type: ignore[misc]
+def list_copies(caller: ReleaseReader, release_id: ReleasePath) -> Any:
+    """Roles that read or exported the release, the day until which their copies must be gone, and what is overdue."""
+    return caller.read_anon(copies.list_copies, release_id=release_id)
+
+
+@routes.post("/{release_id}/deletions", summary="Acknowledge a deletion", response_model=edge(Copy))
+def acknowledge_deleted(caller: ReleaseReader, release_id: ReleasePath, body: Deleted) -> Any:
+    """Says that nothing is left of a copy, exports included; only the officer says it for another role. A release of
+    which no copy is left binds the next one no more. Twice is once."""
+    made = caller.made("/v1/releases/{release_id}")
+    return made.run_anon(copies.acknowledge_deleted, release_id=release_id, consumer=body.consumer)
 
 
 @routes.post("/{release_id}/withdrawal", summary="Withdraw a release", response_model=edge(ReleaseInfo))

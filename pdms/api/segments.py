@@ -13,6 +13,7 @@ from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
 from pdms.api.releases import ROWS
 from pdms.bootstrap import approving
+from pdms.bootstrap.plain import plain
 from pdms.budgets import service as budgets
 from pdms.budgets.service import BudgetState, LedgerLine
 from pdms.publish import aggregates
@@ -76,7 +77,7 @@ def show(caller: MarketingOrCompliance, name: NamePath) -> Any:
 @routes.post("/{name}/previews", summary="Preview a segment", response_model=edge(Preview), openapi_extra=REPEATABLE)
 def preview(caller: MarketingOrCompliance, name: NamePath) -> Any:
     """What the rule finds on the live release: a range, rounded; small figures are only said to be small."""
-    return caller.read_anon(segments.preview, name=name)
+    return plain(caller.take_anon(segments.preview, name=name))
 
 
 @routes.post(

@@ -12,6 +12,7 @@ from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Page, page
+from pdms.bootstrap.plain import plain
 from pdms.errors import NotFound
 from pdms.features import linting as counting
 from pdms.marketing import service as marketing
@@ -108,19 +109,19 @@ def show_view(caller: ReleaseReader, view: NamePath) -> Any:
 @routes.get("/{view}/rfm", summary="Recency, frequency, monetary value", response_model=edge(RfmTable))
 def show_rfm(caller: MarketingOrCompliance, view: NamePath) -> Any:
     """RFM on the live release of a view; counts rounded, small ones only said to be small."""
-    return caller.read_anon(marketing.rfm_table, view=view)
+    return plain(caller.take_anon(marketing.rfm_table, view=view))
 
 
 @routes.get("/{view}/picture", summary="Picture of the live release", response_model=edge(ReleasePicture))
 def show_picture(caller: MarketingOrCompliance, view: NamePath) -> Any:
     """How large the classes of a view's live release are, and how far each feature was generalised."""
-    return caller.read_anon(pictures.picture, view=view)
+    return plain(caller.take_anon(pictures.picture, view=view))
 
 
 @routes.get("/{view}/picture.svg", summary="Picture as SVG", response_class=Response, responses=SVG)
 def draw_picture(caller: MarketingOrCompliance, view: NamePath) -> Response:
     """The same, drawn."""
-    found = caller.file_anon(pictures.picture, view=view)
+    found = caller.take_anon(pictures.picture, view=view)
     return attachment(pictures.svg_of(found).encode(), filename=f"{view}.svg", media_type="image/svg+xml")
 
 

@@ -82,6 +82,7 @@ class EventKind(StrEnum):
     RELEASE_EXPORTED = "release.exported"
     ANSWER_CHARGED = "answer.charged"
     ANSWER_GIVEN = "answer.given"
+    RELEASE_COPY_DELETED = "release.copy_deleted"
     SEGMENT_SAVED = "segment.saved"
     SEGMENT_PREVIEWED = "segment.previewed"
 
@@ -210,6 +211,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.RELEASE_EXPORTED: _rec("Whole classes of a release were exported."),
     EventKind.ANSWER_CHARGED: _rec("A noised number was charged to a population's budget; numbers: billionths of rho."),
     EventKind.ANSWER_GIVEN: _rec("A noised number crossed the boundary for the first time."),
+    EventKind.RELEASE_COPY_DELETED: _rec("A consumer acknowledged that nothing is left of their copy of a release."),
     EventKind.SEGMENT_SAVED: _rec("A segment's rule was saved."),
     EventKind.SEGMENT_PREVIEWED: _rec("A segment's rule was evaluated on a release."),
     EventKind.CAMPAIGN_CREATED: _rec("A campaign was drafted."),

@@ -61,6 +61,36 @@ def export(
     show({"file": path, "rows": exported.rows}, as_json=face.json)
 
 
+@app.command("copies")
+def copies(context: typer.Context, release_id: ReleaseId) -> None:
+    """List who read or exported a release, until when their copies must be gone, and which are overdue.
+
+    Example: `pdms release copies rel-…`
+    """
+    from pdms.views import copies as service
+
+    face: Face = context.obj
+    columns = ("consumer", "taken_at", "delete_by", "deleted_at", "overdue")
+    show(face.run_anon(service.list_copies, release_id=release_id), as_json=face.json, title="copies", columns=columns)
+
+
+@app.command("acknowledge-deleted")
+def acknowledge_deleted(
+    context: typer.Context,
+    release_id: ReleaseId,
+    consumer: Annotated[str | None, typer.Option(help="Role that held the copy; default: your own.")] = None,
+) -> None:
+    """Say that nothing is left of a copy, exports included. A release of which no copy is left binds the next no more.
+
+    Only the officer says it for another. Example: `pdms release acknowledge-deleted rel-… --consumer marketing`
+    """
+    from pdms.views import copies as service
+
+    face: Face = context.obj
+    said = face.run_anon(service.acknowledge_deleted, release_id=release_id, consumer=consumer)
+    show(said, as_json=face.json)
+
+
 @app.command("withdraw")
 def withdraw(context: typer.Context, release_id: ReleaseId) -> None:
     """Withdraw a release (scope: compliance): from now on nobody can read it."""

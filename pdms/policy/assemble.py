@@ -260,6 +260,9 @@ def view(name: str, doc: d.ViewDocument) -> p.View:
         average_risk=doc.average_risk,
         algorithm=doc.algorithm,
         sensitive=None if doc.sensitive is None else _sensitive(doc.sensitive),
+        family=doc.family or "",
+        headroom=doc.headroom,
+        held_back_limit=doc.held_back_limit,
     )
 
 

@@ -71,6 +71,17 @@ class View:
     """Greatest average risk of the released rows (classes/rows)."""
     algorithm: Literal["auto", "peel", "mondrian", "full_domain", "blind"] = "auto"
     sensitive: SensitiveFeature | None = None
+    family: str = ""
+    """Views of one family are held against each other's live releases; "": a family of its own."""
+    headroom: float = 1.0
+    """Least size of a new class in multiples of k: larger classes outlast more leavers."""
+    held_back_limit: float = 0.25
+    """Greatest share of the eligible that may be held back because of other releases."""
+
+    @property
+    def family_name(self) -> str:
+        """Name of the family."""
+        return self.family or self.name
 
 
 @dataclass(frozen=True, slots=True)

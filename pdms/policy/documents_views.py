@@ -76,6 +76,9 @@ class ViewDocument(Document):
     average_risk: Annotated[float, Field(gt=0, le=1)] = 1.0
     algorithm: Literal["auto", "peel", "mondrian", "full_domain", "blind"] = "auto"
     sensitive: SensitiveDocument | None = None
+    family: Slug | None = None
+    headroom: Annotated[float, Field(ge=1, le=100)] = 1.0
+    held_back_limit: Annotated[float, Field(ge=0, le=1)] = 0.25
     features: Annotated[dict[Slug, FeatureDocument], Field(min_length=1)]
 
 

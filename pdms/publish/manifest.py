@@ -56,6 +56,21 @@ class ConsentCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """What the release reaches taken together with those of its family that were out when it was made.
+
+    `k`: members that share the rarest row of classes; `rows`: distinct rows of classes; `held_back`: reason → members
+    left out because of the other releases: `padding`, `remainder`, `joiners`, `silent` (docs/anonymisation.md).
+    """
+
+    family: str
+    releases: tuple[str, ...]
+    k: int
+    rows: int
+    held_back: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that is said of one release, exactly."""
 
@@ -95,6 +110,8 @@ class Manifest:
     average_risk_required: float = 1.0
     sensitive: Mapping[str, Any] | None = None
     """Where the view has a sensitive feature: what was asked of it, and what the published bytes reach, measured."""
+    together: Together | None = None
+    """None for a release that was made before there was a ledger."""
 
     def document(self) -> dict[str, Any]:
         """Return the exact manifest as JSON values, unsigned."""
@@ -114,6 +131,10 @@ def public_manifest(manifest: Manifest) -> dict[str, Any]:
     document["suppressed"] = rounded(manifest.suppressed, min_cell=cell)
     document["excluded"] = {code: rounded(n, min_cell=cell) for code, n in manifest.excluded.items()}
     document["uncovered"] = {name: rounded(n, min_cell=cell) for name, n in manifest.uncovered.items()}
+    if manifest.together is not None:
+        held_back = manifest.together.held_back
+        document["together"]["held_back"] = {code: rounded(n, min_cell=cell) for code, n in held_back.items()}
+        del document["together"]["rows"]  # how rows of classes divide counts who stayed and who left
     # discernibility counts each suppressed row once for every eligible member; NCP counts suppressed rows whole
     del document["loss"]["discernibility"]
     document["loss"]["ncp"] = round(manifest.loss.ncp, 2)
@@ -152,6 +173,9 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     try:
         known = Manifest.__dataclass_fields__
         values = {name: document[name] for name, of in known.items() if of.default is MISSING or name in document}
+        if values.get("together") is not None:
+            together = values["together"]
+            values["together"] = Together(**{**together, "releases": tuple(together["releases"])})
         values["created_at"] = datetime.fromisoformat(values["created_at"])
         values["expires_at"] = datetime.fromisoformat(values["expires_at"])
         values["features"] = tuple(values["features"])

@@ -2,17 +2,20 @@
 
 Guarantees: what is judged is the bytes as a reader would open them, measured by code that shares nothing with the
 algorithm; a release is refused where it misses k, a risk threshold, the smallest cell, or the l or t of its sensitive
-feature, or where a label is none of the view's. A sensitive feature is published by its leaves alone; k, l and t hold
+feature, or where a label is none of the view's, or where more members than the view allows would be held back beside
+the releases that are out. A sensitive feature is published by its leaves alone; k, l and t hold
 for the classes that the other columns make, and who knows a member's value of it learns nothing more by it.
 """
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdms.anonymize import (
     Anonymized,
@@ -31,9 +34,13 @@ from pdms.anonymize import (
     measure,
     tabulate,
 )
+from pdms.anonymize.ledger import HeldBack
 from pdms.errors import Conflict, Denied, Reason
 from pdms.policy.definitions import View
 from pdms.policy.reasons import reason
+
+if TYPE_CHECKING:
+    from pdms.publish.together import Beside
 
 LEVEL_ROWS = 3
 """GB/T 42460: quasi-identifiers remain, their risk is acceptable. Rows get no better level."""
@@ -52,34 +59,44 @@ class Made:
     suppressed: int
     level: int
     algorithm: str
+    grouped: "Grouped" = field(repr=False)
+    asked: int
+    """Members that must share what is said of them, here and in every release that is out."""
     reached: Mapping[str, float] = field(default_factory=dict)
     """Figures of the sensitive feature, see `reached_of`."""
 
 
-def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> Made:
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouped:
+    """Who is in which class: `class_of` (-1: none) and `out`, members who stay out, both int64 [cells]."""
+
+    result: Anonymized
+    class_of: NDArray[np.int64]
+    out: NDArray[np.int64]
+    held_back: HeldBack
+
+
+def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy], here: "Beside | None" = None) -> Made:
     """Anonymise `table` and judge the result.
 
+    :param here: the releases that are out, as members of the table hold them; None where there are none.
     :raises Denied: too few members, criteria out of reach, or a release that fails the independent re-check.
     """
     from pdms.views import store
 
     if table.rows < view.min_cell:
         raise refusal(reason("BELOW_MIN_CELL"))
-    open_space = {name: tree for name, tree in space.items() if name not in secret_of(view)}
-    hierarchies = list(open_space.values())
+    criteria = criteria_of(view)
+    criteria = replace(criteria, k=max(criteria.k, 0 if here is None else here.k))
     try:
-        result = anonymize(
-            _apart(view, table, space),
-            hierarchies,
-            criteria_of(view),
-            suppression_limit=view.suppression_limit,
-            weights=[feature.weight for feature in view.features if feature.name in open_space],
-            method=Method(view.algorithm),
-        )
+        grouped = _grouped(view, table, space, criteria, here)
     except Conflict as error:
-        if error.code != "SUPPRESSION_LIMIT":
+        if error.code not in ("SUPPRESSION_LIMIT", "LEDGER_SMALL_ROW"):
             raise
-        raise refusal(reason("SUPPRESSION_LIMIT")) from None
+        raise refusal(reason(error.code)) from None
+    if grouped.held_back.total > view.held_back_limit * table.rows:
+        raise refusal(reason("LEDGER_HELD_BACK"))
+    result = grouped.result
     data = store.encode(store.release_table(*_published(view, result, space)))
     measured, found = recheck(view, data, space)
     if found:
@@ -93,8 +110,42 @@ def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy]) -> M
         suppressed=result.suppressed,
         level=level_of(view, measured),
         algorithm=f"lattice {result.variant}",
+        grouped=grouped,
+        asked=criteria.smallest_class,
         reached=reached_of(view, measured),
     )
+
+
+def _grouped(
+    view: View, table: FrequencyTable, space: Mapping[str, Hierarchy], criteria: Criteria, here: "Beside | None"
+) -> Grouped:
+    """Group the tuples: by themselves where no release is out, else beside those that are."""
+    from pdms.anonymize.ledger import compose
+
+    apart = _apart(view, table, space)
+    trees = [tree for name, tree in space.items() if name not in secret_of(view)]
+    weights = [feature.weight for feature in view.features if feature.name not in secret_of(view)]
+    limit = view.suppression_limit
+    if here is None or len(here.leavers) == 0:
+        wide = replace(criteria, k=math.ceil(criteria.smallest_class * view.headroom))
+        found = anonymize(apart, trees, wide, suppression_limit=limit, weights=weights, method=Method(view.algorithm))
+        out = np.where(found.class_of < 0, apart.counts, 0)
+        return Grouped(found, found.class_of, out, HeldBack(0, 0, 0, 0))
+    if criteria.needs_histogram:
+        # what its values were then is kept nowhere, and the rows of classes would have to satisfy l and t on them too
+        raise refusal(reason("LEDGER_SENSITIVE"))
+    made = compose(
+        apart,
+        trees,
+        criteria,
+        cells=here.cells,
+        leavers=here.leavers,
+        suppression_limit=limit,
+        weights=weights,
+        headroom=view.headroom,
+        seed=here.seed,
+    )
+    return Grouped(made.anonymized(), made.class_of, made.out, made.held_back)
 
 
 def criteria_of(view: View) -> Criteria:

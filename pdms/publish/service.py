@@ -2,17 +2,18 @@
 
 In this order, each step a unit of its own where it touches a database:
 1. the gate permits the release; the intent is committed;
-2. the gate gives the eligible set, the vault their pseudonyms, the log its checkpoint;
-3. features are computed and anonymised; the bytes are measured again and judged;
-4. the release folder is written; the outcome is committed, unless a basis was lost since step 2: then from 2 again.
+2. the gate gives the eligible set, the vault their pseudonyms, the log its checkpoint, the ledger what is out;
+3. features are computed and anonymised beside it; the bytes are measured again and judged, alone and together with it;
+4. the release folder is written; a former release that nobody read is closed; the outcome is committed with the ledger,
+   unless a basis was lost, somebody took a copy or another release went out since step 2: then from 2 again.
 
 Guarantees: killed anywhere and run again it ends in the same state, with one live release and nothing half-written; a
-refusal is in the log with its reasons. Deliberately not here yet: what two releases of one family say together.
+refusal is in the log with its reasons; nobody is among fewer than k in the releases of a family taken together.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -26,12 +27,15 @@ from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
 from pdms.gate import service as gate
 from pdms.policy.canonical import digest_of, plain
 from pdms.policy.definitions import View
+from pdms.policy.reasons import reason
+from pdms.publish import ledger
 from pdms.publish.manifest import (
     SIGNER,
     ConsentCheckpoint,
     InformationLoss,
     Manifest,
     Risks,
+    Together,
     from_document,
     public_manifest,
     sign_manifest,
@@ -40,10 +44,12 @@ from pdms.publish.tables import Publication
 from pdms.taxonomy import Operation, Pseudonym, ReleaseState, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
+from pdms.views import copies
 from pdms.views import service as views
 from pdms.views.definitions import measure_of, space_of, view_of
 
 if TYPE_CHECKING:
+    from pdms.anonymize.ledger_check import Composite
     from pdms.gate.service import Eligible
     from pdms.publish.release import Made
 
@@ -75,6 +81,19 @@ class _Taken:
     eligible: "Eligible"
     pseudonyms: list[Pseudonym]
     checkpoint: ConsentCheckpoint | None
+    out: ledger.Standing
+    """What is out of the view's family."""
+    counted: ledger.Standing
+    """The same without honey members."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What the outcome of a publication commits."""
+
+    manifest: Manifest
+    signed: dict[str, object]
+    ledger: ledger.Standing
 
 
 def publish(units: UnitFactory, *, view: str, progress: Progress | None = None) -> Manifest:
@@ -82,7 +101,7 @@ def publish(units: UnitFactory, *, view: str, progress: Progress | None = None) 
 
     :param progress: called with the name of each stage as it begins.
     :raises NotFound: no such view. :raises Conflict: another publication of it runs, or consents change too fast.
-    :raises Denied: not permitted, or refused with reasons (BELOW_MIN_CELL, RISK_TOO_HIGH, SUPPRESSION_LIMIT).
+    :raises Denied: not permitted, or refused with reasons (BELOW_MIN_CELL, RISK_TOO_HIGH, SUPPRESSION_LIMIT, LEDGER_…).
     """
     from pdms.views import store
 
@@ -142,6 +161,12 @@ def mark_stale_for(uow: UnitOfWork, *, purpose: str | None) -> tuple[str, ...]:
     return views.mark_stale(uow, purpose=purpose)
 
 
+def forget(uow: UnitOfWork, *, pseudonym: Pseudonym) -> int:
+    """Take a member who is being erased out of the release ledger; return of how many families. Twice is once."""
+    uow.lock_anon_first()
+    return ledger.forget(uow, pseudonym)
+
+
 def close_open_intents(units: UnitFactory) -> Closed:
     """Close what killed publications left open; one that runs at this moment is left alone."""
     from pdms.views import store
@@ -157,6 +182,9 @@ def close_open_intents(units: UnitFactory) -> Closed:
                 done = _close(units, view)
                 abandoned += done.abandoned
                 completed += done.completed
+    with units() as uow:
+        uow.lock_anon_first()
+        ledger.prune(uow)
     with units() as uow:
         views.remove_data(uow)
     return Closed(abandoned=abandoned, completed=completed)
@@ -190,31 +218,43 @@ def _intend(units: UnitFactory, view: View) -> tuple[str, str]:
 
 def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell: Progress) -> Manifest:
     from pdms.features import service as features
-    from pdms.publish.release import make
+    from pdms.publish.release import make, refusal
+    from pdms.publish.together import agrees, beside, classes_held, measured_together
     from pdms.views import store
 
     for _ in range(ATTEMPTS):
         tell("eligible")
         with units() as uow:
-            taken, now, home, policy = _take(uow, view, release_id), uow.now, uow.home, uow.policy
+            uow.lock_anon_first()
+            out = ledger.standing(uow, family=view.family_name, view=view.name)
+        with units() as uow:
+            taken, now, home, policy = _take(uow, view, release_id, out), uow.now, uow.home, uow.policy
         tell("features")
-        computed = features.compute_at(home, policy, view=view, pseudonyms=taken.pseudonyms, now=now)
+        computed = features.compute_at(home, policy, view=view, pseudonyms=taken.pseudonyms, now=now, rows=True)
         tell("anonymise")
-        made = make(view, computed.frequency, space_of(policy, view.name))
+        # keyed: who stays out is the same for the same eligible set, and nobody's to foretell
+        here = beside(taken.counted, computed.rows, _coarsened(view), seed=int(taken.eligible.digest[:16], 16))
+        made = make(view, computed.frequency, space_of(policy, view.name), here)
+        held = classes_held(made.grouped.class_of, made.grouped.out, here)
+        reached = measured_together(taken.counted, here.subjects, held, asked=made.asked)
+        if reached.below or not agrees(held, made.data, _coarsened(view)):
+            raise refusal(reason("LEDGER_COMPOSITE"))
         tell("write")
         with units() as uow:
-            found = _manifest(uow, view, release_id, permit, taken, computed.uncovered, made)
+            found = _manifest(uow, view, release_id, permit, taken, computed.uncovered, made, reached)
             signer = uow.keys.signer(SIGNER)
         public = sign_manifest(public_manifest(found), signer)
         store.write_release(home, view=view.name, release_id=release_id, data=made.data, manifest=public)
         tell("outcome")
-        if _finish(units, found, sign_manifest(found.document(), signer)):
+        after = ledger.with_release(taken.out, release_id=release_id, subjects=here.subjects, class_of=held)
+        ready = _Ready(found, sign_manifest(found.document(), signer), after)
+        if _close_unread(units, view, taken.out) and _finish(units, ready):
             return found
         store.remove_half_written(home, view.name, release_id=release_id)
     raise Conflict("publish: consents changed while the view was computed, each time anew", code="PUBLISH_OVERTAKEN")
 
 
-def _take(uow: UnitOfWork, view: View, release_id: str) -> _Taken:
+def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) -> _Taken:
     row = _row(uow, release_id)
     row.overtaken = False
     uow.session.add(row)
@@ -229,11 +269,20 @@ def _take(uow: UnitOfWork, view: View, release_id: str) -> _Taken:
         checkpoint=None
         if newest is None
         else ConsentCheckpoint(size=newest.size, root=newest.root.hex(), note=newest.render()),
+        out=out,
+        counted=ledger.without(out, vault.pseudonyms_of(uow, vault.decoys(uow)).values()),
     )
 
 
 def _manifest(
-    uow: UnitOfWork, view: View, release_id: str, permit: str, taken: _Taken, uncovered: dict[str, int], made: "Made"
+    uow: UnitOfWork,
+    view: View,
+    release_id: str,
+    permit: str,
+    taken: _Taken,
+    uncovered: dict[str, int],
+    made: "Made",
+    reached: "Composite",
 ) -> Manifest:
     return Manifest(
         release_id=release_id,
@@ -288,6 +337,13 @@ def _manifest(
         data_sha256=made.sha256,
         average_risk_required=view.average_risk,
         sensitive=None if view.sensitive is None else {"required": plain(view.sensitive), "reached": made.reached},
+        together=Together(
+            family=taken.out.family,
+            releases=taken.out.releases,
+            k=reached.k,
+            rows=reached.rows,
+            held_back=asdict(made.grouped.held_back),
+        ),
     )
 
 
@@ -297,15 +353,34 @@ def _coarsened(view: View) -> list[str]:
     return [feature.name for feature in view.features if feature.name != sensitive]
 
 
-def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -> bool:
-    """Commit the outcome, unless the publication was overtaken; tell which."""
+def _close_unread(units: UnitFactory, view: View, out: ledger.Standing) -> bool:
+    """End the view's former release where it was composed with nothing, since nobody holds a copy; False if one does.
+
+    From here on nobody can take one, though the process be killed before the outcome.
+    """
+    with units() as uow:
+        uow.lock_anon_first(alone=True)
+        taken = copies.outstanding(uow)
+        former = views.list_releases(uow, view=view.name, state=ReleaseState.LIVE)
+        unread = [info.release_id for info in former if info.release_id not in out.releases]
+        if taken.intersection(unread):
+            return False
+        for release_id in unread:
+            views.mark_stale(uow, release_id=release_id, reason="REPLACED")
+    return True
+
+
+def _finish(units: UnitFactory, ready: _Ready) -> bool:
+    """Commit the outcome with the ledger, unless the publication was overtaken; tell which."""
+    manifest = ready.manifest
     with units() as uow:
         uow.lock_anon_first(alone=True)
         row = _row(uow, manifest.release_id)
-        if row.overtaken:
+        if row.overtaken or not ledger.write(uow, ready.ledger):
             return False
         row.state, row.ended_at = PublicationState.PUBLISHED, uow.now
-        row.manifest = json.dumps(signed, ensure_ascii=False, sort_keys=True)
+        row.manifest = json.dumps(ready.signed, ensure_ascii=False, sort_keys=True)
+        row.family = ready.ledger.family
         uow.session.add(row)
         uow.record(
             EventKind.RELEASE_PUBLISHED,
@@ -323,6 +398,7 @@ def _finish(units: UnitFactory, manifest: Manifest, signed: dict[str, object]) -
                 "classes": manifest.classes,
                 "k": manifest.k,
                 "level": manifest.level,
+                "held_back": sum(manifest.together.held_back.values()) if manifest.together else 0,
             },
             digest=manifest.eligible_digest,
         )

@@ -52,6 +52,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.RELEASE_EXPORTED: "导出了发布中的完整等价类。",
     EventKind.ANSWER_CHARGED: "一个加噪数字计入某一人群的隐私预算，数值为 rho 的十亿分之几。",
     EventKind.ANSWER_GIVEN: "一个加噪数字首次越过边界。",
+    EventKind.RELEASE_COPY_DELETED: "使用方确认其发布副本已无残留。",
     EventKind.SEGMENT_SAVED: "保存了分群规则。",
     EventKind.SEGMENT_PREVIEWED: "在发布上评估了分群规则。",
     EventKind.CAMPAIGN_CREATED: "起草了活动。",

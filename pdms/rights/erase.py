@@ -258,9 +258,10 @@ def _facts(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     return {table.value: count for table, count in result.rows.items()}
 
 
-def _releases(uow: UnitOfWork, _row: SubjectRequestRow) -> Mapping[str, int]:
+def _releases(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
     purposes = sorted({view.purpose for view in uow.policy.views.values()})
-    return {"stale": sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)}
+    stale = sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)
+    return {"stale": stale, "ledger": publish.forget(uow, pseudonym=vault.pseudonym_of(uow, MemberId(row.member_id)))}
 
 
 def _key(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:

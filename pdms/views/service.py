@@ -18,7 +18,7 @@ from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.reasons import reason as reason_of
 from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import AnonUnitOfWork
-from pdms.views import files
+from pdms.views import copies, files
 from pdms.views.files import ReleaseFormat
 from pdms.views.tables import Release
 
@@ -154,6 +154,7 @@ def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None
 
     info = _readable(uow, view=view, release_id=release_id)
     _, table = store.read_data(uow.home, view=info.view, release_id=info.release_id, sha256=info.data_sha256)
+    copies.taken(uow, release_id=info.release_id)
     uow.record(
         EventKind.RELEASE_READ,
         purpose=info.purpose,
@@ -187,6 +188,7 @@ def export(
     info = _readable(uow, view=None, release_id=release_id)
     content, table = store.read_data(uow.home, view=info.view, release_id=release_id, sha256=info.data_sha256)
     content = files.content_of(table, content, format)
+    copies.taken(uow, release_id=info.release_id)
     uow.record(
         EventKind.RELEASE_EXPORTED,
         purpose=info.purpose,

@@ -110,6 +110,8 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "policy revert": (["0" * 64], OFFICE),
     "policy explain": (["segment"], set(ROLES)),
     "policy test": ([], set(ROLES)),
+    "release acknowledge-deleted": ([RELEASE], READERS),
+    "release copies": ([RELEASE], READERS),
     "release export": ([RELEASE, "OUT"], SALES),
     "release list": ([], READERS),
     "release manifest": ([RELEASE], OFFICE),

@@ -49,6 +49,8 @@ FOR_MARKETING = {
     ("GET", "/v1/releases/{release_id}"),
     ("GET", "/v1/releases/{release_id}/comparisons/{other}"),  # of two that it may read
     ("POST", "/v1/releases/{release_id}/exports"),
+    ("GET", "/v1/releases/{release_id}/copies"),  # roles and days
+    ("POST", "/v1/releases/{release_id}/deletions"),  # of its own copy
     ("GET", "/v1/segments"),
     ("POST", "/v1/segments"),
     ("GET", "/v1/segments/{name}"),

@@ -12,7 +12,7 @@ from pdms.policy.definitions import Feature, HierarchyTable, Policy, Role, View
 from pdms.settings import Home
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork
-from pdms.views.tables import Release
+from pdms.views.tables import Release, ReleaseCopy
 
 MARKETER = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.MARKETING}), role="marketing")
 OFFICER = Actor("op-" + "1" * 32, ActorKind.OPERATOR, frozenset({Scope.COMPLIANCE}), role="compliance")
@@ -53,7 +53,7 @@ class Side:
             hierarchies=[("gender", (("female", "*"), ("male", "*"), ("unknown", "*")))],
         )
         self.engine = open_engine(self.home.anon_db)
-        AnonTable.metadata.create_all(self.engine, tables=[Release.__table__])
+        AnonTable.metadata.create_all(self.engine, tables=[Release.__table__, ReleaseCopy.__table__])
         self.events = []
 
     def unit(self, actor=MARKETER):
