@@ -185,3 +185,22 @@ def test_arrow_holds_the_rows_and_nothing_else():
 def test_a_format_that_is_none_is_refused():
     with pytest.raises(InvalidInput):
         format_of("xlsx")
+
+
+JUNK = [None, True, -1, 1e999, "x", "", [], [1], {}, {"a": 1}]
+
+
+def test_a_manifest_with_anything_in_any_place_gives_a_verdict_and_no_crash():
+    document = json.loads(signed(dataclasses.replace(MANIFEST, sensitive=SECRET)))
+    places = [(name,) for name in document] + [("risks", "threshold"), ("sensitive", "required")]
+    places += [("sensitive", "required", name) for name in SECRET["required"]] + [("certificate", "signature")]
+    for *path, last in places:
+        for junk in JUNK:
+            spoilt = json.loads(json.dumps(document))
+            inner = spoilt
+            for name in path:
+                inner = inner[name]
+            inner[last] = junk
+            if junk != document.get(last):
+                found = verify_release(DATA, json.dumps(spoilt).encode(), public_key=SIGNER.public_key, now=NOW)
+                assert found.verdict == "broken", (path, last, junk)
