@@ -1,8 +1,9 @@
 """Offline verifier of what pdms hands out: `python verifier.py FILE` on an audit export or an audit pack.
 
 One file, Python 3.11 or later and the package `cryptography`, nothing else: a copy lies in every pack, so that whoever
-receives it needs neither pdms nor its database nor trust in its operator. It is written to be read. pdms itself checks
-with this very code.
+receives it needs neither pdms nor its database nor trust in its operator. It is written to be read, from top to bottom,
+by whoever must decide whether to believe it: hence its length, where the rest of pdms is cut into small modules. pdms
+itself checks with this very code.
 
 What is checked
 1. An export, or the events of a pack: each line has exactly the form that is written and its checksum holds; a leaf
@@ -1363,7 +1364,8 @@ class _Pack:
                 self.found.add("CONSENT_DIFFERS", "the log tells of a later event of this consent", line=number)
         if not self.manifest.since <= state["known"] < self.manifest.until:
             return
-        if state["source"] == "defect":  # one event tells of a set, by purpose and number
+        early = state["source"] == "live" and state["state"] == "invalidated" and named is None
+        if state["source"] == "defect" or early:  # one event tells of a set; early versions wrote them as "live"
             place = (state["purpose"], state["known"])
             left = self.reading.invalidated.get(place, 0) if state["state"] == "invalidated" else 0
             self.reading.invalidated[place] = left - 1

@@ -255,5 +255,5 @@ def _unsequenced(session: Session, runs: store.Runs, openings: _Openings, found:
             for row in batch:
                 _check_opening(row, openings, found, leaf=None)
             count += len(batch)
-            first = batch[-1][0] + 1  # noqa: PLW2901
+            first = batch[-1][0] + 1  # noqa: PLW2901 - the next page begins after this one
     return count

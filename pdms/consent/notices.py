@@ -27,7 +27,7 @@ from pdms.policy.definitions import Notice, Policy
 from pdms.taxonomy import Language, MemberId, Operation, Scope
 from pdms.unit_of_work import ActorKind, UnitOfWork
 
-DELIVERED: Table = NoticeDelivery.__table__  # type: ignore[attr-defined]
+DELIVERED: Table = NoticeDelivery.__table__  # type: ignore[attr-defined] # SQLModel makes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def version_at(terms: Mapping[int, Terms], *, notice: str, language: Language, d
 
 def notice_text(uow: UnitOfWork, *, version: str) -> NoticeText:
     """Return one version as it is shown. :raises NotFound: no such version."""
-    row = uow.session.execute(select(NoticeVersion).where(NoticeVersion.version == version)).scalar_one_or_none()  # type: ignore[arg-type]
+    row = uow.session.execute(select(NoticeVersion).where(NoticeVersion.version == version)).scalar_one_or_none()  # type: ignore[arg-type] # a column, typed as its value
     if row is None:
         raise NotFound("no such notice version")
     return NoticeText(
@@ -197,7 +197,7 @@ def notice_text(uow: UnitOfWork, *, version: str) -> NoticeText:
 
 def notice_content(uow: UnitOfWork, *, version: str) -> str:
     """Return the canonical JSON of one version: its SHA-256 is the version. :raises NotFound: no such version."""
-    query = select(NoticeVersion.content).where(NoticeVersion.version == version)  # type: ignore[call-overload]
+    query = select(NoticeVersion.content).where(NoticeVersion.version == version)  # type: ignore[call-overload] # a column, typed as its value
     found: str | None = uow.session.execute(query).scalar_one_or_none()
     if found is None:
         raise NotFound("no such notice version")
@@ -234,7 +234,7 @@ def changes_for(uow: UnitOfWork, member_id: MemberId) -> tuple[NoticeDiff, ...]:
 
 def versions(uow: UnitOfWork) -> tuple[NoticeText, ...]:
     """Return every published version, oldest first."""
-    rows = uow.session.execute(select(NoticeVersion).order_by(NoticeVersion.notice_no)).scalars()  # type: ignore[arg-type]
+    rows = uow.session.execute(select(NoticeVersion).order_by(NoticeVersion.notice_no)).scalars()  # type: ignore[arg-type] # a column, typed as its value
     return tuple(notice_text(uow, version=row.version) for row in list(rows))
 
 
@@ -362,7 +362,7 @@ def deliveries_of(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
     """Return what a member was shown, oldest first, to a caller who has asked who acts."""
     terms = all_terms(uow.session)
     rows = uow.session.execute(
-        select(NoticeDelivery).where(NoticeDelivery.member_id == member_id)  # type: ignore[arg-type]
+        select(NoticeDelivery).where(NoticeDelivery.member_id == member_id)  # type: ignore[arg-type] # a column, typed as its value
     ).scalars()
     found = [
         Delivery(

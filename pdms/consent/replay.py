@@ -127,7 +127,7 @@ def stop_again(uow: UnitOfWork, stop: Stop) -> bool:
         member=stop.member_id,
         purpose=stop.purpose,
         refs={
-            "record": receipts.record_id_text(row["record_id"]),  # type: ignore[arg-type]
+            "record": receipts.record_id_text(row["record_id"]),  # type: ignore[arg-type] # a dict of several types
             "policy": uow.policy.digest,
             "state": stop.state.value,
             "source": "restore",

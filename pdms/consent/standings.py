@@ -74,7 +74,8 @@ class Unproved:
 
     def has(self, row: tuple[Any, ...]) -> bool:
         """Whether a record's row is one of them."""
-        told = self.sets and row[12] == DEFECT and (row[1], stored_instant(row[8])) in self.sets
+        early = row[12] == "live" and row[5] == ConsentState.INVALIDATED.value  # as early versions wrote them
+        told = self.sets and (row[12] == DEFECT or early) and (row[1], stored_instant(row[8])) in self.sets
         return bool(told or (self.records and record_id_text(row[4]) in self.records))
 
 

@@ -16,11 +16,11 @@ from pdms.consent.tables import ConsentCurrent, ConsentRecord, ConsentShape, Not
 from pdms.db import Session, draw, insert_rows, mark, on_postgres
 from pdms.taxonomy import ConsentState
 
-RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined]
-CURRENT: Table = ConsentCurrent.__table__  # type: ignore[attr-defined]
-SHAPE: Table = ConsentShape.__table__  # type: ignore[attr-defined]
-RESTRICTED: Table = RestrictionCurrent.__table__  # type: ignore[attr-defined]
-NOTICE: Table = NoticeVersion.__table__  # type: ignore[attr-defined]
+RECORD: Table = ConsentRecord.__table__  # type: ignore[attr-defined] # SQLModel makes it
+CURRENT: Table = ConsentCurrent.__table__  # type: ignore[attr-defined] # SQLModel makes it
+SHAPE: Table = ConsentShape.__table__  # type: ignore[attr-defined] # SQLModel makes it
+RESTRICTED: Table = RestrictionCurrent.__table__  # type: ignore[attr-defined] # SQLModel makes it
+NOTICE: Table = NoticeVersion.__table__  # type: ignore[attr-defined] # SQLModel makes it
 
 CHANGED: Final = "consent_change"
 """Log of members about whom something changed here (`db.changes`)."""

@@ -121,7 +121,7 @@ class ConsentCurrent(MainTable, table=True):
     """The winning record per purpose, recipient and member: what the fold of `state` gives over all records."""
 
     __tablename__ = "consent_current"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - as SQLAlchemy reads it
 
     purpose: str = Field(primary_key=True, max_length=64)
     recipient: str = Field(primary_key=True, max_length=64)
@@ -165,7 +165,7 @@ class RestrictionCurrent(MainTable, table=True):
     """Restrictions that stand."""
 
     __tablename__ = "restriction_current"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - as SQLAlchemy reads it
 
     member_id: bytes = Field(sa_column=Column(LargeBinary(ID), primary_key=True))
     kind: str = Field(primary_key=True, max_length=16)

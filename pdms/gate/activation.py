@@ -155,7 +155,7 @@ def policy_at(uow: UnitOfWork, *, digest: str) -> Policy:
 
 def history(uow: UnitOfWork) -> tuple[PolicyInForce, ...]:
     """Return every activation, oldest first; each holds until the next."""
-    columns = [PolicyVersion.__table__.c[name] for name in ("number", "digest", "activated_at", "actor")]  # type: ignore[attr-defined]
+    columns = [PolicyVersion.__table__.c[name] for name in ("number", "digest", "activated_at", "actor")]  # type: ignore[attr-defined] # SQLModel makes it
     rows = uow.session.connection().execute(select(*columns).order_by(columns[0]))
     return tuple(PolicyInForce(*row) for row in rows)
 
@@ -201,7 +201,7 @@ def _same(policy: Policy, *, digest: str, content: str) -> Policy | None:
 
 
 def _last(uow: UnitOfWork) -> PolicyVersion | None:
-    query = select(PolicyVersion).order_by(PolicyVersion.number.desc()).limit(1)  # type: ignore[union-attr]
+    query = select(PolicyVersion).order_by(PolicyVersion.number.desc()).limit(1)  # type: ignore[union-attr] # a column, typed as its value
     return uow.session.execute(query).scalar_one_or_none()
 
 

@@ -59,7 +59,7 @@ class ExportedMember(MainTable, table=True):
     """Whose data went abroad in a year (XBF-7, 8); the id is random and stays, as in the log."""
 
     __tablename__ = "exported_member"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - as SQLAlchemy reads it
 
     year: int = Field(primary_key=True)
     member_id: bytes = Field(sa_column=Column(LargeBinary(ID_BYTES), primary_key=True))

@@ -110,7 +110,7 @@ def read(event: Event) -> Told | None:
             ticket=_GIVEN if "ticketed" in event.numbers else None,
         ),
         ActorFacts(
-            kind=refs["asker"],  # type: ignore[arg-type]
+            kind=refs["asker"],  # type: ignore[arg-type] # one of the three that `told` wrote
             scopes=frozenset(Scope(name) for name in _names(event.numbers, "scope_")),
             role=refs.get("role"),
             trained_until=date(until // 10000, until // 100 % 100, until % 100) if until else None,

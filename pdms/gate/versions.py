@@ -28,6 +28,6 @@ def policies_between(session: Session, *, since: datetime, until: datetime) -> t
 
 
 def _before(session: Session, until: datetime) -> Iterator[PolicyText]:
-    query = select(PolicyVersion).where(PolicyVersion.activated_at < until).order_by(PolicyVersion.number)  # type: ignore[arg-type]
+    query = select(PolicyVersion).where(PolicyVersion.activated_at < until).order_by(PolicyVersion.number)  # type: ignore[arg-type] # a column, typed as its value
     for row in session.execute(query).scalars():
         yield PolicyText(row.number or 0, row.digest, row.content, row.activated_at)

@@ -123,7 +123,7 @@ def _load(folder: Path) -> Policy:
         "segments": {
             path.stem: raw
             for path in found.files("segments", ".yaml")
-            if (raw := found.tried(lambda path=path: read_yaml(path, root=folder))) is not None  # type: ignore[misc]
+            if (raw := found.tried(lambda path=path: read_yaml(path, root=folder))) is not None  # type: ignore[misc] # mypy infers no lambda with a default
         },
         "tests": tuple(
             assemble.case(case)
@@ -218,7 +218,7 @@ def _each(found: _Collector, folder: str, form: type[M], make: Callable[[str, M]
 def _hierarchies(found: _Collector) -> dict[str, HierarchyTable]:
     made = {}
     for path in found.files("hierarchies", ".csv"):
-        read = found.tried(lambda path=path: read_rows(path, root=found.root))  # type: ignore[misc]
+        read = found.tried(lambda path=path: read_rows(path, root=found.root))  # type: ignore[misc] # mypy infers no lambda with a default
         if read is not None:
             comments, rows = read
             made[path.stem] = HierarchyTable(
@@ -233,7 +233,7 @@ def _prefectures(found: _Collector) -> tuple[Prefecture, ...]:
         if path.stem != "prefecture":
             found.problems.append(f"{found.name(path)}: unknown; nothing reads it")
             continue
-        read = found.tried(lambda path=path: read_rows(path, root=found.root))  # type: ignore[misc]
+        read = found.tried(lambda path=path: read_rows(path, root=found.root))  # type: ignore[misc] # mypy infers no lambda with a default
         for number, row in enumerate(read[1] if read else [], 1):
             if len(row) != 5 or not all(row) or len(row[0]) != 6 or not row[0].isdigit():
                 found.problems.append(f"{found.name(path)}: row {number}: code;prefecture;province;region;city_tier")

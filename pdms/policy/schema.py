@@ -26,7 +26,7 @@ _REF: Final = "#/$defs/{model}"
 def schema() -> dict[str, Any]:
     """Return one document whose `$defs` hold every file's schema; `x-files` says which is which."""
     models = [(model, "validation") for model in (*FILES.values(), d.PurposeDocument)]
-    _, made = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
+    _, made = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type] # a list is invariant
     parts: dict[str, Any] = made["$defs"]
     parts["PurposeLikeAnother"] = _like(parts["PurposeDocument"])
     either = {"anyOf": [{"$ref": _REF.format(model=name)} for name in ("PurposeDocument", "PurposeLikeAnother")]}

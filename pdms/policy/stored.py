@@ -38,7 +38,7 @@ def policy_of(content: str, *, digest: str) -> Policy:
         raise IntegrityBroken("policy: its stored text is not the one that its digest names", code="POLICY_ALTERED")
     said = json.loads(content)
     try:
-        return _made(Policy, {**said, "digest": digest, "segments": {}, "tests": ()})  # type: ignore[no-any-return]
+        return _made(Policy, {**said, "digest": digest, "segments": {}, "tests": ()})  # type: ignore[no-any-return] # made by its annotations
     except (KeyError, TypeError, ValueError):
         raise IntegrityBroken("policy: its stored text has another form", code="POLICY_FORM") from None
 

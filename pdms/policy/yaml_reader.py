@@ -30,7 +30,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser where PyYAML was built with it: several times faster, the same result."""
 
 
-class _StrictLoader(_Base):  # type: ignore[misc]
+class _StrictLoader(_Base):  # type: ignore[misc] # the C loader has no types
     """SafeLoader that refuses duplicate keys and leaves `yes`/`no`/`on`/`off` as words."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -4,7 +4,7 @@ is ever permitted that a gate written apart, from the requirements alone, refuse
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from common.naive_gate import Person, Said, refuses
 from common.world import World
+from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
 from pdms.consent.notices import all_terms
 from pdms.consent.store import append
@@ -196,6 +197,28 @@ class GateMachine(RuleBasedStateMachine):
         self.uow.now += timedelta(days=days, hours=hours)
         vault.settle_ages(self.uow)
 
+    @rule(place=who, about=st.sampled_from(["segment", "market_sms"]), off=st.sampled_from([-1, 0, 0, 1]))
+    def come_to_its_end(self, place: int, about: str, off: int) -> None:
+        """A consent is given, and time passes to the very instant at which it runs out, or a microsecond beside it."""
+        purpose = self.uow.policy.purposes[about]
+        use = Use(about, purpose.operations[0])
+        self.say(place, use, ConsentState.GIVEN, purpose.consent, 0, child=False, whole=True, everywhere=True)
+        if purpose.consent_days is None:
+            self.change_purpose(about, 30, purpose.minors)
+        days = self.uow.policy.purposes[about].consent_days or 0
+        SEEN["exact end"] += off == 0
+        self._come_to(self.uow.now + timedelta(days=days, microseconds=off))
+
+    @rule(off=st.sampled_from([-1, 0, 1]))
+    def come_to_midnight(self, off: int) -> None:
+        """Days of contracts, assessments and birthdays end at midnight in Shanghai."""
+        tomorrow = self.uow.now.astimezone(SHANGHAI).date() + timedelta(days=1)
+        self._come_to(datetime.combine(tomorrow, time.min, tzinfo=SHANGHAI) + timedelta(microseconds=off))
+
+    def _come_to(self, instant: datetime) -> None:
+        self.uow.now = max(self.uow.now, instant.astimezone(UTC))
+        vault.settle_ages(self.uow)
+
     @rule()
     def pack(self) -> None:
         gate.settle_sets(self.uow)
@@ -295,3 +318,4 @@ def test_both_evaluators_agree_on_everybody_at_every_step(world: World) -> None:
     )
     assert SEEN["permit"] > 500
     assert SEEN["deny"] > 500
+    assert SEEN["exact end"] > 10

@@ -74,6 +74,11 @@ def test_what_a_wrong_page_collected_is_invalidated_and_nothing_else(
     with shop.unit() as uow:
         events = audit.list_events(uow.session, kinds=[EventKind.CONSENT_INVALIDATED]).items
     assert [(item.event.numbers["members"], item.event.ticket) for item in events] == [(1, "LEGAL-12"), (2, "LEGAL-12")]
+    (none,) = [one for one in shop.run("support", consent.history, wrong[0]) if one.source == "defect"]
+    for actor in (shop.actor("support"), shop.member(wrong[0])):
+        assert shop.app.run(actor, consent.receipt, record_id=none.record_id).record_id == none.record_id
+    with pytest.raises(NotFound):
+        shop.app.run(shop.member(right), consent.receipt, record_id=none.record_id)
     open_now = {one.purpose for one in shop.run("support", consent.askable, wrong[0]) if one.may_ask}
     assert "market_email" in open_now, "who gave what is none has refused nothing"
     assert "market_email" not in {one.purpose for one in shop.run("support", consent.askable, withdrawn) if one.may_ask}

@@ -183,8 +183,12 @@ def test_that_a_consent_is_none_is_proved_by_the_event_of_its_set(packed: Packed
     proof = packed.world.run("compliance", consent.bundle, record_id=one["record"]).document["log"]
     event = json.loads(proof["event"])
     assert (event["kind"], event["at"], event["numbers"]["records"]) == ("consent.invalidated", one["known"], 2)
+    files = read(packed.path)
+    state_changed(files, lambda state: state | {"source": "live"} if state["source"] == "defect" else state)
+    assert codes(write(tmp_path / "early.zip", listed_anew(files, packed)), key=packed.key) == [], "as once written"
     cases: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
         lambda state: state | {"source": "defect"} if state["record"] == own else state,  # three, and the log says two
+        lambda state: state | {"source": "live", "known": one["at"][:-2] + "1Z"} if state == one else state,
         lambda state: state | {"state": "withdrawn"} if state["source"] == "defect" else state,
         lambda state: state | {"known": state["at"][:-2] + "1Z"} if state["source"] == "defect" else state,
     ]
