@@ -11,8 +11,10 @@ from pdms.cli.face import Face
 from pdms.cli.files import readable
 from pdms.cli.progress import stages
 from pdms.cli.render import show
+from pdms.settings import Engine
 
 if TYPE_CHECKING:
+    from pdms.features.plan import Plan
     from pdms.publish.manifest import Manifest
     from pdms.views.comparing import Taken
 
@@ -75,6 +77,54 @@ def lint(
             show(found.findings, as_json=False, columns=columns)
     if not found.ok:
         face.exit_code = FAMILIES[InvalidInput].exit_code
+
+
+@app.command("plan")
+def plan(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="A view, see `pdms view list`.")],
+    rows: Annotated[float | None, typer.Option(help="Plan for so many members, such as 1e9; default: as held.")] = None,
+    engine: Annotated[Engine | None, typer.Option(help="Plan for this engine; default: PDMS_ENGINE.")] = None,
+) -> None:
+    """Say what publishing a view would run where, its sizes and needs; publishes nothing (scope: compliance).
+
+    A sample of the members that are eligible now is counted for it, under the same permit as a publication.
+
+    Example: `pdms view plan member_value --rows 1e9 --engine spark`
+    """
+    from pdms.errors import InvalidInput
+    from pdms.features import plan as planning
+
+    face: Face = context.obj
+    if rows is not None and not rows.is_integer():  # infinity and nan are none either
+        raise InvalidInput("rows: must be a whole number")
+    found = planning.plan(face.units, view=view, rows=None if rows is None else int(rows), engine=engine)
+    show(found if face.json else told(found), as_json=face.json, title=f"plan of {view}, nothing published")
+
+
+def told(found: "Plan") -> dict[str, object]:
+    """Return what a person reads of a plan."""
+    size = found.sizes
+    table = {f"{n}. {step.where}": f"{step.what} · {step.what_zh}: ≤ {amount(step.bytes)}" for n, step in
+             enumerate(found.steps, 1)}  # fmt: skip
+    return {
+        "engine": found.engine.value,
+        "members": f"{size.rows:,} (eligible now {found.held:,}, sampled {found.sampled:,})",
+        "facts": f"{size.facts_rows:,} rows, {amount(size.facts_bytes)}",
+        "distinct tuples": f"about {size.tuples:,}, at most {size.tuples_most:,}",
+        **table,
+        "memory of this process": f"≤ {amount(found.process)}",
+        "notes": [f"{en} · {zh}" for en, zh in zip(found.notes, found.notes_zh, strict=True)] or "none",
+    }
+
+
+def amount(size: float) -> str:
+    """Return a number of bytes as a person reads it, `1.5 GB`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
 
 
 @app.command("build")

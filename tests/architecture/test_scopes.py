@@ -158,6 +158,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "view compare": ([RELEASE, "rel-" + "1" * 32], SALES),
     "view show": (["member_value"], SALES),
     "view export": (["member_value", "OUT"], SALES),
+    "view plan": (["member_value"], OFFICE),
     "view hierarchy export": (["region", "OUT"], READERS),
     "view hierarchy import": (["county"], OFFICE),
     "view hierarchy list": ([], READERS),

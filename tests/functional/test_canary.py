@@ -314,6 +314,7 @@ def staff_and_members_act(stage):
 def marketing_acts(stage):
     world, shell = stage.world, stage.shell
     for view in ("member_value", "member_lifecycle"):
+        shell("compliance", "view", "plan", view, "--rows", "1e9", "--engine", "spark")
         shell("compliance", "view", "build", view)
     release = shell.json("marketing", "release", "list", "--view", "member_value")[0]["release_id"]
     for name, document in (("segment", SEGMENT), ("campaign", CAMPAIGN)):
