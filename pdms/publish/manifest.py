@@ -120,17 +120,18 @@ class Manifest:
 
 
 def public_manifest(manifest: Manifest) -> dict[str, Any]:
-    """Return what marketing reads: counts rounded, and nothing that gives them back."""
+    """Return what marketing reads: counts rounded, nothing that gives them back, nothing of who was not eligible.
+
+    `eligible`, `suppressed` and those held back add to the rows, which everybody who reads the release can count.
+    """
     document = manifest.document()
-    # the size of the log counts every member's every act
-    for name in ("eligible_digest", "permit", "members", "checkpoint"):
+    # the size of the log counts every member's every act; who was left out is counted exactly and noised by nobody
+    for name in ("eligible_digest", "permit", "members", "checkpoint", "excluded", "uncovered"):
         del document[name]
     cell = manifest.min_cell
     document["kind"] = "release-manifest-public"
     document["eligible"] = rounded(manifest.eligible, min_cell=cell)
     document["suppressed"] = rounded(manifest.suppressed, min_cell=cell)
-    document["excluded"] = {code: rounded(n, min_cell=cell) for code, n in manifest.excluded.items()}
-    document["uncovered"] = {name: rounded(n, min_cell=cell) for name, n in manifest.uncovered.items()}
     if manifest.together is not None:
         held_back = manifest.together.held_back
         document["together"]["held_back"] = {code: rounded(n, min_cell=cell) for code, n in held_back.items()}
