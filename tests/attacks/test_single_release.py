@@ -154,6 +154,23 @@ def test_similarity(shop: Shop) -> None:
     assert spreads[1] > 0.65
 
 
+def test_honey_members_inflating_k(shop: Shop) -> None:
+    """An insider knows which rows are decoys; whoever counts them like members hides members behind them.
+
+    That ours are never counted is seen on a whole home in tests/integration/honey.
+    """
+    rng = np.random.default_rng(3)
+    decoys = shop.codes[rng.integers(0, MEMBERS, 600)]  # made to look like members
+    naive = Shop(np.concatenate([shop.codes, decoys]), np.concatenate([shop.topic, shop.topic[:600]]))
+    result, class_of = naive.released(Criteria(k=10))
+    members = np.bincount(class_of[:MEMBERS][class_of[:MEMBERS] >= 0], minlength=len(result.sizes))
+    assert result.sizes.min() >= 10  # so it says
+    exposed = members[(members > 0) & (members < 10)].sum() / MEMBERS
+    assert exposed > 0.2  # of the members stand with fewer than nine others
+    ours, _ = shop.released(Criteria(k=10))
+    assert ours.sizes.min() >= 10  # members all of them
+
+
 PEOPLE = [(0, 2), (1, 4), (2, 2)]
 """Tuple and how many people hold it; everybody's tuple is public."""
 DISTRICT = from_rows("district", [("0", "a", "*"), ("1", "a", "*"), ("2", "b", "*")])
