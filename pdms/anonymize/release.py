@@ -135,7 +135,7 @@ def _average_risk(found: _Found) -> float:
 def _close_enough(
     table: FrequencyTable, hierarchies: Sequence[Hierarchy], criteria: Criteria, **options: Any
 ) -> _Found:
-    """Return the best grouping whose classes lie within t of what is published, not only of the input.
+    """Return the best grouping whose classes lie within t of what they publish together.
 
     Rows left out shift the whole that a reader sees; t is tightened by what that takes.
     """
@@ -178,6 +178,9 @@ def _best(
     """Return the grouping of least loss, of those that leave out no more than `allowed` members."""
     from pdms.anonymize.variants import candidates  # numba loads with it
 
+    if method == Method.BLIND:
+        # sensitive values have no say in what is tried and which grouping is kept
+        criteria, table = Criteria(k=criteria.smallest_class), FrequencyTable(table.codes, table.counts)
     scale = weights_of(weights, len(hierarchies))
     best: tuple[tuple[bool, bool, float], str, Classes, Loss] | None = None
     for variant, classes in candidates(table, hierarchies, criteria, method=method, weights=weights, allowed=allowed):

@@ -47,9 +47,6 @@ def candidates(
     Under k alone the first is the best and a second leaves nobody out; the caller stops when it has enough.
     `allowed` members may be left out; a way may give classes that leave out more.
     """
-    if method == Method.BLIND:
-        criteria = Criteria(k=criteria.smallest_class)
-        table = FrequencyTable(table.codes, table.counts)
     codes = np.ascontiguousarray(table.codes)
     arrays = flatten(hierarchies, codes, weights=weights)
     histograms, rules = histograms_of(table), rules_of(criteria)

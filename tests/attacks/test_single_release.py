@@ -186,6 +186,16 @@ def test_minimality() -> None:
     assert 0 < blind <= 3 / 8 + 0.25  # the share of holders, and t
 
 
+def test_blind_classes_owe_nothing_to_sensitive_values(shop: Shop) -> None:
+    plain = anonymize(tabulate(shop.codes)[0], SPACE, Criteria(k=40), suppression_limit=0.05, method=Method.BLIND)
+    rng = np.random.default_rng(1)
+    for criteria in (Criteria(k=40, diversity=Diversity(2)), Criteria(k=40, closeness=Closeness(0.45))):
+        for _ in range(3):
+            table, _ = tabulate(shop.codes, sensitive=rng.integers(0, 3, MEMBERS), sensitive_values=3)
+            blind = anonymize(table, SPACE, criteria, suppression_limit=0.05, method=Method.BLIND)
+            assert np.array_equal(blind.class_of, plain.class_of)
+
+
 def _greatest_posterior(publish) -> float:
     """Over all outputs, the greatest probability that a person holds the sensitive value, given the output.
 
