@@ -227,7 +227,7 @@ def _refused(
     except family as error:
         _rule(code is None or error.code == code, f"{what} is refused with the code {code}")
         return
-    except Exception as error:
+    except Exception as error:  # a provider is somebody else's code: whatever it raises is the finding
         raise NotConformant(f"{what} is refused by an error of pdms, not by {type(error).__name__}") from None
     raise NotConformant(f"{what} is refused")
 

@@ -26,11 +26,11 @@ class EnvironmentRoots:
 
     horizon = False
 
-    def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:  # noqa: ARG002
+    def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:  # noqa: ARG002 - one form for all
         """Check that the variable holds a fit root; an environment cannot be written for the caller."""
         return self.open(uri, passphrase=passphrase)
 
-    def open(self, uri: str, *, passphrase: bytes | None) -> RootKey:  # noqa: ARG002
+    def open(self, uri: str, *, passphrase: bytes | None) -> RootKey:  # noqa: ARG002 - one form for all
         """Open the root in the variable.
 
         :raises KeyUnavailable: `ROOT_MISSING`, `ROOT_SECRET_MALFORMED` or `ROOT_SECRET_WEAK`.
@@ -50,7 +50,7 @@ class EnvironmentRoots:
             raise KeyUnavailable("root key: the variable holds no random key", code="ROOT_SECRET_WEAK")
         return LocalRoot(secret, uri=uri, horizon=False)
 
-    def destroy(self, uri: str) -> None:  # noqa: ARG002
+    def destroy(self, uri: str) -> None:  # noqa: ARG002 - one form for all
         """Refuse. :raises Conflict: `ROOT_NOT_OURS`."""
         raise Conflict("root key: pdms cannot destroy an environment variable's copies", code="ROOT_NOT_OURS")
 

@@ -44,7 +44,7 @@ class TokenRoots:
 
     horizon = True
 
-    def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:  # noqa: ARG002
+    def create(self, uri: str, *, passphrase: bytes | None, cost: Argon2Cost) -> RootKey:  # noqa: ARG002 - one form for all
         """Make a key in the token.
 
         :raises Conflict: `ROOT_EXISTS`. :raises KeyUnavailable: as `open`, or `ROOT_UNWRITABLE`.

@@ -95,8 +95,8 @@ class KeyWrapper(Unprintable):
 
         For many keys: nonces are drawn by the block. It raises as `unwrap`.
         """
-        ours, theirs = self._header, to._header  # noqa: SLF001  of this class
-        decrypt, encrypt, nonces = self._aead.decrypt, to._aead.encrypt, _nonces()  # noqa: SLF001
+        ours, theirs = self._header, to._header  # noqa: SLF001 - of this class
+        decrypt, encrypt, nonces = self._aead.decrypt, to._aead.encrypt, _nonces()  # noqa: SLF001 - as well
 
         def rewrap(wrapped: bytes, was: bytes, now: bytes) -> bytes:
             nonce = next(nonces)

@@ -54,7 +54,7 @@ class Rewrapping:
         def rewrap(member_id: bytes, version: int, before: int, wrapped: bytes) -> bytes:
             try:
                 return self.one(member_id, version, before, wrapped)
-            except Exception as error:
+            except Exception as error:  # whatever it is: the driver would put an error of its own in its place
                 failed.append(error)
                 raise
 
@@ -68,7 +68,7 @@ class Rewrapping:
                 f" WHERE {condition}",
                 (self._epoch.id, *bound),
             )
-        except Exception:
+        except Exception:  # the driver's, whose kind depends on its version; raised again, or what caused it
             if failed:  # the driver says no more than that a function of ours failed
                 raise failed[0] from None
             raise

@@ -82,7 +82,7 @@ def compare_batch(
     """
     try:
         if permit.actor != uow.actor.id:
-            raise Denied("the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),))  # noqa: TRY301
+            raise Denied("the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),))  # noqa: TRY301 - told below
         permit.require(now=uow.now, operation=Operation.USE, fields=tuple(batch.fields))
     except Denied as denied:
         uow.refuse(denied, purpose=permit.purpose, refs={"permit": permit.id})

@@ -18,7 +18,7 @@ def mask(name: str, value: str) -> str:
     return MASKS.get(name, _all)(value)
 
 
-def _all(value: str) -> str:  # noqa: ARG001
+def _all(value: str) -> str:  # noqa: ARG001 - all masks have one form
     return HIDDEN
 
 

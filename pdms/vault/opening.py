@@ -86,7 +86,7 @@ def reveal(uow: UnitOfWork, permit: Permit, *, member_id: MemberId, fields: Sequ
     only_self(uow, member_id)
     try:
         if permit.operation not in REVEALING or permit.actor != uow.actor.id:
-            raise Denied(  # noqa: TRY301
+            raise Denied(  # noqa: TRY301 - every refusal here is committed below, before it is told
                 "the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),)
             )
         permit.require(now=uow.now, operation=permit.operation, member_id=member_id, fields=tuple(fields))

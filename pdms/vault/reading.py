@@ -182,10 +182,9 @@ def stored_member(uow: UnitOfWork, member_id: MemberId, *, lock: bool = False) -
     ending = for_update(connection) if lock else ""
     sql = f"SELECT row_no FROM member WHERE member_id = ?{ending}"
     row_no = connection.exec_driver_sql(sql, (member_id,)).scalar()
-    stored = read_sealed(connection, {row_no: member_id}) if row_no is not None else {}
-    if not stored:
+    if row_no is None or not (stored := read_sealed(connection, {row_no: member_id})):
         raise NotFound("member: no such member")
-    return stored[int(row_no)]  # type: ignore[arg-type]
+    return stored[int(row_no)]
 
 
 def living_member(uow: UnitOfWork, member_id: MemberId, *, lock: bool = False) -> StoredMember:

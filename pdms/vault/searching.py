@@ -36,7 +36,7 @@ def search(uow: UnitOfWork, permit: Permit, *, terms: Mapping[str, str]) -> list
     forms = {name: searches.declared[name] for name in terms}
     try:
         if permit.actor != uow.actor.id or not terms:
-            raise Denied("the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),))  # noqa: TRY301
+            raise Denied("the permit does not cover this", reasons=(reason("PERMIT_SCOPE"),))  # noqa: TRY301 - told below
         permit.require(
             now=uow.now, operation=Operation.REVEAL, fields=tuple(sorted({one.field for one in forms.values()}))
         )

@@ -72,7 +72,7 @@ class ExternalIndexTable(MainTable, table=True):
     """Identity: one external id of one system is one member."""
 
     __tablename__ = "external_index"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLModel reads it as it stands
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
     row_no: int = Field(sa_type=ROW_NO)
@@ -82,7 +82,7 @@ class BlindIndexTable(MainTable, table=True):
     """Look-up by a normalised value; several members may share one. Row numbers, not ids: a third less to write."""
 
     __tablename__ = "blind_index"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLModel reads it as it stands
 
     kind: int = Field(primary_key=True)
     """Code of the field that the index is over."""
@@ -94,7 +94,7 @@ class SearchIndexTable(MainTable, table=True):
     """Search by part of a value, where the policy asks: few bits of a keyed digest, so that many members share one."""
 
     __tablename__ = "search_index"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLModel reads it as it stands
 
     kind: int = Field(primary_key=True)
     """Code of the search, from the policy."""
@@ -128,7 +128,7 @@ class SuppressionTable(MainTable, table=True):
     """Keyed digests of what an erased member was known by, so that no import brings them back unasked."""
 
     __tablename__ = "suppression"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLModel reads it as it stands
 
     digest: bytes = Field(sa_type=LargeBinary(32), primary_key=True)
     since: datetime = Field(sa_type=UtcDateTime)

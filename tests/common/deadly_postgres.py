@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from common import crash_images
 from common.crash_images import Trial, kind_of, note, put, sample, tried
 from common.deadly import READS, die, hear_effects, in_child
 
@@ -85,12 +86,15 @@ class Place:
         )
 
 
-def try_out(trial: Trial, folder: Path, form: str, place: Place) -> None:
-    """Kill the act and write what came of it, as `common.crash_images.try_out` does.
+def try_out(trial: Trial, folder: Path, form: str, place: Place | None) -> None:
+    """Kill the act and write what came of it, as `common.crash_images.try_out` does; without `place` that does it all.
 
     :param form: `kills`: before every exchange and effect; N: before one in N of those that are lasting, and before all
         of the last ones, where an act is closed. A commit is of the kind of the statement before it.
     """
+    if place is None:
+        crash_images.try_out(trial, folder, form)
+        return
     place.keep()
     points = _points_of(trial.act, folder / "points.json")
     assert not in_child(lambda: note(folder / "undisturbed.json", trial.state()))

@@ -16,7 +16,7 @@ from typing import Any
 from canary import search, search_bytes
 from common import ask, deadly_postgres
 from common.bytes_of import bytes_of_member
-from common.crash_images import Trial, try_out
+from common.crash_images import Trial
 from common.deadly import in_child, preload, remember_policies
 from common.opened import opened
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
@@ -196,10 +196,7 @@ def main() -> None:
         again=lambda number: finish(home, known, number),
         state=lambda: state(home, known),
     )
-    if on is None:
-        try_out(trial, folder, form)
-    else:
-        deadly_postgres.try_out(trial, folder, form, on)
+    deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

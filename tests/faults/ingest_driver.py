@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from common import deadly_postgres
-from common.crash_images import Trial, try_out
+from common.crash_images import Trial
 from common.deadly import in_child, preload, remember_policies
 from common.world import POLICIES, ROOT_VARIABLE
 from pdms.bootstrap.app import App
@@ -155,10 +155,7 @@ def main() -> None:
         return "the same again"
 
     trial = Trial(place, act=lambda: load_all(root, folder, loads), again=again, state=lambda: state(root))
-    if on is None:
-        try_out(trial, folder, form)
-    else:
-        deadly_postgres.try_out(trial, folder, form, on)
+    deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from canary import search, search_bytes
 from common import ask, deadly_postgres
-from common.crash_images import Trial, try_out
+from common.crash_images import Trial
 from common.deadly import in_child, preload, remember_policies
 from common.opened import opened
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
@@ -142,10 +142,7 @@ def main() -> None:
         again=again,
         state=lambda: state(to, known, url),
     )
-    if on is None:
-        try_out(trial, folder, form)
-    else:
-        deadly_postgres.try_out(trial, folder, form, on)
+    deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from sqlalchemy.orm import configure_mappers
 
 from common import deadly_postgres
 from common.ask import ask
-from common.crash_images import Trial, note, try_out
+from common.crash_images import Trial, note
 from common.deadly import in_child, preload, remember_policies
 from common.world import NOW, POLICIES, World, people
 from pdms.bootstrap.app import App
@@ -149,10 +149,7 @@ def main() -> None:
         again=lambda _number: home.rotate(act),
         state=home.finished,
     )
-    if on is None:
-        try_out(trial, folder, form)
-    else:
-        deadly_postgres.try_out(trial, folder, form, on)
+    deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":

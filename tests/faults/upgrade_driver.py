@@ -21,7 +21,7 @@ import yaml
 from sqlalchemy import Boolean, Date, DateTime, MetaData, Table
 
 from common import ask, deadly_postgres
-from common.crash_images import Trial, try_out
+from common.crash_images import Trial
 from common.deadly import in_child, preload, remember_policies
 from common.world import NOW, POLICIES, ROOT_VARIABLE
 from pdms.all_tables.schema import revisions
@@ -154,10 +154,7 @@ def main() -> None:
         return "the same again"
 
     trial = Trial(place, act=lambda: init(home), again=again, state=lambda: state(home, url, told))
-    if on is None:
-        try_out(trial, folder, form)
-    else:
-        deadly_postgres.try_out(trial, folder, form, on)
+    deadly_postgres.try_out(trial, folder, form, on)
 
 
 if __name__ == "__main__":
