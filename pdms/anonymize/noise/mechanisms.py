@@ -86,8 +86,8 @@ def histogram(cells: Any, *, size: int, rho: float, per_member: int = 1) -> Nois
 def reach_of(scale: float, *, confidence: float = CONFIDENCE) -> float:
     """Return a such that noise of `scale` stays within ±a with at least `confidence`.
 
-    For whole numbers the tail of the discrete Gaussian beyond a is below the continuous one's beyond a - 1/2 up to
-    what is negligible from scale 1 on (arXiv:2004.00010, section 2.3), so half a grain is added.
+    The discrete Gaussian reaches a whole number m no more often than the continuous one reaches m - 1
+    (arXiv:2004.00010), so that rounding up suffices; half a grain is added for what is not centred on a whole number.
     """
     if not 0 < confidence < 1:
         raise InvalidInput("confidence: must lie between 0 and 1")
