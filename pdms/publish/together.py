@@ -59,14 +59,21 @@ def beside(out: "Standing", rows: Any, columns: Sequence[str], *, seed: int) -> 
 
 def classes_held(class_of: "NDArray[np.int64]", out: "NDArray[np.int64]", here: Beside) -> "NDArray[np.int64]":
     """Return int64 [subjects]: the class of each in the new release, -1 for none, who stays out drawn from the cell."""
+    return drawn(class_of, out, here.cell_of, seed=here.seed)
+
+
+def drawn(
+    class_of: "NDArray[np.int64]", out: "NDArray[np.int64]", cell_of: "NDArray[np.int64]", *, seed: int
+) -> "NDArray[np.int64]":
+    """Return the class of each member of `cell_of` (int64 [members]) where `out` members of each cell have none."""
     import numpy as np
 
-    drawn = np.random.default_rng(here.seed).permutation(len(here.subjects))
-    order = drawn[np.argsort(here.cell_of[drawn], kind="stable")]
-    first = np.searchsorted(here.cell_of[order], np.arange(len(out)))
+    mixed = np.random.default_rng(seed).permutation(len(cell_of))
+    order = mixed[np.argsort(cell_of[mixed], kind="stable")]
+    first = np.searchsorted(cell_of[order], np.arange(len(out)))
     rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - first[here.cell_of[order]]
-    held: NDArray[np.int64] = np.where(rank < out[here.cell_of], -1, class_of[here.cell_of])
+    rank[order] = np.arange(len(order)) - first[cell_of[order]]
+    held: NDArray[np.int64] = np.where(rank < out[cell_of], -1, class_of[cell_of])
     return held
 
 
