@@ -8,12 +8,12 @@ import math
 import sys
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 400, 64, 48, 56
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 64, 48, 48, 56
 CURVES = (
     ("features", "features, s CPU 特征", "#1f6feb"),
     ("anonymise", "anonymise, s CPU 匿名化", "#d1242f"),
     ("memory", "peak memory, GB 内存峰值", "#1a7f37"),
-    ("tuples", "distinct tuples, 1,000 不同元组（千）", "#8250df"),
+    ("tuples", "1,000 distinct tuples 元组（千）", "#8250df"),
 )
 LOWEST, HIGHEST = -1, 3
 """Powers of ten on the vertical axis."""
@@ -25,7 +25,7 @@ def picture(rows: list[dict[str, object]]) -> str:
     first, last = math.log10(sizes[0]), math.log10(sizes[-1])
 
     def across(members: float) -> float:
-        return LEFT + (math.log10(members) - first) / (last - first) * (WIDTH - LEFT - 24)
+        return LEFT + (math.log10(members) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
 
     def up(value: float) -> float:
         power = min(max(math.log10(value), LOWEST), HIGHEST)
@@ -39,7 +39,7 @@ def picture(rows: list[dict[str, object]]) -> str:
     ]
     for power in range(LOWEST, HIGHEST + 1):
         y = up(10.0**power)
-        out.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - 24}" stroke="#d0d7de"/>')
+        out.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#d0d7de"/>')
         out.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g}</text>')
     low = HEIGHT - BOTTOM + 20
     out += [f'<text x="{across(size):.1f}" y="{low}" text-anchor="middle">{size:,}</text>' for size in sizes]
@@ -51,7 +51,7 @@ def picture(rows: list[dict[str, object]]) -> str:
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
-        x = LEFT + place * 164
+        x = 16 + place * 168
         out.append(f'<rect x="{x}" y="14" width="10" height="10" fill="{colour}"/>')
         out.append(f'<text x="{x + 14}" y="23" font-size="10">{label}</text>')
     return "\n".join([*out, "</svg>", ""])
