@@ -100,7 +100,8 @@ def open_spark(home: Home, reading: Reading) -> Iterator[SparkReader]:
     :raises InvalidInput: Spark or Java is not there. :raises Conflict: it runs for another home (SPARK_BUSY).
     :raises IntegrityBroken: Spark could not compute; its condition is named (FACTS_SPARK).
     """
-    with session_of(home, reading) as (session, spill), store.locked(home, exclusive=False):
+    # the lock first: an erasure, which holds it alone, wipes the spill folder
+    with store.locked(home, exclusive=False), session_of(home, reading) as (session, spill):
         import ibis
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
