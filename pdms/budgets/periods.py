@@ -14,6 +14,8 @@ class Period:
     """`name` is the first month, `2026-04`; `next_begins` the day on which the budget is whole again."""
 
     name: str
+    began: datetime
+    """Its first instant."""
     next_begins: date
 
     @property
@@ -28,4 +30,5 @@ def period_at(now: datetime, kind: Literal["month", "quarter", "year"]) -> Perio
     length = _MONTHS[kind]
     first = (today.month - 1) // length * length
     end = today.year * 12 + first + length
-    return Period(f"{today.year}-{first + 1:02}", date(end // 12, end % 12 + 1, 1))
+    began = datetime(today.year, first + 1, 1, tzinfo=SHANGHAI)
+    return Period(f"{today.year}-{first + 1:02}", began, date(end // 12, end % 12 + 1, 1))

@@ -4,7 +4,8 @@ A noised number crosses in three steps: `claim` commits the charge, with its eve
 and noised inside; `settle` keeps it, and what was kept first is what everybody gets. Guarantees: the sum of a period's
 charges never exceeds the budget by OpenDP's filter, whoever asks at once (the population's row is held while it is
 judged); the same question is charged once per population and answered alike ever after; a process killed between
-charge and answer leaves the charge, on which that one question may still be answered once.
+charge and answer leaves the charge, on which that one question may still be answered once; once its period is over,
+such a charge is moved to the one that runs, or refused: charges cannot be saved up.
 Deliberately not here: what a question means; its canonical form is the asker's to make.
 """
 
@@ -117,30 +118,34 @@ def ask(units: AnonUnits, question: Question, draw: Callable[[float], Answer]) -
     if answer is None:
         drawn = draw(claimed.rho)
         with units() as uow:
+            claim(uow, question)  # the period may have ended while it was drawn
             answer = settle(uow, claimed, drawn)
     with units() as uow:
         budget = budget_of(uow)
         period, total = period_at(uow.now, budget.period), _rho(budget)
-        left = max(0.0, 1 - _spent(uow, budget.name, period) / NANO / total)
+        left = _left(_spent(uow, budget.name, period) / NANO, total)
     cost = Cost(claimed.rho if claimed.fresh else 0.0, left, budget.name, period.next_begins)
     return Answered(answer=answer, cost=cost)
 
 
 def claim(uow: AnonUnitOfWork, question: Question) -> Claim:
-    """Charge a question to the actor's population, unless it was charged before. Commit before anything is computed."""
+    """Charge a question to the actor's population, unless it was charged before. Commit before anything is computed.
+
+    A charge of a period that is over, on which nothing was told, is charged to this one: what is told in a period is
+    paid for in it.
+    """
     budget = budget_of(uow)
-    known = _known(uow, budget, question)
-    if known is not None:
-        return known
-    _hold(uow, budget.name)
-    known = _known(uow, budget, question)  # whoever held the population may have asked the same
-    if known is not None:
-        return known
+    period = period_at(uow.now, budget.period)
+    row = _known(uow, budget, question)
+    if row is None or _lapsed(row, period):
+        _hold(uow, budget.name)
+        row = _known(uow, budget, question)  # whoever held the population may have asked the same
+    if row is not None and not _lapsed(row, period):
+        return _claim(row, fresh=False)
     from pdms.anonymize.noise import Cost as Loss
     from pdms.anonymize.noise import fits
 
-    period = period_at(uow.now, budget.period)
-    cost = -(-round(budget.answers[question.kind] * NANO * 1000) // 1000)
+    cost = row.nano_rho if row is not None else -(-round(budget.answers[question.kind] * NANO * 1000) // 1000)
     spent = _spent(uow, budget.name, period)
     refs = {"population": budget.name, "question": question.digest}
     if not fits(Loss(_rho(budget)), [Loss(spent / NANO)], Loss(cost / NANO)):
@@ -150,18 +155,21 @@ def claim(uow: AnonUnitOfWork, question: Question) -> Claim:
             refs=refs,
             numbers={"month": period.number, "nano_rho": cost, "spent_nano_rho": spent},
         )
-    last = uow.anon.exec(select(func.max(ChargeRow.number)).where(ChargeRow.population == budget.name)).one()
-    row = ChargeRow(
-        population=budget.name,
-        number=(last or 0) + 1,
-        period=period.name,
-        kind=question.kind,
-        question=question.digest,
-        about=question.text,
-        nano_rho=cost,
-        charged_at=uow.now,
-        charged_by=uow.actor.id,
-    )
+    if row is None:
+        last = uow.anon.exec(select(func.max(ChargeRow.number)).where(ChargeRow.population == budget.name)).one()
+        row = ChargeRow(
+            population=budget.name,
+            number=(last or 0) + 1,
+            period=period.name,
+            kind=question.kind,
+            question=question.digest,
+            about=question.text,
+            nano_rho=cost,
+            charged_at=uow.now,
+            charged_by=uow.actor.id,
+        )
+    else:
+        row.period, row.charged_at, row.charged_by = period.name, uow.now, uow.actor.id
     uow.anon.add(row)
     uow.anon.flush()
     uow.record(
@@ -242,7 +250,7 @@ def _state(uow: AnonUnitOfWork, budget: Budget) -> BudgetState:
 
     period = period_at(uow.now, budget.period)
     spent, total = _spent(uow, budget.name, period) / NANO, _rho(budget)
-    charged = select(func.count()).where(ChargeRow.population == budget.name, ChargeRow.period == period.name)
+    charged = select(func.count()).where(*_charged_in(budget.name, period))
     return BudgetState(
         population=budget.name,
         roles=budget.roles,
@@ -253,7 +261,7 @@ def _state(uow: AnonUnitOfWork, budget: Budget) -> BudgetState:
         rho=total,
         spent_rho=spent,
         spent_epsilon=round(epsilon_of(spent, delta=budget.delta), 4),
-        left=max(0.0, 1 - spent / total),
+        left=_left(spent, total),
         answers=dict(budget.answers),
         charged=uow.anon.exec(charged).one(),
     )
@@ -270,13 +278,17 @@ def _hold(uow: AnonUnitOfWork, population: str) -> None:
         uow.anon.flush()
 
 
-def _known(uow: AnonUnitOfWork, budget: Budget, question: Question) -> Claim | None:
-    row = uow.anon.exec(
+def _known(uow: AnonUnitOfWork, budget: Budget, question: Question) -> ChargeRow | None:
+    return uow.anon.exec(
         select(ChargeRow)
         .where(ChargeRow.population == budget.name, ChargeRow.question == question.digest)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    return None if row is None else _claim(row, fresh=False)
+
+
+def _lapsed(row: ChargeRow, period: Period) -> bool:
+    """Whether a charge was made before `period`, and nothing was told on it."""
+    return row.answer is None and row.charged_at < period.began
 
 
 def _claim(row: ChargeRow, *, fresh: bool) -> Claim:
@@ -285,10 +297,16 @@ def _claim(row: ChargeRow, *, fresh: bool) -> Claim:
 
 
 def _spent(uow: AnonUnitOfWork, population: str, period: Period) -> int:
-    total = select(func.sum(ChargeRow.nano_rho)).where(
-        ChargeRow.population == population, ChargeRow.period == period.name
-    )
-    return int(uow.anon.exec(total).one() or 0)
+    return int(uow.anon.exec(select(func.sum(ChargeRow.nano_rho)).where(*_charged_in(population, period))).one() or 0)
+
+
+def _charged_in(population: str, period: Period) -> tuple[Any, ...]:
+    # by the instant, not by the period's name: a policy that changes the length of periods forgives nothing
+    return col(ChargeRow.population) == population, col(ChargeRow.charged_at) >= period.began
+
+
+def _left(spent: float, total: float) -> float:
+    return max(0.0, 1 - spent / total) if total else 0.0  # an epsilon below a billionth of rho admits nothing
 
 
 def _rho(budget: Budget) -> float:

@@ -27,7 +27,7 @@ class ChargeRow(AnonTable, table=True):
     number: int = Field(primary_key=True)
     """1, 2, … within the population."""
     period: str = Field(index=True)
-    """As `periods.Period.name`: what the charge counts against."""
+    """As `periods.Period.name`, when it was charged; what it counts against goes by `charged_at`."""
     kind: str
     question: str
     """SHA-256 of `about`, hex."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pdms.cli.face import Face
-from pdms.cli.progress import bar
+from pdms.cli.progress import stages
 from pdms.cli.render import show
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: a segment's rule, sent from inside (scope: marketing).")
@@ -87,14 +87,8 @@ def send(
     settings = face.settings
     url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
     channel = open_channel(Channel.EMAIL, smtp_url=url, recording=record)
-    with bar(f"send {name}", quiet=face.json) as progress:
-        report = service.send(
-            face.units,
-            campaign=name,
-            channel=channel,
-            public_url=settings.public_url,
-            progress=(lambda percent: progress(percent, 100)) if progress else None,
-        )
+    with stages(f"send {name}", quiet=face.json):
+        report = service.send(face.units, campaign=name, channel=channel, public_url=settings.public_url)
     _counts(face, report, title=f"sent {name}")
 
 

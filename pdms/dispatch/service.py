@@ -50,11 +50,7 @@ BATCH = 20
 """Intents committed together; each is decided on again before its own handing over."""
 COMPACT_EVERY = 200
 """Batches after which their parts of facts are merged; fewer are left to the next load, readers see no difference."""
-PROGRESS_STEP = 5
 MAX_LINK = 128
-
-Progress = Callable[[int], None]
-"""Takes per cent of the audience in steps of PROGRESS_STEP: an exact count would tell marketing who joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +124,10 @@ def preview(units: UnitFactory, *, campaign: str) -> SendPreview:
     )
 
 
-def send(
-    units: UnitFactory, *, campaign: str, channel: MessageChannel, public_url: str, progress: Progress | None = None
-) -> SendReport:
+def send(units: UnitFactory, *, campaign: str, channel: MessageChannel, public_url: str) -> SendReport:
     """Send a campaign, or go on with one that was stopped or killed. Run again, it reaches nobody twice.
+
+    How far it has come is not told: per cent by batches of an audience are its exact size.
 
     :param public_url: address under which members reach the opt-out.
     :raises Denied: BELOW_MIN_CELL, the audience is smaller than the campaign's minimum.
@@ -151,7 +147,7 @@ def send(
     with sending_alone(home, engine) as alone:  # 2
         channel.connect()
         try:
-            return _run(units, plan, sender, channel, alone, progress or (lambda _: None))
+            return _run(units, plan, sender, channel, alone)
         finally:
             channel.close()
 
@@ -217,9 +213,7 @@ def close_open_intents(units: UnitFactory) -> int:
         return 0
 
 
-def _run(
-    units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, alone: StillAlone, progress: Progress
-) -> SendReport:
+def _run(units: UnitFactory, plan: Plan, sender: Sender, channel: MessageChannel, alone: StillAlone) -> SendReport:
     steps.close_open(units)  # 3
     found = audience.take(units, plan)  # 4
     with units() as uow:
@@ -228,7 +222,6 @@ def _run(
         charged = budgets.claim(uow, question)
     size = _sizes(units, plan, lambda: found).audience
     run_id, waiting = _begin(units, plan, found, size)  # 5, 6
-    shown = 0
     for number, start in enumerate(range(0, len(waiting), BATCH)):
         if steps.cancelled(units, plan):
             break
@@ -241,10 +234,6 @@ def _run(
             steps.settle(units, plan, run_id, outcomes, batch=number)
         if number % COMPACT_EVERY == COMPACT_EVERY - 1:
             _compact(units)
-        done = 100 * min(start + BATCH, len(waiting)) // len(waiting) // PROGRESS_STEP * PROGRESS_STEP
-        if done > shown:
-            shown = done
-            progress(done)
     return _finish(units, plan, run_id, found, charged, size)
 
 

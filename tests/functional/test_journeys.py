@@ -1,7 +1,9 @@
 """Promises of the journeys: what a withdrawal stops, what marketing can and cannot tell, what many at once may do."""
 
+import contextlib
 import email
 import email.policy
+import io
 import json
 import re
 import socket
@@ -20,6 +22,8 @@ from aiosmtpd.controller import Controller
 from common.bytes_of import bytes_of_member
 from common.shell import Answer, Shell, program
 from common.world import World, consents_of, orders_of, people
+from pdms.cli.entry import run
+from pdms.clock import FixedClock
 from pdms.consent import service as consent
 from pdms.facts import service as facts
 from pdms.gate import service as gate
@@ -306,6 +310,27 @@ def test_campaigns_that_differ_by_one_member_are_told_with_noise(shell, mail):
     for count, number in zip(told_counts, exact, strict=True):
         # an interval wider than the one member that the campaigns differ by, or only "small"
         assert count["below"] == 50 or (count["high"] - count["low"] > 6 and abs(count["value"] - number) < 20)
+
+
+class Screen(io.StringIO):
+    """A terminal, as the command line sees it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_screen_does_not_tell_how_many_batches_an_audience_makes(shell, monkeypatch):
+    """Per cent of 61 members by batches of 20 are 32, 65, 98: they tell 61 from 62 for certain, and at no cost."""
+    fill(shell, people(61))
+    draft(shell)
+    monkeypatch.setenv("PDMS_TOKEN", shell.world.tokens["marketing"])
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    line = ["--home", str(shell.world.app.home.root), "campaign", "send", "autumn", "--record"]
+    with contextlib.redirect_stderr(screen):
+        assert run(line, clock=FixedClock(shell.world.clock.instant)) == 0
+    assert "send autumn" in screen.getvalue()
+    assert "%" not in screen.getvalue()
 
 
 def test_too_few_are_not_sent_to(shell, mail):

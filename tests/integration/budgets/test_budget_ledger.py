@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from common.budget_desk import BUDGET, COSTS, FITTING, OFFICER, Desk, asked, operator
+from common.budget_desk import BUDGET, COSTS, FITTING, NOW, OFFICER, Desk, asked, drawn, operator
 from pdms.anonymize.noise import epsilon_of
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
@@ -84,6 +84,59 @@ def test_a_death_between_charge_and_answer_leaves_the_charge_and_tells_nothing(d
     assert after.cost.rho == 0
     (row,) = desk.charges()
     assert json.loads(row.answer) == after.answer
+
+
+def test_charges_cannot_be_saved_up_for_a_later_period(desk):
+    def dies(rho):
+        raise KeyboardInterrupt
+
+    for i in range(FITTING):
+        with pytest.raises(KeyboardInterrupt):
+            budgets.ask(desk.units(), asked(f"rule {i}"), dies)
+    desk.clock = FixedClock(NOW + timedelta(days=31))
+    for i in range(FITTING):
+        desk.ask(asked(f"new {i}"))
+    for i in range(FITTING):  # told now, they would make this period's answers cost twice its budget
+        with pytest.raises(Denied):
+            desk.ask(asked(f"rule {i}"))
+    desk.clock = FixedClock(NOW + timedelta(days=62))
+    assert [desk.ask(asked(f"rule {i}")).cost.rho for i in range(FITTING)] == [0.05] * FITTING
+    with pytest.raises(Denied):
+        desk.ask(asked("one more"))
+    assert len(desk.charges()) == 2 * FITTING
+
+
+def test_an_answer_drawn_over_the_border_of_periods_is_paid_for_where_it_is_told(desk):
+    def slowly(rho):
+        desk.clock = FixedClock(NOW + timedelta(days=31))
+        for i in range(FITTING):
+            desk.ask(asked(f"new {i}"))
+        return drawn(1000, rho)
+
+    with pytest.raises(Denied):
+        budgets.ask(desk.units(), asked("loyal"), slowly)
+    assert desk.charges()[0].answer is None
+
+
+@pytest.mark.parametrize(("before", "after"), [("month", "quarter"), ("quarter", "month"), ("month", "year")])
+def test_a_policy_that_changes_the_length_of_periods_forgives_nothing(desk, before, after):
+    desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, period=before)})
+    for i in range(FITTING):
+        desk.ask(asked(f"rule {i}"))
+    desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, period=after)})
+    with pytest.raises(Denied):
+        desk.ask(asked("one more"))
+    with desk.units()() as uow:
+        assert budgets.state(uow).charged == FITTING
+
+
+def test_a_budget_too_small_for_any_answer_says_so(desk):
+    desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, epsilon=1e-6)})
+    with pytest.raises(Denied):
+        desk.ask(asked("loyal"))
+    with desk.units()() as uow:
+        found = budgets.state(uow)
+    assert (found.rho, found.left) == (0, 0)
 
 
 def test_of_two_answers_drawn_on_one_charge_the_first_alone_is_told(desk):
