@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from pdms.anonymize.check import Measured, measure
 from pdms.anonymize.hierarchies import from_edges
-from pdms.errors import IntegrityBroken, InvalidInput, NotFound
+from pdms.errors import Conflict, IntegrityBroken, InvalidInput, NotFound
 from pdms.policy.measures import IDENTIFYING
 from pdms.publish.manifest import SIGNER, verify_manifest
 from pdms.taxonomy import ReleaseState, Scope
@@ -105,7 +105,8 @@ def verify_release(
 def verify_stored(uow: UnitOfWork, *, release_id: str) -> Verified:
     """Check a release of this home as somebody outside would check it, by the newest key of its manifests.
 
-    :raises NotFound: there is none of that id. :raises IntegrityBroken: its rows are not there, or not as published.
+    :raises NotFound: there is none of that id. :raises Conflict: RELEASE_OVER: its rows were removed when it ended.
+    :raises IntegrityBroken: its rows are not there, or not as published.
     """
     from pdms.views import service as views
     from pdms.views import store
@@ -114,6 +115,8 @@ def verify_stored(uow: UnitOfWork, *, release_id: str) -> Verified:
     info = views.known(uow, release_id=release_id)
     if info is None:
         raise NotFound("release: there is none of that id")
+    if info.state not in views.OPEN:
+        raise Conflict("release: it is over and its rows are removed; verify an exported copy", code="RELEASE_OVER")
     data, _ = store.read_data(uow.home, view=info.view, release_id=release_id, sha256=info.data_sha256)
     manifest = store.read_manifest(uow.home, view=info.view, release_id=release_id)
     named = str(manifest.get("certificate", {}).get("public_key", ""))

@@ -41,6 +41,8 @@ def test_releases_that_are_compared_must_be_two_and_known(shop, release):
     found = shop.get("marketing", f"/v1/releases/{release}/comparisons/{after}")
     assert found.status_code == 200, found.text
     assert {one["name"] for one in found.json()["numbers"]} >= {"rows", "classes", "ncp"}
+    over = shop.post("compliance", f"/v1/releases/{release}/verifications")
+    assert (over.status_code, over.json()["code"]) == (409, "RELEASE_OVER")
 
 
 def test_findings_come_with_their_articles_and_on_data_to_officers_only(shop):
