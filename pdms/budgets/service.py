@@ -204,6 +204,17 @@ def settle(uow: AnonUnitOfWork, claimed: Claim, answer: Answer) -> Answer:
     return told
 
 
+def paid_by(uow: AnonUnitOfWork, *, campaign: str) -> str | None:
+    """Return the population that was told the newest report of a campaign; None: no report of it was ever charged."""
+    begins = Question("send", {"campaign": campaign}).text.removesuffix("}") + ","
+    newest = (
+        select(ChargeRow.population)
+        .where(col(ChargeRow.about).startswith(begins, autoescape=True), col(ChargeRow.answered_at).is_not(None))
+        .order_by(col(ChargeRow.answered_at).desc(), col(ChargeRow.number).desc())
+    )
+    return uow.anon.exec(newest.limit(1)).first()
+
+
 def state(uow: AnonUnitOfWork) -> BudgetState:
     """Return the budget of the actor's own population. :raises Denied: NO_BUDGET."""
     uow.require(Scope.MARKETING, Scope.COMPLIANCE)

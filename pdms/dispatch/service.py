@@ -286,12 +286,12 @@ def _finish(
     drawn = numbers.report(exact, found.left_out, rho=charged.rho)
     with units() as uow:
         answer = budgets.settle(uow, charged, drawn)
-    shown = {Tally.AUDIENCE.value: size, **numbers.counts_of(answer, min_cell=plan.view.min_cell)}
+        shown = {Tally.AUDIENCE.value: size, **numbers.counts_of(answer, min_cell=plan.view.min_cell)}
+        marketing.put_counts(uow, name=name, counts=shown)  # read by whoever paid for the newest
     with units() as uow:
         state = marketing.state_of(uow, name=name)
         if state is not CampaignState.CANCELLED:
             state = marketing.mark(uow, name=name, state=CampaignState.FINISHED).state
-        marketing.put_counts(uow, name=name, counts=shown)
     return SendReport(campaign=name, run_id=run_id, state=state, counts=shown)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 
 from pdms.audit.catalogue import EventKind
+from pdms.budgets import service as budgets
 from pdms.budgets.counts import NoisedCount
 from pdms.db import Lock, alone
 from pdms.errors import Conflict, InvalidInput, NotFound
@@ -124,9 +125,15 @@ def list_campaigns(uow: AnonUnitOfWork) -> tuple[Campaign, ...]:
 
 
 def counts(uow: AnonUnitOfWork, *, name: str) -> CampaignCounts:
-    """Return a campaign's noised counts; none before it was sent. :raises NotFound: no campaign of that name."""
+    """Return a campaign's noised counts; none before it was sent, nor where another population's budget paid for them.
+
+    :raises NotFound: no campaign of that name. :raises Denied: NO_BUDGET.
+    """
     uow.require(Scope.MARKETING, Scope.COMPLIANCE)
     row = _row(uow, name)
+    payer = None if Scope.COMPLIANCE in uow.actor.scopes else budgets.paid_by(uow, campaign=name)
+    # told for nothing, they would come on top of all that the reader's own population is told in a period
+    hidden = payer is not None and payer != budgets.budget_of(uow).name
     found = uow.anon.exec(
         select(CampaignCountRow).where(CampaignCountRow.campaign == name).order_by(CampaignCountRow.reason)
     ).all()
@@ -134,7 +141,9 @@ def counts(uow: AnonUnitOfWork, *, name: str) -> CampaignCounts:
         campaign=name,
         state=CampaignState(row.state),
         measured_at=max((r.measured_at for r in found), default=None),
-        counts={r.reason: NoisedCount(value=r.value, below=r.below, low=r.low, high=r.high) for r in found},
+        counts={
+            r.reason: NoisedCount(value=r.value, below=r.below, low=r.low, high=r.high) for r in found if not hidden
+        },
     )
 
 

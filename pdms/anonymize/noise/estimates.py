@@ -44,13 +44,15 @@ class Moments:
         return Estimate(number, Interval(number - reach, number + reach, confidence))
 
     def total(self, *, confidence: float = CONFIDENCE) -> Estimate:
-        """Return the sum of the clamped values, in their own unit."""
+        """Return the sum of the clamped values, in their own unit; not below 0 where no value is."""
         away, weighted = self.noised.values
         share = self.clamp.centre / self.clamp.half
         total = away + share * weighted
         reach = reach_of(self.noised.scale * math.hypot(1, share), confidence=confidence)
         grain = self.clamp.grain
-        return Estimate(total * grain, Interval((total - reach) * grain, (total + reach) * grain, confidence))
+        floor = 0.0 if self.clamp.lower >= 0 else -math.inf
+        value, low, high = (max(floor, end * grain) for end in (total, total - reach, total + reach))
+        return Estimate(value, Interval(low, high, confidence))
 
     def mean(self, *, confidence: float = CONFIDENCE) -> Estimate:
         """Return the mean of the clamped values, in their own unit, within the clamp.

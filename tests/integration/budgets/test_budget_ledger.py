@@ -12,10 +12,15 @@ from pdms.anonymize.noise import epsilon_of
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.budgets import service as budgets
+from pdms.budgets.counts import NoisedCount
 from pdms.budgets.periods import period_at
+from pdms.budgets.questions import Question
 from pdms.clock import FixedClock
 from pdms.db.parts import Part
 from pdms.errors import Denied
+from pdms.marketing import service as marketing
+from pdms.marketing.tables import CampaignRow
+from pdms.taxonomy import Scope
 
 
 @pytest.fixture
@@ -61,6 +66,33 @@ def test_two_keys_of_one_population_share_its_budget_and_its_answers(desk):
     for one in (operator(1, "marketing"), operator(2, "agency"), operator(3, "marketing")):
         with pytest.raises(Denied):
             desk.ask(asked("another"), actor=one)
+
+
+def test_a_report_that_one_population_paid_for_is_not_read_by_another(desk):
+    def counts(*who):
+        with desk.units(operator(*who))() as uow:
+            return marketing.counts(uow, name="spring").counts
+
+    agency = replace(BUDGET, name="agency", roles=("agency",))
+    desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, roles=("marketing",)), "agency": agency})
+    about = dict.fromkeys(("name", "segment", "view", "purpose", "channel", "document", "rule_digest"), "spring")
+    about |= {"state": "finished", "created_by": "op-1", "created_at": NOW, "changed_at": NOW}
+    with desk.units()() as uow:
+        uow.anon.add(CampaignRow(**about))
+    desk.ask(Question("send", {"campaign": "springs", "report": 1}), actor=operator(2, "agency"))
+    desk.ask(Question("send", {"campaign": "spring", "report": 1}))
+    with desk.units()() as uow:
+        marketing.put_counts(uow, name="spring", counts={"audience": NoisedCount(120, None, 100, 140)})
+    assert counts(1, "marketing")["audience"].value == 120
+    assert counts(9, "compliance", Scope.COMPLIANCE)["audience"].value == 120
+    assert counts(2, "agency") == {}
+    with pytest.raises(Denied) as caught:
+        counts(3, "analyst")
+    assert [r.code for r in caught.value.reasons] == ["NO_BUDGET"]
+    desk.clock = FixedClock(NOW + timedelta(days=1))
+    desk.ask(Question("send", {"campaign": "spring", "report": 2}), actor=operator(2, "agency"))
+    assert counts(1, "marketing") == {}
+    assert counts(2, "agency")["audience"].value == 120
 
 
 def test_who_is_in_no_population_gets_no_number(desk):

@@ -54,6 +54,14 @@ def test_a_sum_costs_no_more_than_alone_and_a_member_moves_both_cells_together()
     assert found.noised.scale * math.hypot(1, share) * SPEND.grain == pytest.approx(alone, rel=1e-6)
 
 
+def test_a_sum_of_what_is_never_negative_is_not() -> None:
+    for _ in range(60):  # half of them were
+        total = moments(np.full(20, 1.0), SPEND, rho=0.01).total()
+        assert 0 <= total.interval.low <= total.value <= total.interval.high
+    lowest = min(moments([], Clamp(-10, 10), rho=0.01).total().interval.low for _ in range(60))
+    assert lowest < 0
+
+
 def test_a_mean_of_nobody_is_the_whole_clamp() -> None:
     for _ in range(20):
         mean = moments([], SPEND, rho=0.005).mean()
