@@ -38,6 +38,8 @@ class GuardedAct(StrEnum):
 
     BULK_EXPORT = "bulk_export"
     """Rows of a release leave as a file."""
+    CONSENT_EXPORT = "consent_export"
+    """Consent records leave as a file."""
     HOLD_ACCESS = "hold_access"
     """A record kept by statute is opened."""
     POLICY_ACTIVATION = "policy_activation"

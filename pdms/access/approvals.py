@@ -67,6 +67,9 @@ RULES: Mapping[GuardedAct, Rule] = {
         "PIPL-10",
         trained=True,
     ),
+    GuardedAct.CONSENT_EXPORT: Rule(
+        (Scope.COMPLIANCE,), (Scope.COMPLIANCE,), ("format",), ("as_of", "known"), "PIPL-10", trained=True
+    ),
     GuardedAct.HOLD_ACCESS: Rule(
         (Scope.COMPLIANCE,), (Scope.COMPLIANCE,), ("hold", "ticket"), (), "PIPL-51", trained=True
     ),

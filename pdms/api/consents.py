@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from pdms.api.caller import Compliance, Finder, Known, SupportOrCompliance
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Evidence, Instant, Name, member
 from pdms.api.files import streamed
-from pdms.api.guarded import router
+from pdms.api.guarded import REPEATABLE, router
 from pdms.consent import service as consent
 from pdms.consent.service import ConsentReceipt
 from pdms.gate import service as gate
@@ -18,9 +18,6 @@ from pdms.rights.service import Invalidation, Withdrawal
 from pdms.taxonomy import ConsentState, ConsentType, Language, RestrictionKind
 
 routes = router("consents")
-AsOf = Annotated[Instant | None, Query(description="What had happened by then; default: now.")]
-KnownBy = Annotated[Instant | None, Query(description="What was known by then; default: now.")]
-FormatOf = Annotated[Literal["jsonl", "csv"], Query(description="JSON Lines or CSV.")]
 RecordPath = Annotated[str, Path(pattern="^cns-[0-9a-f]{32}$", examples=[f"cns-{HEX_ID}"])]
 MemberField = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=[HEX_ID])]
 ChannelField = Annotated[
@@ -99,6 +96,14 @@ class NewInvalidation(Body):
     ui_hash: Digest | None = Field(default=None, description="Given on this page.")
     ticket: Ticket = Field(examples=["LEGAL-12"])
     dry_run: bool = Field(default=False, description="Count, and change nothing.")
+
+
+class WantedRecords(Body):
+    """Which consent records, in which form; as it was approved."""
+
+    format: Literal["jsonl", "csv"] = Field(default="jsonl", description="JSON Lines or CSV.")
+    as_of: Instant | None = Field(default=None, description="What had happened by then; default: now.")
+    known: Instant | None = Field(default=None, description="What was known by then; default: now.")
 
 
 class ReceiptKeys(BaseModel):
@@ -181,9 +186,10 @@ def invalidate(caller: Compliance, body: NewInvalidation) -> Any:
     return caller.long(rights.invalidate, defect, ticket=body.ticket, dry_run=body.dry_run)
 
 
-@routes.get(
-    "/export",
+@routes.post(
+    "/exports",
     summary="Export consent records",
+    openapi_extra=REPEATABLE,
     response_class=Response,
     responses={
         200: {
@@ -192,14 +198,17 @@ def invalidate(caller: Compliance, body: NewInvalidation) -> Any:
         }
     },
 )
-def export(caller: Compliance, format: FormatOf = "jsonl", as_of: AsOf = None, known: KnownBy = None) -> Response:  # noqa: A002
-    """Every consent event that had happened by one instant and was known by another, as JSON Lines or CSV: ids, codes,
-    digests and instants, nothing that names a member."""
+def export(caller: Compliance, body: WantedRecords) -> Response:
+    """Every consent event that had happened by one instant and was known by another, as JSON Lines or CSV, once another
+    officer approved it (`POST /v1/operators/approvals`): ids, codes, digests and instants, nothing that names a
+    member."""
     return streamed(
         caller.app,
-        lambda path: caller.run(consent.export_records, path=path, format=format, as_of=as_of, known=known),
-        filename=f"consents.{format}",
-        media_type="application/jsonl" if format == "jsonl" else "text/csv; charset=utf-8",
+        lambda path: caller.long(
+            gate.export_consents, path=path, format=body.format, as_of=body.as_of, known=body.known
+        ),
+        filename=f"consents.{body.format}",
+        media_type="application/jsonl" if body.format == "jsonl" else "text/csv; charset=utf-8",
     )
 
 

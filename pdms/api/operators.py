@@ -13,13 +13,12 @@ from pdms.access.approvals import Approval
 from pdms.access.service import IssuedKey, Operator
 from pdms.api.caller import Admin, AdminOrCompliance, Anyone, Asker
 from pdms.api.edge import edge
-from pdms.api.fields import Body, Cursor, Day, Limit, Name, OperatorPath
+from pdms.api.fields import Body, Cursor, Day, Instant, Limit, Name, OperatorPath
 from pdms.api.guarded import router
 from pdms.api.pages import Key, Page, page, page_from
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
 from pdms.taxonomy import GuardedAct, Scope
-from pdms.views.files import ReleaseFormat
 
 routes = router("operators")
 KeyPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="Public part of the key.")]
@@ -78,7 +77,12 @@ class Question(Body):
         default=None, description="bulk_export: the release, or else a segment."
     )
     segment: Name | None = Field(default=None, description="bulk_export: whole classes of this segment.")
-    format: ReleaseFormat = Field(default="csv", description="bulk_export: form of the file.")
+    format: approving.AnyFormat | None = Field(
+        default=None,
+        description="bulk_export: csv (default), parquet or arrow; consent_export: jsonl (default) or csv.",
+    )
+    as_of: Instant | None = Field(default=None, description="consent_export: what had happened by then.")
+    known: Instant | None = Field(default=None, description="consent_export: what was known by then.")
     held_id: Annotated[str, StringConstraints(pattern="^held-[0-9a-f]{32}$")] | None = Field(
         default=None, description="hold_access: the record."
     )
@@ -140,7 +144,7 @@ def list_approvals(caller: Anyone, waiting: bool = False, cursor: Cursor = None,
 
 @routes.post("/approvals", status_code=201, summary="Ask for an approval", response_model=edge(Approval))
 def ask_approval(caller: Asker, body: Question) -> Any:
-    """Asks another operator to approve a bulk export, the opening of a held record or a policy, for one day."""
+    """Asks another operator to approve an export, the opening of a held record or a policy, for one day."""
     asked = approving.ask(caller.app, caller.actor, **body.model_dump())
     made = caller.made("/v1/operators/approvals")
     made.place(plain(asked))

@@ -4,12 +4,14 @@ Guarantee: an export uses its approval up before its rows are made, and gets row
 export that then fails has used it up all the same. The anonymised side never reads approvals: it is handed the proof.
 """
 
+from datetime import datetime
 from typing import Literal
 
 from pdms.access import approvals
 from pdms.access.approvals import Approval
 from pdms.bootstrap.app import App
 from pdms.errors import InvalidInput
+from pdms.gate import service as gate
 from pdms.policy.loader import load
 from pdms.segments import service as segments
 from pdms.segments.service import Export
@@ -21,6 +23,8 @@ from pdms.views.service import ReleaseExport
 
 Format = Literal["parquet", "csv"]
 """Of a segment's rows."""
+AnyFormat = Literal["csv", "parquet", "arrow", "jsonl"]
+"""Of one export or another."""
 
 
 def ask(
@@ -30,29 +34,42 @@ def ask(
     act: GuardedAct,
     release_id: str | None = None,
     segment: str | None = None,
-    format: ReleaseFormat = "csv",  # noqa: A002
+    format: AnyFormat | None = None,  # noqa: A002
+    as_of: datetime | None = None,
+    known: datetime | None = None,
     held_id: str | None = None,
     ticket: str | None = None,
     policy: str | None = None,
 ) -> Approval:
     """Ask for an approval of an act as it would be done now.
 
-    :param release_id: or `segment`, of a bulk export, with `format`. :param held_id: with `ticket`, of a held record.
+    :param release_id: or `segment`, of a bulk export, with `format` (default: csv).
+    :param format: or of a consent export (default: jsonl), with its clocks `as_of` and `known`.
+    :param held_id: with `ticket`, of a held record.
     :param policy: digest of the policy to activate; default: that of the documents as they are now.
     :raises InvalidInput: what the act needs is not given, or is given beside what it does not need.
     """
     given = {
         n: v for n, v in (("release", release_id), ("segment", segment), ("held", held_id), ("ticket", ticket)) if v
     }
+    if act is not GuardedAct.CONSENT_EXPORT and (as_of or known):
+        raise InvalidInput("as_of, known: only consent_export takes them")
     parameters: dict[str, str]
     if act is GuardedAct.BULK_EXPORT and len(given) == 1 and (release_id or segment):
+        if format == "jsonl":
+            raise InvalidInput("format: only consent records go as jsonl")
+        form: ReleaseFormat = format or "csv"
         with app.anon_unit(actor, read_only=True) as uow:
             if release_id:
-                parameters = views.to_export(uow, release_id=release_id, format=format)
-            elif format == "arrow":
+                parameters = views.to_export(uow, release_id=release_id, format=form)
+            elif form == "arrow":
                 raise InvalidInput("format: a segment's rows go as parquet or csv")
             else:
-                parameters = segments.to_export(uow, name=segment or "", format=format)
+                parameters = segments.to_export(uow, name=segment or "", format=form)
+    elif act is GuardedAct.CONSENT_EXPORT and not given:
+        if format == "parquet" or format == "arrow":
+            raise InvalidInput("format: consent records go as jsonl or csv")
+        parameters = gate.to_export(format=format or "jsonl", as_of=as_of, known=known)
     elif act is GuardedAct.HOLD_ACCESS and held_id and ticket and len(given) == 2:
         parameters = {"hold": held_id, "ticket": ticket}
     elif act is GuardedAct.POLICY_ACTIVATION and not given:
@@ -60,7 +77,7 @@ def ask(
     else:
         raise InvalidInput(
             "approval: bulk_export needs a release or a segment, hold_access a held record and a ticket, "
-            "policy_activation neither"
+            "consent_export and policy_activation none of them"
         )
     return app.run(actor, approvals.ask, act=act, parameters=parameters)
 

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from pdms.cli.consent import AsOf, KnownAt, instant
 from pdms.cli.face import Face
 from pdms.cli.render import show
 from pdms.taxonomy import GuardedAct
 
 app = typer.Typer(
-    no_args_is_help=True, help="Acts that a second operator approves first: bulk export, held records, policies."
+    no_args_is_help=True, help="Acts that a second operator approves first: exports, held records, policies."
 )
 ApprovalId = Annotated[str, typer.Argument(help="Id of a question, apr-…")]
 COLUMNS = ("approval_id", "act", "parameters", "state", "asked_by", "expires_at", "decided_by")
@@ -22,6 +23,7 @@ class FileFormat(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"
+    JSONL = "jsonl"
 
 
 @app.command("list")
@@ -38,12 +40,17 @@ def list_(
 @app.command("ask")
 def ask(
     context: typer.Context,
-    act: Annotated[GuardedAct, typer.Argument(help="bulk_export, hold_access or policy_activation.")],
+    act: Annotated[GuardedAct, typer.Argument(help="bulk_export, consent_export, hold_access or policy_activation.")],
     release: Annotated[str | None, typer.Option(help="bulk_export: a release …")] = None,
     segment: Annotated[str | None, typer.Option(help="… or whole classes of a segment.")] = None,
     file_format: Annotated[
-        FileFormat, typer.Option("--format", help="bulk_export: form of the file.")
-    ] = FileFormat.CSV,
+        FileFormat | None,
+        typer.Option(
+            "--format", help="bulk_export: csv (default), parquet or arrow; consent_export: jsonl (default) or csv."
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     held: Annotated[str | None, typer.Option(help="hold_access: id of the held record.")] = None,
     ticket: Annotated[str | None, typer.Option(help="hold_access: the case, e.g. CASE-1234.")] = None,
     policy: Annotated[
@@ -53,6 +60,7 @@ def ask(
     """Ask another operator to approve an act exactly as it would be done now; the approval is used once, within a day.
 
     Examples: `pdms access approvals ask bulk_export --segment loyal --format csv`,
+    `pdms access approvals ask consent_export --format csv`,
     `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`,
     `pdms access approvals ask policy_activation`
     """
@@ -65,7 +73,9 @@ def ask(
         act=act,
         release_id=release,
         segment=segment,
-        format=file_format.value,
+        format=file_format.value if file_format is not None else None,
+        as_of=instant(as_of),
+        known=instant(known_at),
         held_id=held,
         ticket=ticket,
         policy=policy,

@@ -140,7 +140,7 @@ def show_(context: typer.Context, member: MemberText, as_of: AsOf = None, known_
     from pdms.consent import service
 
     face: Face = context.obj
-    found = face.run(service.states, face.run(parse_member, member), as_of=_instant(as_of), known=_instant(known_at))
+    found = face.run(service.states, face.run(parse_member, member), as_of=instant(as_of), known=instant(known_at))
     told = [
         {
             "purpose": purpose,
@@ -235,19 +235,20 @@ def export(
     as_of: AsOf = None,
     known_at: KnownAt = None,
 ) -> None:
-    """Write every consent event to a file: ids, codes, digests and instants, nothing that names a member.
+    """Write every consent event to a file, once a second officer approved: ids, codes, digests, instants, no names.
 
+    Ask with `pdms access approvals ask consent_export --as-of 2026-06-30`: same format, same instants.
     Example: `pdms consent export consents.jsonl --as-of 2026-06-30`
     """
-    from pdms.consent import service
+    from pdms.gate import service
 
     face: Face = context.obj
-    done = face.run(
-        service.export_records,
+    done = service.export_consents(
+        face.units,
         path=path,
         format=format_.value,
-        as_of=_instant(as_of),
-        known=_instant(known_at),
+        as_of=instant(as_of),
+        known=instant(known_at),
     )
     show(done, as_json=face.json, title="exported")
 
@@ -278,11 +279,12 @@ def history(
     from pdms.consent import service
 
     face: Face = context.obj
-    found = face.run(service.history, face.run(parse_member, member), as_of=_instant(as_of), known=_instant(known_at))
+    found = face.run(service.history, face.run(parse_member, member), as_of=instant(as_of), known=instant(known_at))
     columns = (*COLUMNS, "title", "text") if texts else COLUMNS
     shown = found if face.json else [replace(item, notice_version=item.notice_version[:8]) for item in found]
     show(shown, as_json=face.json, title="consent history", columns=columns)
 
 
-def _instant(value: datetime | None) -> datetime | None:
+def instant(value: datetime | None) -> datetime | None:
+    """Return an instant that was given in Shanghai's time."""
     return value.replace(tzinfo=SHANGHAI).astimezone(UTC) if value is not None else None

@@ -3,7 +3,8 @@
 Guarantees: streamed in the order of writing, so that memory stays flat; each line is of the append-only records, never
 of the materialised state; ids, codes, digests and instants only: no name, no contact, no free text. The file must not
 exist, is its owner's alone, and is there whole or not at all (a killed run leaves a draft beside it, `.<name>.….part`,
-its owner's alone too). The export is an event of the log, with the file's SHA-256.
+its owner's alone too). The export is an event of the log, with the file's SHA-256. Deliberately not
+here: the second operator's approval, which `gate.export_consents` takes first.
 """
 
 import csv

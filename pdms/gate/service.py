@@ -29,6 +29,7 @@ from pdms.gate.activation import (
     require_active,
     revert,
 )
+from pdms.gate.consent_export import export_consents, to_export
 from pdms.gate.facts import actor_facts, subject_facts
 from pdms.gate.member_ids import MemberIds
 from pdms.gate.notice_duties import NoticeDuty, end_exemption, notice_duties
@@ -72,6 +73,7 @@ __all__ = [
     "decide_one",
     "eligible",
     "end_exemption",
+    "export_consents",
     "forget",
     "history",
     "in_force",
@@ -84,6 +86,7 @@ __all__ = [
     "revert",
     "search_permit",
     "settle_sets",
+    "to_export",
 ]
 
 

@@ -14,6 +14,7 @@ from pdms.clock import SHANGHAI
 from pdms.crypto import verify_receipt
 from pdms.gate import service as gate
 from pdms.policy.loader import load
+from pdms.taxonomy import GuardedAct
 from pdms.unit_of_work import Actor
 
 ROWS = [
@@ -168,19 +169,28 @@ def test_T42574_evidence_of_one_and_an_export_of_all_for_the_officer(api: Any, t
     for who, code in (("compliance", 200), ("support", 403), (me, 403)):
         found = api.get(who, f"/v1/consents/{record}/evidence")
         assert found.status_code == code, who
-        assert api.get(who, "/v1/consents/export").status_code == code, who
+        assert api.post(who, "/v1/consents/exports", {}).status_code == 403, f"{who} alone"
     proof = api.get("compliance", f"/v1/consents/{record}/evidence").json()
     assert (proof["evidence"], proof["ui_hash"]) == ("click-1", page)
     assert proof["text_shown"]
-    assert [
-        json.loads(line)["record_id"] for line in api.get("compliance", "/v1/consents/export").text.splitlines()
-    ] == [record]
-    table = api.get("compliance", "/v1/consents/export", params={"format": "csv"}).text
+    world.approve("compliance", GuardedAct.CONSENT_EXPORT)
+    lines = api.post("compliance", "/v1/consents/exports", {}).text.splitlines()
+    assert [json.loads(line)["record_id"] for line in lines] == [record]
+    question = {"act": "consent_export", "format": "csv"}
+    for wrong in ({"format": "arrow"}, {"segment": "recent_buyers"}):
+        assert api.post("compliance", "/v1/operators/approvals", question | wrong).status_code == 422
+    asked = api.post("compliance", "/v1/operators/approvals", question).json()["approval_id"]
+    assert api.post("second", f"/v1/operators/approvals/{asked}/approval").status_code == 200
+    table = api.post("compliance", "/v1/consents/exports", {"format": "csv"}).text
     assert table.splitlines()[1].startswith(record)
     shell = Shell(world)
     shell("compliance", "consent", "evidence", record, str(tmp_path / "proof.json"))
     assert json.loads((tmp_path / "proof.json").read_text("utf-8"))["log"]["event"]
-    shell("compliance", "consent", "export", str(tmp_path / "all.csv"), "--format", "csv")
+    export = ("consent", "export", str(tmp_path / "all.csv"), "--format", "csv", "--as-of", "2027-06-30")
+    asked = shell.json("compliance", "access", "approvals", "ask", "consent_export", *export[3:])["approval_id"]
+    shell("second", "access", "approvals", "approve", asked)
+    shell("compliance", *export[:5], expect=4)  # other instants than those approved
+    shell("compliance", *export)
     assert (tmp_path / "all.csv").read_text("utf-8") == table
     shell("compliance", "consent", "export", str(tmp_path / "all.csv"), expect=2)
 

@@ -17,6 +17,7 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.events import leaf_of
 from pdms.audit.merkle import verify_inclusion
+from pdms.clock import SHANGHAI
 from pdms.consent import evidence as proofs
 from pdms.consent import export as exports
 from pdms.consent import service as consent
@@ -24,7 +25,7 @@ from pdms.consent.service import ImportRow
 from pdms.crypto import verify_receipt
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.gate import service as gate
-from pdms.taxonomy import ConsentState, ConsentType, MemberId
+from pdms.taxonomy import ConsentState, ConsentType, GuardedAct, MemberId
 
 PAGE = hashlib.sha256(b"<form>the page</form>").hexdigest()
 DIGITS = "a13800138000b" + "0" * 51
@@ -169,6 +170,49 @@ def test_an_export_is_every_event_of_both_clocks_and_names_nobody(
     with shop.unit() as uow:
         events = audit.list_events(uow.session, kinds=[EventKind.CONSENT_EXPORTED]).items
     assert [item.event.numbers["records"] for item in events] == [3, 2, 4]
+
+
+def test_PIPL_10_consent_records_leave_only_as_a_second_officer_approved_and_once(
+    shop: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(shop, shop.id_of("H00000"))
+    now, path = shop.clock.instant, tmp_path / "out"
+    units = shop.app.units(shop.actor("compliance"))
+
+    def refused(**asked: Any) -> None:
+        with pytest.raises(Denied) as denied:
+            gate.export_consents(asked.pop("units", units), path=path, **asked)
+        assert [one.code for one in denied.value.reasons] == ["APPROVAL_MISSING"]
+        assert not path.exists()
+
+    refused()
+    shop.approve("compliance", GuardedAct.CONSENT_EXPORT, format="csv", as_of=now)
+    for other in (
+        {"format": "jsonl", "as_of": now},
+        {"format": "csv"},
+        {"format": "csv", "as_of": now, "known": now},
+        {"format": "csv", "as_of": now - timedelta(seconds=1)},
+        {"format": "csv", "as_of": now, "units": shop.app.units(shop.actor("second"))},
+    ):
+        refused(**other)
+    path.touch()
+    with pytest.raises(InvalidInput):
+        gate.export_consents(units, path=path, format="csv", as_of=now)
+    path.unlink()
+    done = gate.export_consents(units, path=path, format="csv", as_of=now.astimezone(SHANGHAI))
+    assert done.records == 1
+    path.unlink()
+    refused(format="csv", as_of=now)
+    shop.approve("compliance", GuardedAct.CONSENT_EXPORT)
+
+    def broken(_: Any) -> Iterator[tuple[int, bytes]]:
+        yield 1, b"half a line"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exports, "_json_lines", broken)
+    with pytest.raises(InvalidInput, match="No space left"):
+        gate.export_consents(units, path=path)
+    refused()
 
 
 def test_an_export_that_breaks_off_leaves_no_file(shop: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
