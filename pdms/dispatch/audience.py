@@ -27,6 +27,7 @@ from pdms.segments.compiled import CompiledRule
 from pdms.taxonomy import Channel, MemberId, Operation, Pseudonym
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
+from pdms.views import service as views
 from pdms.views.definitions import measure_of, view_of
 
 COUNTED = (Handover.HANDED_OVER.value, Handover.UNKNOWN.value)
@@ -69,6 +70,7 @@ def plan_of(uow: UnitOfWork, *, campaign: str) -> Plan:
     :raises NotFound: no such campaign, or its segment is gone.
     :raises Conflict: it was cancelled, or the segment's rule is another by now.
     :raises InvalidInput: the view no longer declares what the rule asks.
+    :raises Denied: VIEW_NOT_ALLOWED, the actor is no consumer of the view.
     """
     drafted = marketing.show(uow, name=campaign)
     if drafted.state is CampaignState.CANCELLED:
@@ -76,6 +78,7 @@ def plan_of(uow: UnitOfWork, *, campaign: str) -> Plan:
     if segments.show(uow, name=drafted.definition.segment).digest != drafted.rule_digest:
         raise Conflict("campaign: the segment's rule was changed since it was drafted; draft it anew")
     view = view_of(uow.policy, drafted.view)
+    views.require_consumer(uow, view)
     tables = {measure_of(view.name, feature).fact for feature in view.features}
     return Plan(
         campaign=drafted,

@@ -109,7 +109,7 @@ def preview(units: UnitFactory, *, campaign: str) -> SendPreview:
     newest release is, and costs nothing (`numbers`).
 
     :raises NotFound: no such campaign. :raises Conflict: it was cancelled, or its segment's rule was changed.
-    :raises Denied: BUDGET_SPENT, NO_BUDGET.
+    :raises Denied: VIEW_NOT_ALLOWED, BUDGET_SPENT, NO_BUDGET.
     """
     with units() as uow:
         uow.require(Scope.MARKETING, Scope.COMPLIANCE)

@@ -18,17 +18,17 @@ from pdms.budgets import service as budgets
 from pdms.budgets.counts import NoisedCount, told
 from pdms.budgets.questions import Kind, Question
 from pdms.budgets.service import Answer, Cost
-from pdms.errors import Denied, InvalidInput
+from pdms.errors import InvalidInput
 from pdms.features import service as features
 from pdms.gate import service as gate
 from pdms.policy.definitions import Feature, View
-from pdms.policy.reasons import reason
 from pdms.segments.compiled import CompiledRule, compile_rule
 from pdms.segments.questions import about_members
 from pdms.segments.rules import parse
 from pdms.taxonomy import Operation, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
+from pdms.views import service as views
 from pdms.views.definitions import COUNTED, measure_of, space_of, view_of
 
 CONFIDENCE = 0.95
@@ -121,10 +121,7 @@ def _asked(
     uow: UnitOfWork, view: str, kind: AggregateKind, feature: str | None, where: Mapping[str, Any] | None, share: float
 ) -> _Asked:
     definition = view_of(uow.policy, view)
-    role = uow.policy.roles.get(uow.actor.role or "")
-    if role is None or role.name not in definition.consumers or definition.purpose not in role.purposes:
-        refused = Denied("the role may not read this view", reasons=(reason("VIEW_NOT_ALLOWED"),))
-        uow.refuse(refused, purpose=definition.purpose, refs={"view": view})
+    views.require_consumer(uow, definition)
     space = space_of(uow.policy, view)
     chosen = next((one for one in definition.features if one.name == feature), None)
     if (kind is AggregateKind.COUNT) != (feature is None) or (feature is not None and chosen is None):

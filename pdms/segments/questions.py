@@ -16,10 +16,11 @@ from pdms.views import service as views
 
 def about_members(uow: AnonUnitOfWork, view: View, where: CompiledRule | None) -> dict[str, Any]:
     """Return the part of a question that says of whom it is; None: of all whom the view's purpose covers."""
+    meaning = None if where is None else canonical(where)  # may take a second: before anything is locked
     release = views.newest(uow, view=view.name)
     return {
         "view": view.name,
         "view_digest": digest_of(view),
         "release": release or f"none in {uow.now:%Y-%m}",
-        "where": None if where is None else canonical(where),
+        "where": meaning,
     }

@@ -15,6 +15,7 @@ from pdms.access import approvals
 from pdms.access.approvals import Approved
 from pdms.audit.catalogue import EventKind
 from pdms.errors import Denied, InvalidInput, NotFound
+from pdms.policy.definitions import View
 from pdms.policy.reasons import reason as reason_of
 from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import AnonUnitOfWork
@@ -281,9 +282,21 @@ def may_consume(uow: AnonUnitOfWork, info: ReleaseInfo) -> bool:
     return Scope.COMPLIANCE in uow.actor.scopes or _may_consume(uow, info)
 
 
+def require_consumer(uow: AnonUnitOfWork, view: View) -> None:
+    """Refuse unless the actor is of a role that the view names, with its purpose."""
+    if not _consumes(uow, view, view.purpose):
+        refused = Denied("the role may not read this view", reasons=(reason_of("VIEW_NOT_ALLOWED"),))
+        uow.refuse(refused, purpose=view.purpose, refs={"view": view.name})
+
+
 def _may_consume(uow: AnonUnitOfWork, info: ReleaseInfo) -> bool:
-    view, role = uow.policy.views.get(info.view), uow.policy.roles.get(uow.actor.role or "")
-    return view is not None and role is not None and role.name in view.consumers and info.purpose in role.purposes
+    view = uow.policy.views.get(info.view)
+    return view is not None and _consumes(uow, view, info.purpose)
+
+
+def _consumes(uow: AnonUnitOfWork, view: View, purpose: str) -> bool:
+    role = uow.policy.roles.get(uow.actor.role or "")
+    return role is not None and role.name in view.consumers and purpose in role.purposes
 
 
 def _find(uow: AnonUnitOfWork, release_id: str) -> Release:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from common.budget_desk import BUDGET, COSTS, FITTING, NOW, OFFICER, Desk, asked, drawn, operator
+from pdms.anonymize.hierarchies import from_edges
 from pdms.anonymize.noise import epsilon_of
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
@@ -20,6 +21,11 @@ from pdms.db.parts import Part
 from pdms.errors import Denied
 from pdms.marketing import service as marketing
 from pdms.marketing.tables import CampaignRow
+from pdms.policy.definitions import View
+from pdms.segments import questions
+from pdms.segments.canonical import canonical
+from pdms.segments.compiled import compile_rule
+from pdms.segments.rules import parse
 from pdms.taxonomy import Scope
 
 
@@ -182,6 +188,25 @@ def test_of_two_answers_drawn_on_one_charge_the_first_alone_is_told(desk):
         told = budgets.settle(uow, one, {"values": [1001]})
     with desk.units()() as uow:
         assert budgets.settle(uow, other, {"values": [999]}) == told == {"values": [1001]}
+
+
+def test_nobody_waits_while_the_meaning_of_a_rule_is_worked_out(desk, monkeypatch):
+    space = {"days": from_edges("days", [30, 90], open_low=True)}
+    rule = compile_rule(parse({"feature": "days", "below": 90}), space)
+    waited = []
+
+    def meanwhile(given):
+        other = desk.databases.open(Part.ANON)
+        desk.ask(asked("loyal"), engine=other)  # writes; on SQLite it would wait for a transaction that is open
+        other.dispose()
+        waited.append(False)
+        return canonical(given)
+
+    monkeypatch.setattr(questions, "canonical", meanwhile)
+    view = View(**dict.fromkeys(View.__dataclass_fields__, "v"))
+    with desk.units()() as uow:
+        about = questions.about_members(uow, view, rule)
+    assert (waited, about["where"], about["release"]) == ([False], canonical(rule), "none in 2026-03")
 
 
 def test_many_at_once_never_overspend_and_get_one_answer_to_one_question(desk):

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -309,6 +310,30 @@ def test_marketing_counts_hide_one_member_more_or_less(shop):
     shop.withdraw("one-more")
     shop.withdraw("plain00", "segment")
     assert shown() == before
+
+
+def test_who_may_not_read_a_view_is_not_told_of_its_members_by_a_campaign(shop):
+    """Nor where somebody of the same population has asked before, so that the gate is not asked again."""
+    dispatch.preview(shop.units(), campaign="spring")
+    agent = replace(shop.marketer, id="op-" + "3" * 32, role="agency")
+
+    def units():
+        uow = shop.units(agent)()
+        roles, budget = uow.policy.roles, uow.policy.budgets["marketing"]
+        uow.policy = replace(
+            uow.policy,
+            roles={**roles, "agency": replace(roles["marketing"], name="agency")},
+            budgets={"marketing": replace(budget, roles=("marketing", "agency"))},
+        )
+        return uow
+
+    for ask in (
+        lambda: dispatch.preview(units, campaign="spring"),
+        lambda: dispatch.send(units, campaign="spring", channel=RecordingChannel(), public_url=shop.url),
+    ):
+        with pytest.raises(Denied) as caught:
+            ask()
+        assert [r.code for r in caught.value.reasons] == ["VIEW_NOT_ALLOWED"]
 
 
 def link_of(outgoing):
