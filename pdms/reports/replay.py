@@ -220,8 +220,13 @@ class _Again:
             before = [one.digest for one in self._history if one.activated_at < at][-1:]
             return told.policy in {*before, *(one.digest for one in self._history if one.activated_at == at)}
         place = next((n for n, one in enumerate(self._history) if one.number == told.seen.policies), None)
-        if place is None or self._history[place].digest != told.policy:
+        if place is None:
             return False
+        if self._history[place].digest != told.policy:
+            # On PostgreSQL an activation may commit after the decision saw which policy is in force, and before it
+            # reads the number: then the one before counts, as long as both happened about then.
+            previous = self._history[place - 1].digest if place else None
+            return previous == told.policy and abs(at - self._history[place].activated_at) <= WAIT
         ends = [one.activated_at for one in self._history[place + 1 : place + 2]]
         return self._history[place].activated_at - WAIT <= at and all(at <= end + WAIT for end in ends)
 

@@ -26,7 +26,7 @@ from pdms.errors import Denied, InvalidInput
 from pdms.gate import service as gate
 from pdms.policy.canonical import digest_of
 from pdms.policy.stored import content_of
-from pdms.reports.replay import ReplayReport, Unknown, replay
+from pdms.reports.replay import WAIT, ReplayReport, Unknown, replay
 from pdms.rights import service as rights
 from pdms.taxonomy import ConsentState, GuardedAct, MemberId, Operation, RestrictionKind
 from pdms.unit_of_work import UnitOfWork
@@ -286,6 +286,39 @@ def test_a_policy_text_that_was_altered_or_was_not_in_force_is_found(shop: World
     assert [found.why for found in again(shop).differences] == ["POLICY_ALTERED"]
     tamper(shop, "DELETE FROM policy_version WHERE digest = ?", before.digest)
     assert [found.why for found in again(shop).differences] == ["POLICY_MISSING"]
+
+
+def test_an_activation_in_the_middle_of_a_decision_is_no_difference(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL: it commits after the decision saw which policy is in force, and before it reads running numbers."""
+    shop = World.make(tmp_path, database=postgres)
+    shop.ingest("shop-members", people(2))
+    shop.ingest("shop-consents", consents_of(people(2)))
+    shop.pass_time(hours=1)
+    purposes = dict(shop.app.policy.purposes)
+    purposes["segment"] = replace(purposes["segment"], cool_down_days=purposes["segment"].cool_down_days + 1)
+    other = replace(shop.app.policy, purposes=MappingProxyType(purposes))
+    other = replace(other, digest=digest_of(json.loads(content_of(other))))
+    shop.approve("admin", GuardedAct.POLICY_ACTIVATION, policy=other.digest)
+    looking = gate.Looking
+
+    def activated_meanwhile(uow: UnitOfWork) -> Any:
+        monkeypatch.setattr(gate, "Looking", looking)
+        shop.run("admin", gate.activate, policy=other)
+        return looking(uow)
+
+    monkeypatch.setattr(gate, "Looking", activated_meanwhile)
+    ask(shop, "H00000")
+    with shop.unit() as uow:
+        (permit,) = audit.list_events(uow.session, kinds=[EventKind.PERMIT]).items
+        first, second = gate.history(uow)
+    assert (permit.event.refs["policy"], permit.event.numbers["seen_policies"]) == (first.digest, second.number)
+    assert again(shop).differences == ()
+    longer = shop.clock.instant - 2 * WAIT
+    tamper(shop, "UPDATE policy_version SET activated_at = ? WHERE digest = ?", longer, other.digest)
+    assert [found.why for found in again(shop).differences] == ["POLICY_NOT_IN_FORCE"]
+    shop.close()
 
 
 def test_what_was_erased_since_is_not_called_a_difference(shop: World) -> None:
