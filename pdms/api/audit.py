@@ -1,9 +1,9 @@
-"""`/v1/audit`: the officer's reading of the log. Ids, codes and numbers only; no event holds a member's value."""
+"""`/v1/audit`: the officer's access to the log. Ids, codes and numbers only; no event holds a member's value."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from pdms.api.caller import Compliance
 from pdms.api.edge import edge
@@ -12,9 +12,11 @@ from pdms.api.files import spilled, streamed
 from pdms.api.guarded import REPEATABLE, router
 from pdms.audit.catalogue import EventKind
 from pdms.audit.checkpoint import parse_signed_checkpoint
+from pdms.audit.note import NoteKey, verify_note
 from pdms.audit.verify import VerifyReport
 from pdms.errors import IntegrityBroken, InvalidInput
 from pdms.reports import evidence, pack
+from pdms.reports import replay as replays
 
 routes = router("audit")
 MemberFilter = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Member id, 32 hex digits.")]
@@ -32,8 +34,34 @@ class Earlier(Body):
     )
 
 
+class Cosigned(Body):
+    """What a witness gave back."""
+
+    checkpoint: str = Field(
+        max_length=4096,
+        description="A checkpoint of this log (C2SP signed note) that the witness cosigned.",
+        examples=["pdms.example\n6\nYWJj…\n\n— witness.example 7p…\n"],
+    )
+    witness: str = Field(
+        max_length=512, description="The witness's public key (vkey).", examples=["witness.example+0c1d2e3f+BAEC…"]
+    )
+
+
+class Purge(Body):
+    """Which openings are shredded."""
+
+    retention: Literal["network_log", "record", "proof"] = Field(description="Class of the catalogue of events.")
+    before: Instant = Field(description="Older than this instant.", examples=["2023-01-01T00:00:00+08:00"])
+
+
+class Purged(BaseModel):
+    """What went."""
+
+    openings: int = Field(description="Openings shredded; their leaves stay.")
+
+
 class Period(Body):
-    """Which events a pack holds."""
+    """A period of the log."""
 
     since: Instant = Field(description="From this instant on.", examples=["2026-01-01T00:00:00+08:00"])
     until: Instant = Field(description="Before this instant.", examples=["2027-01-01T00:00:00+08:00"])
@@ -103,6 +131,34 @@ def verify(caller: Compliance, body: Earlier) -> Any:
         raise InvalidInput("checkpoint: a C2SP signed note is needed") from None
     with spilled(caller.app, note) as path:
         return caller.run(evidence.verify, earlier=path)
+
+
+@routes.post(
+    "/replays", summary="Replay decisions", response_model=edge(replays.ReplayReport), openapi_extra=REPEATABLE
+)
+def replay(caller: Compliance, body: Period) -> Any:
+    """Decides again what was decided in a period, by the policy and consents of then; each difference says why. The
+    answer comes when all is decided: for long periods take `pdms audit replay`, which shows how far it is."""
+    return caller.long(replays.replay, since=body.since, until=body.until)
+
+
+@routes.post("/cosignatures", summary="Take in a cosignature", response_model=edge(evidence.LogHead))
+def cosign(caller: Compliance, body: Cosigned) -> Any:
+    """Keeps a witness's cosignature of a checkpoint of this log; exports and packs carry it from then on."""
+    note, key = body.checkpoint.encode(), NoteKey.from_vkey(body.witness)
+    try:
+        verify_note(parse_signed_checkpoint(note).note, key)
+    except IntegrityBroken:  # as above
+        raise InvalidInput("checkpoint: a C2SP signed note is needed that this witness cosigned") from None
+    with spilled(caller.app, note) as path:
+        return caller.run(evidence.cosign, path=path, witness=body.witness)
+
+
+@routes.post("/purges", summary="Shred old openings", response_model=Purged)
+def purge(caller: Compliance, body: Purge) -> Any:
+    """Shreds openings whose time is over; what the law keeps longer is refused (409). Their leaves stay, so that the
+    log is proved as before."""
+    return Purged(openings=caller.run(evidence.purge, retention=body.retention, before=body.before))
 
 
 @routes.post(

@@ -2,8 +2,16 @@
 
 import json
 import time
+from datetime import timedelta
+from types import SimpleNamespace
 
-from pdms.audit.verifier import verify_file
+from common.world import people
+from pdms.audit.checkpoint import parse_signed_checkpoint
+from pdms.audit.note import NoteKey, cosign
+from pdms.audit.verifier import Assurance, verify_file
+from pdms.crypto import Signer
+from pdms.gate import service as gate
+from pdms.taxonomy import MemberId, Operation
 
 
 def test_a_key_works_until_it_is_revoked_and_an_operator_until_disabled(api):
@@ -81,6 +89,73 @@ def test_events_are_sequenced_while_the_api_serves_and_proved(api):
     assert (report["problem_count"], report["assurance"]) == (0, "extends the earlier checkpoint")
     broken = api.post("compliance", "/v1/audit/verifications", {"checkpoint": "no note"})
     assert broken.status_code == 422
+
+
+def test_a_cosignature_is_taken_in_and_exports_carry_it(api, tmp_path):
+    api.world.app.sequence()
+    signer = Signer.generate()
+    key = NoteKey("witness.example", signer.public_key, 4)
+    witness = SimpleNamespace(name=key.name, public_key=signer.public_key, sign=signer.sign)
+    head = api.get("compliance", "/v1/audit/checkpoint").json()["note"]
+    cosigned = cosign(parse_signed_checkpoint(head.encode()).note, witness, at=1_795_000_000).render()
+    body = {"checkpoint": cosigned, "witness": key.vkey}
+    other = NoteKey("witness.example", Signer.generate().public_key, 4)
+    ours = NoteKey(key.name, signer.public_key)
+    wrong = {
+        "unsigned": {"checkpoint": head},
+        "another's": {"witness": other.vkey},
+        "no note": {"checkpoint": "no note"},
+        "no key": {"witness": "no key"},
+        "of a log": {"witness": ours.vkey},
+    }
+    for name, part in wrong.items():
+        assert api.post("compliance", "/v1/audit/cosignatures", body | part).status_code == 422, name
+    assert api.post("marketing", "/v1/audit/cosignatures", body).status_code == 403
+    taken = api.post("compliance", "/v1/audit/cosignatures", body)
+    assert (taken.status_code, taken.json()["note"]) == (200, cosigned)
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(api.post("compliance", "/v1/audit/exports").content)
+    assert verify_file(file, witness=key).assurance == Assurance.WITNESSED
+    assert list(api.world.app.home.spill.iterdir()) == [], "nothing stays behind"
+
+
+def test_openings_are_shredded_when_their_time_is_over_and_not_before(api):
+    for _ in range(2):
+        assert api.http.get("/v1/requests", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    before = api.world.clock.instant + timedelta(seconds=1)
+    body = {"retention": "network_log", "before": before.isoformat()}
+    early = api.post("compliance", "/v1/audit/purges", body)
+    assert (early.status_code, early.json()["code"]) == (409, "RETENTION_FLOOR")
+    api.world.pass_time(days=200)
+    assert api.post("marketing", "/v1/audit/purges", body).status_code == 403
+    for retention in ("log", "all"):
+        assert api.post("compliance", "/v1/audit/purges", body | {"retention": retention}).status_code == 422
+    assert api.post("compliance", "/v1/audit/purges", body).json() == {"openings": 2}
+    assert api.post("compliance", "/v1/audit/purges", body).json() == {"openings": 0}
+
+
+def test_decisions_are_decided_again(api):
+    world = api.world
+    world.ingest("shop-members", people(1))
+    member, purpose = api.id_of("H00000"), "market_email"
+    allowed = api.post("shop", "/v1/consents", {"member_id": member, "purpose": purpose, "evidence": "UI-1"})
+    assert allowed.status_code == 201, allowed.text
+    with world.unit() as uow:
+        gate.permit(uow, member_id=MemberId(bytes.fromhex(member)), purpose=purpose, operation=Operation.SEND)
+    start = world.clock.instant - timedelta(days=1)
+    period = {"since": start.isoformat(), "until": (start + timedelta(days=2)).isoformat()}
+    world.pass_time(hours=1)
+    told = api.post("compliance", "/v1/audit/replays", period).json()
+    assert (told["decisions"] > 0, told["differing"], told["differences"]) == (True, 0, [])
+    with world.app.main.begin() as connection:
+        connection.exec_driver_sql("UPDATE consent_record SET state = 'refused'")
+    told = api.post("compliance", "/v1/audit/replays", period).json()
+    assert [(one["why"], one["was"], one["would_be"]) for one in told["differences"]] == [
+        ("DECISION", "permitted", "denied")
+    ]
+    assert api.post("marketing", "/v1/audit/replays", period).status_code == 403
+    backwards = {"since": period["until"], "until": period["since"]}
+    assert api.post("compliance", "/v1/audit/replays", backwards).status_code == 422
 
 
 def test_the_log_is_exported_and_checked_elsewhere(api, tmp_path):
