@@ -23,8 +23,8 @@ LONGEST = 200
 """Characters of a cell."""
 MOST_TOLD = 50
 """Findings of one rule that are told one by one; the rest are counted in the last."""
-FORMULA = re.compile(r"^(?:[=@\t\r|%]|\+|-(?![0-9.]))")
-"""What a spreadsheet may run as a formula (OWASP, CSV injection); a negative number is none."""
+FORMULA = re.compile(r"^(?:[=＝@＠+＋－|%\t\r\n]|-(?![0-9.][^=+@|!(]*$))")
+"""What a spreadsheet may run as a formula (OWASP, CSV injection); a negative number, or a range from one, is none."""
 DAY = re.compile(r"^(?:19|20)\d{2}[-/.]?(?:0[1-9]|1[0-2])[-/.]?(?:0[1-9]|[12]\d|3[01])$")
 
 

@@ -87,7 +87,7 @@ def export_release(app: App, actor: Actor, *, release_id: str, format: ReleaseFo
     with app.anon_unit(actor, read_only=True) as uow:
         parameters = views.to_export(uow, release_id=release_id, format=format)
     approved = app.run(actor, approvals.use, act=GuardedAct.BULK_EXPORT, parameters=parameters)
-    with app.anon_unit(actor, read_only=True) as uow:
+    with app.anon_unit(actor) as uow:  # the copy is entered
         return views.export(uow, release_id=release_id, format=format, approved=approved)
 
 
@@ -96,5 +96,5 @@ def export_segment(app: App, actor: Actor, *, name: str, format: Format) -> Expo
     with app.anon_unit(actor, read_only=True) as uow:
         parameters = segments.to_export(uow, name=name, format=format)
     approved = app.run(actor, approvals.use, act=GuardedAct.BULK_EXPORT, parameters=parameters)
-    with app.anon_unit(actor, read_only=True) as uow:
+    with app.anon_unit(actor) as uow:  # the copy is entered
         return segments.export(uow, name=name, format=format, approved=approved)

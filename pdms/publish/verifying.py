@@ -41,6 +41,9 @@ KINDS = ("release-manifest", "release-manifest-public")
 RELEASE = re.compile(r"rel-[0-9a-f]{32}")
 LARGEST_MANIFEST = 4 << 20
 TOLERANCE = 1e-9
+MOST_ROWS = 10**8
+MORE_ROWS, MORE_COLUMNS = 1_000_000, 64
+"""Beyond what the manifest says; a Parquet file with more is not read: a thousand bytes may unfold to gigabytes."""
 
 State = Literal["whole", "broken", "not checked"]
 
@@ -81,7 +84,7 @@ def verify_release(
         detail = "not one JSON object in UTF-8, a key twice in it, or no release's manifest"
         return _verdict({}, 0, Measured(0, 0, 0), [Check("FORM", "broken", detail)])
     checks = [Check("FORM", "whole"), _signature(document, public_key), _named(document, filename)]
-    table, broken = _table(data, form)
+    table, broken = _table(data, form, document)
     measured = Measured(0, 0, 0)
     if table is None:
         same = form == "parquet" and hashlib.sha256(data).hexdigest() == document["data_sha256"]
@@ -135,7 +138,7 @@ def taken_from(data: bytes, manifest: bytes, *, public_key: bytes, now: datetime
         wrong = next(one for one in found.checks if one.state == "broken" and one.check != "EXPIRY")
         raise IntegrityBroken(f"release: {wrong.check}: {wrong.detail}", code="RELEASE_FILE")
     document = json.loads(manifest)
-    table, _ = _table(data, form)
+    table, _ = _table(data, form, document)
     expires = datetime.fromisoformat(document["expires_at"])
     info = ReleaseInfo(
         release_id=document["release_id"],
@@ -220,23 +223,43 @@ def _named(document: Mapping[str, Any], filename: str) -> Check:
     return Check("NAME", "whole")
 
 
-def _table(data: bytes, form: str) -> tuple[Any, str]:
+def _table(data: bytes, form: str, document: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the rows, or None and why not."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         if form == "parquet":
-            return pq.read_table(io.BytesIO(data)), ""
-        if form == "arrow":
-            return pa.ipc.open_file(io.BytesIO(data)).read_all(), ""
-        header, *lines = csv.reader(io.StringIO(data.decode()), strict=True)
-        if any(len(line) != len(header) for line in lines):
-            return None, "a line has more or fewer cells than the header"
-        columns = [[unguarded(line[place]) for line in lines] for place in range(len(header))]
-        return pa.table([pa.array(column, pa.string()) for column in columns], names=header), ""
-    except (pa.ArrowException, OSError, ValueError, csv.Error, UnicodeDecodeError):
+            table = _parquet(data, document)
+        elif form == "arrow":
+            table = pa.ipc.open_file(io.BytesIO(data)).read_all()
+        else:
+            table = _csv(data)
+        table.validate(full=True)  # or a place that is none is read from memory that is another's
+        table.column_names  # noqa: B018 - raises where a name is no UTF-8
+    except (pa.ArrowException, OSError, ValueError, IndexError, KeyError, TypeError, MemoryError, csv.Error):
         return None, f"the rows cannot be read as {form}"
+    return table, ""
+
+
+def _parquet(data: bytes, document: Mapping[str, Any]) -> Any:
+    """Return the rows of a Parquet file, unless it says itself that it is no such release."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(data))
+    most = min(MOST_ROWS, 2 * max(document["rows"], 0) + MORE_ROWS)
+    if file.metadata.num_rows > most or file.metadata.num_columns > len(document["features"]) + MORE_COLUMNS:
+        raise ValueError
+    return file.read()
+
+
+def _csv(data: bytes) -> Any:
+    import pyarrow as pa
+
+    header, *lines = csv.reader(io.StringIO(data.decode()), strict=True)
+    if any(len(line) != len(header) for line in lines):
+        raise ValueError
+    columns = [[unguarded(line[place]) for line in lines] for place in range(len(header))]
+    return pa.table([pa.array(column, pa.string()) for column in columns], names=header)
 
 
 def _columns(document: Mapping[str, Any], table: Any) -> Check:

@@ -25,6 +25,7 @@ from pdms.rights.withdraw import queue_orphans
 from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
+from pdms.views import copies
 
 BATCH = 200
 BY_LEDGER = "RIGHTS_LEDGER"
@@ -76,6 +77,8 @@ def replay(units: UnitFactory, lines: Iterable[Line], *, progress: Callable[[str
     """Do again what the lines say. :param lines: those that came after the backup, in order."""
     with units() as uow:
         uow.require(Scope.ADMIN)
+        uow.lock_anon_first()
+        copies.presume_taken(uow)  # while what was live in the backup still is
     counts = dict.fromkeys((*What, "lines", "without_key", "absent", "skipped"), 0)
     erased: dict[MemberId, Line] = {}
     coming = iter(lines)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 
 from pdms.audit.catalogue import EventKind
+from pdms.db import locks
 from pdms.errors import Denied, NotFound
 from pdms.policy.reasons import reason
 from pdms.taxonomy import ReleaseState, Scope
@@ -34,6 +35,14 @@ class Copy:
     deleted_at: datetime | None
     overdue: bool
     """Nothing was said, and `delete_by` is over."""
+
+
+def hold(uow: AnonUnitOfWork) -> None:
+    """Let no release end until this unit does: call before looking whether one is live, to take a copy of it.
+
+    Otherwise a publication could close a release that nobody read while a copy of it is entered and not yet committed.
+    """
+    locks.beside(uow.anon.connection(), locks.Lock.RELEASES)
 
 
 def taken(uow: AnonUnitOfWork, *, release_id: str) -> None:
@@ -80,6 +89,30 @@ def acknowledge_deleted(uow: AnonUnitOfWork, *, release_id: str, consumer: str |
         )
         uow.anon.flush()
     return _copy(release, row, uow.now)
+
+
+def presume_taken(uow: AnonUnitOfWork) -> int:
+    """Enter a copy of each live release for every role that could read it, after a restore; return of how many.
+
+    What was read between the backup and the restore is known to nobody here: each role says what is left of it.
+    """
+    live = uow.anon.exec(select(Release).where(col(Release.state) == ReleaseState.LIVE)).all()
+    for release in live:
+        view = uow.policy.views.get(release.view)
+        consumers = {
+            name
+            for name, role in uow.policy.roles.items()
+            if Scope.COMPLIANCE in role.scopes
+            or (Scope.MARKETING in role.scopes if view is None else name in view.consumers)
+        }
+        for consumer in sorted(consumers):
+            row = uow.anon.get(ReleaseCopy, (release.release_id, consumer))
+            if row is None or row.deleted_at is not None:
+                row = row or ReleaseCopy(release_id=release.release_id, consumer=consumer, taken_at=uow.now)
+                row.taken_at, row.deleted_at = uow.now, None
+                uow.anon.add(row)
+    uow.anon.flush()
+    return len(live)
 
 
 def outstanding(uow: AnonUnitOfWork) -> frozenset[str]:

@@ -153,6 +153,7 @@ def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None
     """
     from pdms.views import store
 
+    copies.hold(uow)
     info = _readable(uow, view=view, release_id=release_id)
     _, table = store.read_data(uow.home, view=info.view, release_id=info.release_id, sha256=info.data_sha256)
     copies.taken(uow, release_id=info.release_id)
@@ -184,6 +185,7 @@ def export(
     """
     from pdms.views import store
 
+    copies.hold(uow)
     parameters = to_export(uow, release_id=release_id, format=format)
     approvals.check(uow, approved, act=GuardedAct.BULK_EXPORT, parameters=parameters)
     info = _readable(uow, view=None, release_id=release_id)

@@ -195,7 +195,8 @@ def test_a_round_trip_gives_the_same_home(shop: Shop, tmp_path: Path) -> None:
     assert files_of(to / "releases") == files_of(world.app.home.releases)
     assert facts.counts(Home(to)) == facts.counts(world.app.home)
     with opened(world, to) as app:
-        assert rows_of(app) == rows_of(world.app)
+        # who read the live release since the backup is unknown: both roles that can count as having a copy
+        assert rows_of(app) == rows_of(world.app) | {"anon.release_copy": 2}
         support = actor_in(app, world, "support")
         for number in ("H00000", "H00057", "H00119"):
             fields = fields_of(app, support, number)

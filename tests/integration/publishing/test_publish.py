@@ -105,6 +105,18 @@ def test_a_view_is_published_for_those_who_consented_and_reaches_what_it_promise
     assert "not anonymous" in manifest.document()["wording"]["en"]
 
 
+def test_recommendations_rest_on_a_consent_of_their_own(world):
+    with pytest.raises(Denied):
+        published(world, "recommend_interest")
+    agreed = members(world)[:300]
+    world.grant(agreed, purpose="recommend")
+    manifest = published(world, "recommend_interest")
+    assert (manifest.eligible, manifest.excluded) == (300, {"NO_CONSENT": MEMBERS - 300})
+    assert manifest.k >= world.policy.views["recommend_interest"].k
+    with world.anon_unit() as uow:
+        assert views.read(uow, view="recommend_interest").table.num_rows == manifest.rows > 0
+
+
 def test_a_view_with_a_sensitive_feature_hides_it_in_every_class_and_says_how_well(world):
     view = world.policy.views["member_value"]
     sensitive = SensitiveFeature("age_band", diversity="entropy", l=2.0, c=3.0, t=0.4, distance="equal")

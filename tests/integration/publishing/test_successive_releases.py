@@ -16,6 +16,7 @@ from sqlmodel import select
 from common.world import populated
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
+from pdms.bootstrap import approving
 from pdms.clock import FixedClock
 from pdms.errors import Denied, NotFound
 from pdms.publish import ledger
@@ -23,12 +24,20 @@ from pdms.publish import service as publish
 from pdms.publish.manifest import public_manifest
 from pdms.publish.tables import LedgerFamily, LedgerPage
 from pdms.rights import service as rights
+from pdms.segments import service as segments
 from pdms.settings import Home
+from pdms.taxonomy import GuardedAct
 from pdms.vault import service as vault
-from pdms.views import copies
+from pdms.views import comparing, copies, pictures
 from pdms.views import service as views
 
 MEMBERS, VIEW, K = 400, "member_lifecycle", 10
+SEGMENT = """
+name: everybody
+view: member_lifecycle
+label: {zh-CN: 所有人, en: Everybody}
+rule: {any: [{feature: orders, below: 1}, {feature: orders, at_least: 1}]}
+"""
 
 
 @pytest.fixture
@@ -253,3 +262,29 @@ def test_two_views_of_one_family_published_at_once_are_composed_with_each_other(
     rows = Counter(held(world, "members").values())
     assert min(rows.values()) == mine.together.k >= K
     world.close()
+
+
+def test_rows_that_leave_as_a_file_are_a_copy_and_pictures_and_comparisons_too(shop):
+    world, _ = shop
+    first = published(world)
+    actor = world.actor("marketing")
+    world.approve("marketing", GuardedAct.BULK_EXPORT, release_id=first.release_id, format="csv")
+    exported = approving.export_release(world.app, actor, release_id=first.release_id, format="csv")
+    assert exported.rows == first.rows
+    assert consumers(world, first) == ["marketing"]
+    acknowledge(world, "marketing", first.release_id)
+    world.run_anon("marketing", segments.save, text=SEGMENT)
+    world.approve("marketing", GuardedAct.BULK_EXPORT, segment="everybody", format="csv")
+    assert approving.export_segment(world.app, actor, name="everybody", format="csv").rows == first.rows
+    assert consumers(world, first) == ["marketing"]
+    acknowledge(world, "marketing", first.release_id)
+    world.run_anon("marketing", pictures.picture, view=VIEW)
+    assert consumers(world, first) == ["marketing"]
+    second = published(world)
+    world.run_anon("marketing", comparing.compare, before=first.release_id, after=second.release_id)
+    assert consumers(world, second) == ["marketing"]
+
+
+def consumers(world, manifest) -> list[str]:
+    found = world.run_anon("compliance", copies.list_copies, release_id=manifest.release_id)
+    return [copy.consumer for copy in found if copy.deleted_at is None]

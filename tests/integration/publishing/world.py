@@ -138,12 +138,14 @@ class World:
         facts.compact(self.home)
         self.sequence()
 
-    def grant(self, member_ids, *, state: str = "given", at: datetime = NOW - timedelta(days=30)) -> None:
-        """Import a consent event for `segment` of each."""
-        notice = self.policy.purposes["segment"].notice
+    def grant(
+        self, member_ids, *, state: str = "given", at: datetime = NOW - timedelta(days=30), purpose: str = "segment"
+    ) -> None:
+        """Import a consent event for `purpose` of each."""
+        notice = self.policy.purposes[purpose].notice
         rows = [
             consent.ImportRow(
-                number, member, "segment", state, at, evidence=f"form-{number}-{state}", channel="web", notice=notice
+                number, member, purpose, state, at, evidence=f"form-{number}-{state}", channel="web", notice=notice
             )
             for number, member in enumerate(member_ids)
         ]

@@ -41,6 +41,8 @@ def test_a_file_without_fault_gives_its_tree_and_its_source():
         ("=1+1;x;*\n", [("FORMULA", 1)]),
         ("a;x;*\n@sum;x;*\n", [("FORMULA", 2)]),
         ("-cmd;x;*\n", [("FORMULA", 1)]),
+        ("-2+3+cmd|' /C calc'!A0;x;*\n", [("FORMULA", 1)]),
+        ("＝1;x;*\n", [("FORMULA", 1)]),
         ("a\x07;x;*\n", [("CONTROL", 1)]),
         ("a" * (LONGEST + 1) + ";x;*\n", [("LONG_CELL", 1)]),
         ("\ufeffa;x;*\n", [("BOM", 1)]),

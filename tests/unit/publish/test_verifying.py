@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -204,3 +205,28 @@ def test_a_manifest_with_anything_in_any_place_gives_a_verdict_and_no_crash():
             if junk != document.get(last):
                 found = verify_release(DATA, json.dumps(spoilt).encode(), public_key=SIGNER.public_key, now=NOW)
                 assert found.verdict == "broken", (path, last, junk)
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_bytes_changed_at_random_have_a_verdict_always(form):
+    data, draw = content_of(TABLE, DATA, format_of(form)), random.Random(1)
+    for _ in range(700):
+        spoilt = bytearray(data)
+        spoilt[draw.randrange(len(spoilt))] ^= 1 + draw.randrange(255)
+        verify_release(bytes(spoilt), signed(), public_key=SIGNER.public_key, now=NOW, form=form)
+
+
+def test_an_arrow_file_that_points_outside_itself_is_not_followed():
+    places = np.array([0, 1, 1 << 30, 2], dtype=np.int32)
+    wild = pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(places.tobytes()), pa.py_buffer(b"ab")])
+    out = io.BytesIO()
+    table = pa.table([wild, pa.array(["a", "b", "c"])], names=list(LABELS))
+    with pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    assert "cannot be read" in broken(out.getvalue(), form="arrow")["TABLE"]
+
+
+def test_a_small_file_that_unfolds_to_far_more_rows_is_not_unfolded():
+    bomb = store.encode(store.release_table({name: ["*"] for name in LABELS}, np.array([1_100_000])))
+    assert len(bomb) < 10_000
+    assert "cannot be read" in broken(bomb)["TABLE"]

@@ -1,0 +1,109 @@
+"""Releases of one family between two commits: a copy that is taken while a release is replaced, an outcome that only
+the identified side knows, and a restore of what was read since."""
+
+import importlib.util
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from pdms.clock import FixedClock
+from pdms.publish import ledger
+from pdms.publish import service as publish
+from pdms.rights import replay
+from pdms.settings import Home
+from pdms.taxonomy import ReleaseState
+from pdms.views import copies
+from pdms.views import service as views
+from pdms.views.tables import Release
+
+FIRST, SECOND = "member_value", "member_lifecycle"
+
+
+def module():
+    path = Path(__file__).with_name("world.py")
+    spec = importlib.util.spec_from_file_location("publishing_world_for_races", path)
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+world_of = module()
+
+
+@pytest.fixture
+def world(tmp_path, database):
+    found = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW), database)
+    found.populate(700)
+    one_family = {
+        name: replace(view, family="members", held_back_limit=1.0, suppression_limit=0.2)
+        for name, view in found.policy.views.items()
+    }
+    found.policy = replace(found.policy, views=MappingProxyType(one_family))
+    yield found
+    found.close()
+
+
+def published(world, view, **more):
+    return publish.publish(lambda: world.unit(world_of.OFFICER), view=view, **more)
+
+
+def test_a_copy_whose_reading_ends_after_the_release_is_replaced_binds_the_next(world):
+    first = published(world, FIRST)
+    reading, done = threading.Event(), threading.Event()
+
+    def read_slowly() -> None:
+        with world.anon_unit() as uow:
+            views.read(uow, view=FIRST)
+            reading.set()
+            done.wait(1)  # with the copy entered and not committed
+
+    reader = threading.Thread(target=read_slowly)
+
+    def meanwhile(stage: str) -> None:
+        if stage == "outcome" and not reading.is_set():
+            reader.start()
+            assert reading.wait(20)
+
+    second = published(world, FIRST, progress=meanwhile)
+    done.set()
+    reader.join(30)
+    assert second.together.releases == (first.release_id,)
+
+
+def test_a_release_that_only_the_identified_side_knows_binds_the_views_of_its_family(world):
+    first = published(world, FIRST)
+    with world.unit() as uow:  # killed between the two commits of the outcome
+        uow.anon.delete(uow.anon.get(Release, first.release_id))
+    with world.unit() as uow:
+        uow.lock_anon_first()
+        assert ledger.prune(uow) == 0
+    second = published(world, SECOND)
+    closed = publish.close_open_intents(world.unit)
+    with world.unit() as uow:
+        live = {info.release_id for info in views.list_releases(uow, state=ReleaseState.LIVE)}
+        out = ledger.standing(uow, family="members").releases
+    assert closed.completed == (first.release_id,)
+    assert live == {first.release_id, second.release_id}
+    assert second.together.releases == (first.release_id,)
+    assert set(out) == live
+
+
+def test_after_a_restore_whatever_was_live_counts_as_read_until_each_role_says_otherwise(world):
+    first = published(world, FIRST)
+    replay.replay(world.unit, ())  # of a backup made at this moment; who read it since, it does not know
+    second = published(world, FIRST)
+    assert second.together.releases == (first.release_id,)
+    with world.unit() as uow:
+        (*held,) = (copy.consumer for copy in copies.list_copies(uow, release_id=first.release_id))
+    assert held == ["compliance", "marketing"]
+    for consumer in held:
+        with world.unit() as uow:
+            copies.acknowledge_deleted(uow, release_id=first.release_id, consumer=consumer)
+    with world.unit() as uow:
+        uow.lock_anon_first()
+        assert ledger.standing(uow, family="members", view=FIRST).releases == ()
