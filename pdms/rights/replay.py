@@ -3,7 +3,7 @@
 Guarantees: withdrawals and refusals stand again as of when they happened; restrictions are set and lifted in their
 order; a member whose data were corrected is restricted, since the ledger knows the field and not the value; an erased
 member is erased again, over every store. Doing it twice changes nothing. What members allowed since the backup is not
-done again: whoever restores asks anew.
+done again: whoever restores asks anew. Nor does anybody know who read releases since: what was live counts as read.
 """
 
 from collections.abc import Callable, Iterable
