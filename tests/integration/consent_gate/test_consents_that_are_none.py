@@ -191,6 +191,9 @@ def test_PIPL_18_when_the_emergency_ends_the_notice_is_owed_until_everybody_was_
     assert shop.run("compliance", gate.notice_duties) == ()
     made = shop.run("compliance", gate.end_exemption, purpose="service", **owed)
     assert (made.purpose, made.notice, made.ticket) == ("service", "member-notice", "LEGAL-12")
+    with shop.unit() as uow:
+        (told,) = audit.list_events(uow.session, kinds=[EventKind.NOTICE_OWED]).items
+    assert told.event.purpose == "service"
     others = people(8)[5:]
     shop.ingest("shop-members", others)
     left = [shop.id_of(one["会员编号"]) for one in others]
