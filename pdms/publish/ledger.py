@@ -152,8 +152,11 @@ def write(uow: UnitOfWork, after: Standing) -> bool:
     return True
 
 
-def forget(uow: UnitOfWork, pseudonym: Pseudonym) -> int:
-    """Take a subject who is being erased out of every family; return of how many. Counts stay: see the module."""
+def forget(uow: UnitOfWork, pseudonym: Pseudonym, *, counted: bool = True) -> int:
+    """Take a subject who is being erased out of every family; return of how many. Counts stay: see the module.
+
+    :param counted: False for a honey member, behind whom nobody hides, erased or not.
+    """
     import numpy as np
 
     from pdms.anonymize.ledger_rows import without_subject
@@ -173,7 +176,8 @@ def forget(uow: UnitOfWork, pseudonym: Pseudonym) -> int:
         page.rows = np.delete(numbers, place).tobytes()
         uow.session.add(page)
         family = by_name[page.family]
-        family.erased = without_subject(_rows(family), row).erased.astype("<i8").tobytes()
+        if counted:
+            family.erased = without_subject(_rows(family), row).erased.astype("<i8").tobytes()
         family.version += 1
         uow.session.add(family)
         gone += 1

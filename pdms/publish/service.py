@@ -164,7 +164,8 @@ def mark_stale_for(uow: UnitOfWork, *, purpose: str | None) -> tuple[str, ...]:
 def forget(uow: UnitOfWork, *, pseudonym: Pseudonym) -> int:
     """Take a member who is being erased out of the release ledger; return of how many families. Twice is once."""
     uow.lock_anon_first()
-    return ledger.forget(uow, pseudonym)
+    decoys = vault.pseudonyms_of(uow, vault.decoys(uow)).values()
+    return ledger.forget(uow, pseudonym, counted=pseudonym not in decoys)
 
 
 def close_open_intents(units: UnitFactory) -> Closed:

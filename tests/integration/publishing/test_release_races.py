@@ -107,3 +107,26 @@ def test_after_a_restore_whatever_was_live_counts_as_read_until_each_role_says_o
     with world.unit() as uow:
         uow.lock_anon_first()
         assert ledger.standing(uow, family="members", view=FIRST).releases == ()
+
+
+def test_a_publication_killed_after_it_closed_the_former_release_is_mended_by_the_next(world, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(*_args):
+        raise Killed
+
+    first = published(world, FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_finish", die)
+        with pytest.raises(Killed):
+            published(world, FIRST)
+    with world.unit() as uow:
+        assert [info.state for info in views.list_releases(uow)] == [ReleaseState.STALE], "nobody can take a copy"
+    (abandoned,) = publish.close_open_intents(world.unit).abandoned
+    assert not (world.home.releases / FIRST / abandoned).exists()
+    again = published(world, FIRST)
+    with world.unit() as uow:
+        states = {info.release_id: info.state for info in views.list_releases(uow)}
+    assert states == {first.release_id: ReleaseState.WITHDRAWN, again.release_id: ReleaseState.LIVE}
+    assert again.together.releases == ()
