@@ -1,10 +1,13 @@
 """The starter policy with privacy budgets so wide that noise is small against the few members of a test."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
+FOLDER = "PDMS_TEST_FOLDER"
+"""Where the copies lie, for a process whose own temporary folder is watched."""
 SHIPPED = Path(__file__).resolve().parents[2] / "policies"
 WIDER = (
     ("    epsilon: 4\n", "    epsilon: 20\n"),
@@ -26,9 +29,10 @@ def generous() -> Path:
     digest = hashlib.sha256(text.encode())
     for path in sorted(p for p in SHIPPED.rglob("*") if p.is_file()):
         digest.update(path.read_bytes())
-    made = Path(tempfile.gettempdir()) / f"pdms-test-policies-{digest.hexdigest()[:20]}"
+    shared = Path(os.environ.get(FOLDER, tempfile.gettempdir()))
+    made = shared / f"pdms-test-policies-{digest.hexdigest()[:20]}"
     if not made.exists():
-        draft = Path(tempfile.mkdtemp(prefix="pdms-test-policies-"))
+        draft = Path(tempfile.mkdtemp(prefix="pdms-test-policies-", dir=shared))
         shutil.copytree(SHIPPED, draft / "made")
         (draft / "made" / "policy.yaml").write_text(text, "utf-8")
         try:

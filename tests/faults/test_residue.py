@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from common.old_shop import old_sqlite
+from common.policies import FOLDER
 from common.shell import PROGRAM
 from common.world import NOW, ROOT_VARIABLE, World, orders_of, people
 from pdms.bootstrap.app import App
@@ -33,7 +35,8 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
     for name in (*PLACES, "cwd"):
         (around / name).mkdir(parents=True)
     kept = {name: os.environ[name] for name in ("PATH", ROOT_VARIABLE) if name in os.environ}
-    return kept | {name: str(around / name) for name in PLACES} | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    ours = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", FOLDER: tempfile.gettempdir()}
+    return kept | {name: str(around / name) for name in PLACES} | ours
 
 
 @pytest.fixture
