@@ -477,7 +477,12 @@ def test_corrupted_databases(spoilt, name, how):
         ("vault", "UPDATE sealed_member SET sealed = zeroblob(length(sealed))"),
         (
             "vault",
-            "UPDATE sealed_member SET sealed = (SELECT s.sealed FROM sealed_member s ORDER BY row_no DESC LIMIT 1)",
+            # the last row is whose it may be: it would keep its own bytes
+            (
+                "UPDATE sealed_member SET sealed = CASE row_no WHEN (SELECT max(row_no) FROM sealed_member)"
+                " THEN zeroblob(length(sealed))"
+                " ELSE (SELECT s.sealed FROM sealed_member s ORDER BY row_no DESC LIMIT 1) END"
+            ),
         ),
         ("vault", "UPDATE sealed_member SET write_seq = write_seq + 1"),
         ("vault", "DROP TABLE sealed_member"),
