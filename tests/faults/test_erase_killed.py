@@ -21,7 +21,7 @@ def whole(found: Trials) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["3", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+    "form", ["6", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 )
 def test_an_erasure_cut_off_at_any_effect_is_finished_by_whoever_comes_next(tmp_path, form):
     found = driven("erase_driver.py", tmp_path, form)
@@ -31,7 +31,7 @@ def test_an_erasure_cut_off_at_any_effect_is_finished_by_whoever_comes_next(tmp_
 
 
 @pytest.mark.parametrize(
-    "form", ["12", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+    "form", ["24", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 )
 def test_an_erasure_on_postgres_is_finished_by_whoever_comes_next(tmp_path, postgres_server, form):
     with postgres_server.bare() as url:

@@ -156,10 +156,13 @@ def test_only_a_staff_key_goes_the_short_way_and_the_first_use_of_a_day_does_not
 def test_a_look_writes_nothing_and_ends_with_its_unit(shop: Any) -> None:
     app = shop.world.app
     assert not on_postgres(app.main)
+    with app.glance() as uow:
+        held = uow.session.connection().exec_driver_sql("SELECT count(*) FROM member").scalar()
+    assert held
     with app.glance() as uow, pytest.raises(Exception, match="database"):
         uow.session.connection().exec_driver_sql("DELETE FROM member")
     with app.glance() as uow:
-        assert uow.session.connection().exec_driver_sql("SELECT count(*) FROM member").scalar() == 300
+        assert uow.session.connection().exec_driver_sql("SELECT count(*) FROM member").scalar() == held
 
     def kept() -> dict[str, Any]:
         with app.glance() as uow:
