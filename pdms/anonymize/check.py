@@ -76,7 +76,7 @@ def _with_sensitive(
     code: Any,
     sizes: Any,
     width: int,
-    l: int,  # noqa: E741
+    l: int,  # noqa: E741 - the literature's name
 ) -> Measured:
     """Measure l and t class by class from the cells that occur."""
     cells, counts = np.unique(class_of * width + code, return_counts=True)

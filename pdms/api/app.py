@@ -117,7 +117,7 @@ def _bare(**options: Any) -> FastAPI:
     problems.install(api)
     for noun in NOUNS:
         _add(api, noun.routes)
-    api.openapi = lambda: description_of(api)  # type: ignore[method-assign]
+    api.openapi = lambda: description_of(api)  # type: ignore[method-assign]  # how FastAPI has it extended
     return api
 
 

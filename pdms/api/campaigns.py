@@ -9,7 +9,7 @@ from pdms.api.caller import Compliance, Marketing, MarketingOrCompliance
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
 from pdms.api.guarded import REPEATABLE, router
-from pdms.api.pages import Page, page
+from pdms.api.pages import page, page_of
 from pdms.dispatch import service as dispatch
 from pdms.dispatch.service import OfficerCounts, SendPreview, SendReport
 from pdms.marketing import service as marketing
@@ -39,7 +39,7 @@ class NewCampaign(Body):
     )
 
 
-@routes.get("", summary="List campaigns", response_model=Page[edge(Campaign)])  # type: ignore[misc]
+@routes.get("", summary="List campaigns", response_model=page_of(Campaign))
 def list_campaigns(caller: MarketingOrCompliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """Campaigns by name."""
     return page(

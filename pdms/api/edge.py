@@ -33,11 +33,11 @@ def edge(result_type: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[inner]  # noqa: UP007 - built at run time
     if origin in (list, set, frozenset, Sequence):
-        return list[inner[0]]  # type: ignore[valid-type]
+        return list[inner[0]]  # type: ignore[valid-type]  # built at run time
     if origin is tuple:
-        return list[inner[0]] if len(inner) == 2 and inner[1] is Ellipsis else list[Any]  # type: ignore[valid-type]
+        return list[inner[0]] if len(inner) == 2 and inner[1] is Ellipsis else list[Any]  # type: ignore[valid-type]  # built at run time
     if origin in (dict, Mapping):
-        return dict[str, inner[1]]  # type: ignore[valid-type]
+        return dict[str, inner[1]]  # type: ignore[valid-type]  # built at run time
     return result_type
 
 

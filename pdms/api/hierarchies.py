@@ -11,7 +11,7 @@ from pdms.api.edge import edge
 from pdms.api.fields import MAX_TEXT, Body, Cursor, Limit, NamePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
-from pdms.api.pages import Page, page
+from pdms.api.pages import page, page_of
 from pdms.views import hierarchies
 from pdms.views.hierarchies import HierarchyInfo, HierarchyShown
 
@@ -51,7 +51,7 @@ class CheckedInfo(Body):
     findings: list[FindingInfo]
 
 
-@routes.get("", summary="List hierarchies", response_model=Page[edge(HierarchyInfo)])  # type: ignore[misc]
+@routes.get("", summary="List hierarchies", response_model=page_of(HierarchyInfo))
 def list_hierarchies(caller: ReleaseReader, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """Hierarchies of the policy, of views' edges (`view.feature`), and standards that a policy may take over."""
     found = sorted(caller.read_anon(hierarchies.list_hierarchies), key=lambda info: str(info["name"]))
@@ -61,7 +61,7 @@ def list_hierarchies(caller: ReleaseReader, cursor: Cursor = None, limit: Limit 
 
 
 @routes.post("/checks", summary="Check a hierarchy", response_model=CheckedInfo, openapi_extra=REPEATABLE)
-def check(caller: ReleaseReader, body: Checked) -> Any:  # noqa: ARG001
+def check(caller: ReleaseReader, body: Checked) -> Any:  # noqa: ARG001 - for its scope
     """Depth, parents, leaves, formulas, coverage: by line and rule, never a value. Nothing of it is kept."""
     found = examine("checked", body.text.encode(), delimiter=body.delimiter, values=body.values)
     nodes = [len(level) for level in found.hierarchy.labels] if found.hierarchy is not None else []

@@ -38,7 +38,7 @@ FILE: dict[str, Any] = REPEATABLE | {
 class Rejections(BaseModel):
     """A page of rejected rows."""
 
-    items: list[edge(Rejected)]  # type: ignore[valid-type]
+    items: list[edge(Rejected)]  # type: ignore[valid-type]  # built at run time
     next: int | None
 
 
@@ -65,7 +65,7 @@ async def load(
         return await run_in_threadpool(caller.long, ingest.ingest, source=source, path=path)
 
 
-@routes.get("", summary="List loads", response_model=list[edge(LoadInfo)])  # type: ignore[misc]
+@routes.get("", summary="List loads", response_model=edge(list[LoadInfo]))
 def list_loads(caller: Reader, limit: Limit = 100) -> Any:
     """The latest loads, newest first; one without an end was interrupted and goes on when the file is sent again."""
     return caller.read(ingest.loads, limit=limit)

@@ -11,7 +11,7 @@ from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, RequestPath, Value
 from pdms.api.guarded import router
 from pdms.api.members import AsOf, Known, MemberInfo, masked
-from pdms.api.pages import Page
+from pdms.api.pages import page_of
 from pdms.api.requests import Outcome, listed, outcome, receipt_of
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
@@ -52,13 +52,13 @@ def my_consents(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
     return caller.read(standings, member_id=caller.member_id, as_of=as_of, known=known)
 
 
-@routes.get("/consents/history", summary="My consent history", response_model=list[edge(HistoryItem)])  # type: ignore[misc]
+@routes.get("/consents/history", summary="My consent history", response_model=edge(list[HistoryItem]))
 def my_history(caller: Member, as_of: AsOf = None, known: Known = None) -> Any:
     """Every consent event with the text that was shown."""
     return caller.read(consent.history, caller.member_id, as_of=as_of, known=known)
 
 
-@routes.get("/consents/askable", summary="What I may be asked", response_model=list[edge(Askable)])  # type: ignore[misc]
+@routes.get("/consents/askable", summary="What I may be asked", response_model=edge(list[Askable]))
 def my_questions(caller: Member) -> Any:
     """For each purpose that rests on consent, whether the shop may ask now, and if not, from when on (NDR-22(5))."""
     return caller.read(consent.askable, caller.member_id)
@@ -70,13 +70,13 @@ def my_consent_receipt(caller: Member, record_id: RecordPath) -> Any:
     return caller.read(consent.receipt, record_id=record_id)
 
 
-@routes.get("/notices", summary="Notices I was shown", response_model=list[edge(Delivery)])  # type: ignore[misc]
+@routes.get("/notices", summary="Notices I was shown", response_model=edge(list[Delivery]))
 def my_notices(caller: Member) -> Any:
     """Which versions of which notices the member was shown, when and where."""
     return caller.read(consent.deliveries, caller.member_id)
 
 
-@routes.get("/notices/changes", summary="What changed", response_model=list[edge(NoticeDiff)])  # type: ignore[misc]
+@routes.get("/notices/changes", summary="What changed", response_model=edge(list[NoticeDiff]))
 def my_notice_changes(caller: Member) -> Any:
     """What changed in each notice since the member was last shown it, in its language (PIPL-17-2)."""
     return caller.read(consent.changes_for, caller.member_id)
@@ -134,7 +134,7 @@ def submit(caller: Member, body: MyRequest) -> Any:
     )
 
 
-@routes.get("/requests", summary="My requests", response_model=Page[edge(RequestView)])  # type: ignore[misc]
+@routes.get("/requests", summary="My requests", response_model=page_of(RequestView))
 def my_requests(caller: Member, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """The member's own requests and where they stand."""
     return listed(caller, cursor=cursor, limit=limit, name="my-requests")

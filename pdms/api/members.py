@@ -154,7 +154,7 @@ def show_consents(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsO
 @routes.get(
     "/{member_id}/consents/history",
     summary="Consent history",
-    response_model=list[edge(HistoryItem)],  # type: ignore[misc]
+    response_model=edge(list[HistoryItem]),
 )
 def show_history(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsOf = None, known: Known = None) -> Any:
     """Who agreed to what, when, shown which text, over which channel, with which evidence."""
@@ -164,14 +164,14 @@ def show_history(caller: SupportOrCompliance, member_id: MemberPath, as_of: AsOf
 @routes.get(
     "/{member_id}/consents/askable",
     summary="What a member may be asked",
-    response_model=list[edge(Askable)],  # type: ignore[misc]
+    response_model=edge(list[Askable]),
 )
 def show_askable(caller: SupportOrCompliance, member_id: MemberPath) -> Any:
     """For each purpose that rests on consent, whether the member may be asked now, and if not, from when on."""
     return caller.read(consent.askable, member(member_id))
 
 
-@routes.get("/{member_id}/notices", summary="Notices shown", response_model=list[edge(Delivery)])  # type: ignore[misc]
+@routes.get("/{member_id}/notices", summary="Notices shown", response_model=edge(list[Delivery]))
 def show_deliveries(caller: Compliance, member_id: MemberPath) -> Any:
     """Which versions of which notices the member was shown."""
     return caller.read(consent.deliveries, member(member_id))
@@ -180,7 +180,7 @@ def show_deliveries(caller: Compliance, member_id: MemberPath) -> Any:
 @routes.get(
     "/{member_id}/notices/changes",
     summary="Notice changes not yet shown",
-    response_model=list[edge(NoticeDiff)],  # type: ignore[misc]
+    response_model=edge(list[NoticeDiff]),
 )
 def show_notice_changes(caller: SupportOrCompliance, member_id: MemberPath) -> Any:
     """What changed since the member was last shown each notice (PIPL-17-2)."""

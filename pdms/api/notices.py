@@ -11,7 +11,7 @@ from pdms.api.consents import ChannelField, MemberField, Ticket
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Evidence, Instant, Limit, Name, NamePath, member
 from pdms.api.guarded import router
-from pdms.api.pages import Page, page
+from pdms.api.pages import page, page_of
 from pdms.consent import service as consent
 from pdms.consent.service import NoticeDiff, NoticeText
 from pdms.gate import service as gate
@@ -48,7 +48,7 @@ class Delivered(BaseModel):
     new: int
 
 
-@routes.get("", summary="List notices", response_model=Page[edge(NoticeText)])  # type: ignore[misc]
+@routes.get("", summary="List notices", response_model=page_of(NoticeText))
 def list_notices(caller: Known, cursor: Cursor = None, limit: Limit = 20) -> Any:
     """Every version ever published, with its text."""
     found = caller.read(consent.versions)
@@ -63,7 +63,7 @@ def list_notices(caller: Known, cursor: Cursor = None, limit: Limit = 20) -> Any
     )
 
 
-@routes.get("/duties", summary="Notices owed", response_model=list[edge(NoticeDuty)])  # type: ignore[misc]
+@routes.get("/duties", summary="Notices owed", response_model=edge(list[NoticeDuty]))
 def list_duties(caller: Compliance) -> Any:
     """Notices owed after an exemption ended, and how many members are still to be told (PIPL-18)."""
     return caller.read(gate.notice_duties)

@@ -15,7 +15,7 @@ from pdms.api.caller import Admin, AdminOrCompliance, Anyone, Asker
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Day, Instant, Limit, Name, OperatorPath
 from pdms.api.guarded import router
-from pdms.api.pages import Key, Page, page, page_from
+from pdms.api.pages import Key, page, page_from, page_of
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
 from pdms.taxonomy import GuardedAct, Scope
@@ -108,7 +108,7 @@ class Myself(BaseModel):
     scopes: list[Scope]
 
 
-@routes.get("", summary="List operators", response_model=Page[edge(Operator)])  # type: ignore[misc]
+@routes.get("", summary="List operators", response_model=page_of(Operator))
 def list_operators(caller: AdminOrCompliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """All operators by label, with what may be known of their keys."""
     found = caller.read(access.list_operators)
@@ -124,7 +124,7 @@ def show_myself(caller: Anyone) -> Any:
     return {"operator_id": actor.id, "role": actor.role, "scopes": sorted(actor.scopes)}
 
 
-@routes.get("/approvals", summary="List approvals", response_model=Page[edge(Approval)])  # type: ignore[misc]
+@routes.get("/approvals", summary="List approvals", response_model=page_of(Approval))
 def list_approvals(caller: Anyone, waiting: bool = False, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """What operators asked others to approve, newest first: officers and administrators see all, others their own."""
 
@@ -190,7 +190,7 @@ def issue_key(caller: Admin, operator_id: OperatorPath, body: NewKey) -> Any:
 @routes.post(
     "/{operator_id}/keys/{key_id}/rotations", status_code=201, summary="Rotate a key", response_model=edge(IssuedKey)
 )
-def rotate_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath, body: Rotation) -> Any:  # noqa: ARG001
+def rotate_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath, body: Rotation) -> Any:  # noqa: ARG001 - part of the route
     """A new key with the scopes of another; the old one ends with the overlap. Shown once."""
     return caller.made("/v1/operators/{operator_id}").run(
         access.rotate_key, key_id=key_id, overlap_hours=body.overlap_hours, days=body.days
@@ -204,7 +204,7 @@ def link_operator(caller: Admin, operator_id: OperatorPath, body: Link) -> None:
 
 
 @routes.post("/{operator_id}/keys/{key_id}/revocation", status_code=204, summary="Revoke a key")
-def revoke_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath) -> None:  # noqa: ARG001
+def revoke_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath) -> None:  # noqa: ARG001 - part of the route
     """Ends a key from the next request on. Twice is once."""
     caller.run(access.revoke_key, key_id=key_id)
 

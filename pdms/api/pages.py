@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
+from pdms.api.edge import edge
 from pdms.crypto import BlindIndex, same_bytes
 from pdms.errors import InvalidInput
 
@@ -25,6 +26,11 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next: str | None = Field(default=None, description="Cursor of the page after; null on the last page.")
+
+
+def page_of(result_type: Any) -> Any:
+    """Return the response model of pages of a service's result type."""
+    return Page[edge(result_type)]  # type: ignore[misc]  # a model made at run time, which mypy takes for a value
 
 
 def page(

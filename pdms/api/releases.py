@@ -10,7 +10,7 @@ from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, ReleasePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
-from pdms.api.pages import Page, page
+from pdms.api.pages import page, page_of
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
 from pdms.publish import service as publish
@@ -55,7 +55,7 @@ class Wanted(Body):
     format: ReleaseFormat = "csv"
 
 
-@routes.get("", summary="List releases", response_model=Page[edge(ReleaseInfo)])  # type: ignore[misc]
+@routes.get("", summary="List releases", response_model=page_of(ReleaseInfo))
 def list_releases(
     caller: ReleaseReader,
     view: Annotated[Name | None, Query(description="Of this view only.")] = None,
@@ -130,7 +130,7 @@ def verify(caller: AdminOrCompliance, release_id: ReleasePath) -> Any:
     return caller.read(verifying.verify_stored, release_id=release_id)
 
 
-@routes.get("/{release_id}/copies", summary="Who holds copies", response_model=list[edge(Copy)])  # type: ignore[misc]
+@routes.get("/{release_id}/copies", summary="Who holds copies", response_model=edge(list[Copy]))
 def list_copies(caller: ReleaseReader, release_id: ReleasePath) -> Any:
     """Roles that read or exported the release, the day until which their copies must be gone, and what is overdue."""
     return caller.read_anon(copies.list_copies, release_id=release_id)

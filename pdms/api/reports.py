@@ -91,7 +91,7 @@ class Case(Body):
     ticket: str = Field(pattern="^[A-Z]{2,10}-[0-9]{1,6}$", examples=["CASE-1234"])
 
 
-@routes.get("/consent", summary="Consent coverage", response_model=list[edge(CoverageRow)])  # type: ignore[misc]
+@routes.get("/consent", summary="Consent coverage", response_model=edge(list[CoverageRow]))
 def consent_coverage(caller: Compliance) -> Any:
     """Members by purpose, notice version, language, channel and state. Reading it is in the audit log."""
     return caller.read(consents.coverage)
@@ -114,7 +114,7 @@ def show_report(
     return attachment(made.content, filename=made.filename, media_type=made.media_type)
 
 
-@routes.get("/records", summary="Duties on record", response_model=list[edge(Record)])  # type: ignore[misc]
+@routes.get("/records", summary="Duties on record", response_model=edge(list[Record]))
 def list_records(caller: AdminOrCompliance) -> Any:
     """Drills, audits, filings and scored assessments on record, newest first."""
     return caller.read(records.records)
@@ -126,7 +126,7 @@ def record_duty(caller: Compliance, body: NewRecord) -> Any:
     return caller.made("/v1/reports/records").run(records.record, **body.model_dump())
 
 
-@routes.get("/incidents", summary="List incidents", response_model=list[edge(Incident)])  # type: ignore[misc]
+@routes.get("/incidents", summary="List incidents", response_model=edge(list[Incident]))
 def list_incidents(caller: AdminOrCompliance) -> Any:
     """Incidents, newest first, with the steps taken."""
     return caller.read(incidents.incidents)
@@ -166,13 +166,13 @@ def note_step(caller: Compliance, incident_id: IncidentPath, body: NewStep) -> A
     )
 
 
-@routes.get("/held-records", summary="Statutory holds", response_model=list[edge(HeldMonth)])  # type: ignore[misc]
+@routes.get("/held-records", summary="Statutory holds", response_model=edge(list[HeldMonth]))
 def held_records(caller: Compliance) -> Any:
     """Records kept by statute after erasures, by month of expiry and article; nothing of their content."""
     return caller.read(rights.held_overview)
 
 
-@routes.post("/held-records/searches", summary="Find held records", response_model=list[edge(HeldRecord)])  # type: ignore[misc]
+@routes.post("/held-records/searches", summary="Find held records", response_model=edge(list[HeldRecord]))
 def find_held(caller: Compliance, body: HeldOrder) -> Any:
     """What is held of one order, by the number that an authority or the subject names; opens nothing."""
     return caller.read(rights.find_held, order=body.order)

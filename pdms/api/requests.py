@@ -11,7 +11,7 @@ from pdms.api.caller import AdminOrCompliance, Caller, Compliance, SupportOrComp
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, RequestPath, Value, member
 from pdms.api.guarded import router
-from pdms.api.pages import Key, Page, page_from
+from pdms.api.pages import Key, page_from, page_of
 from pdms.errors import NotFound
 from pdms.rights import service as rights
 from pdms.rights.service import ErasurePlan, RefusalCode, RequestView, Swept
@@ -71,7 +71,7 @@ class Link(BaseModel):
 class Outcome(BaseModel):
     """A request after it was carried out."""
 
-    request: edge(RequestView)  # type: ignore[valid-type]
+    request: edge(RequestView)  # type: ignore[valid-type]  # built at run time
     receipt: dict[str, Any] | None = Field(description="Signed receipt with its inclusion proof.")
     link: Link | None = Field(description="Access requests only.")
 
@@ -119,7 +119,7 @@ def submit(caller: SupportOrCompliance, body: NewRequest) -> Any:
     )
 
 
-@routes.get("", summary="List requests", response_model=Page[edge(RequestView)])  # type: ignore[misc]
+@routes.get("", summary="List requests", response_model=page_of(RequestView))
 def list_requests(
     caller: SupportOrCompliance,
     overdue: Annotated[bool, Query(description="Open ones whose day has passed, only.")] = False,

@@ -10,7 +10,7 @@ from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Document, Limit, NamePath
 from pdms.api.files import attachment
 from pdms.api.guarded import REPEATABLE, router
-from pdms.api.pages import Page, page
+from pdms.api.pages import page, page_of
 from pdms.api.releases import ROWS
 from pdms.bootstrap import approving
 from pdms.bootstrap.plain import plain
@@ -55,7 +55,7 @@ class NewEstimate(Body):
     share: float = Field(default=0.5, gt=0, lt=1, description="Which quantile.")
 
 
-@routes.get("", summary="List segments", response_model=Page[edge(Segment)])  # type: ignore[misc]
+@routes.get("", summary="List segments", response_model=page_of(Segment))
 def list_segments(caller: MarketingOrCompliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """Saved segments by name."""
     found = caller.read_anon(segments.list_segments)
@@ -109,7 +109,7 @@ def show_budget(caller: Marketing) -> Any:
     return caller.read_anon(budgets.state)
 
 
-@routes.get("/estimates/budgets", summary="Privacy budgets", response_model=Page[edge(BudgetState)])  # type: ignore[misc]
+@routes.get("/estimates/budgets", summary="Privacy budgets", response_model=page_of(BudgetState))
 def list_budgets(caller: Compliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """Every population's budget in this period."""
     found = caller.read_anon(budgets.states)
@@ -118,7 +118,7 @@ def list_budgets(caller: Compliance, cursor: Cursor = None, limit: Limit = 100) 
     )
 
 
-@routes.get("/estimates/charges", summary="Charges", response_model=Page[edge(LedgerLine)])  # type: ignore[misc]
+@routes.get("/estimates/charges", summary="Charges", response_model=page_of(LedgerLine))
 def list_charges(caller: Compliance, cursor: Cursor = None, limit: Limit = 100) -> Any:
     """Every charge to a privacy budget, by population and number: what was asked, by whom, and what it cost."""
     found = caller.read_anon(budgets.ledger)

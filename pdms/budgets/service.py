@@ -194,7 +194,7 @@ def settle(uow: AnonUnitOfWork, claimed: Claim, answer: Answer) -> Answer:
     row = uow.anon.exec(select(ChargeRow).where(*where).execution_options(populate_existing=True)).one_or_none()
     if row is None or row.answer is None:
         raise IntegrityBroken("budget: a charge is gone", code="CHARGE_GONE")
-    if kept.rowcount:  # type: ignore[attr-defined]
+    if kept.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result counts
         uow.record(
             EventKind.ANSWER_GIVEN,
             refs={"population": row.population, "question": row.question},

@@ -68,7 +68,7 @@ def root(
     home: Annotated[Path | None, typer.Option(help="Home folder; also PDMS_HOME.", show_default="./pdms-home")] = None,
     policies: Annotated[Path | None, typer.Option(help="Policies folder; also PDMS_POLICIES.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001  # `_version` acts on it
 ) -> None:
     """Options that stand before the noun."""
     face = context.obj

@@ -1,7 +1,7 @@
 """`pdms campaign`: define, preview, send, and read counts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -121,9 +121,9 @@ def cancel(context: typer.Context, name: Name) -> None:
     show(face.run_anon(service.cancel, name=name), as_json=face.json)
 
 
-def _counts(face: Face, found: object, *, title: str) -> None:
+def _counts(face: Face, found: Any, *, title: str) -> None:
     if face.json:
         show(found, as_json=True)
         return
-    rows = [{"what": reason, "members": str(count)} for reason, count in found.counts.items()]  # type: ignore[attr-defined]
+    rows = [{"what": reason, "members": str(count)} for reason, count in found.counts.items()]
     show(rows, as_json=False, title=title)

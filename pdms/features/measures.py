@@ -82,6 +82,7 @@ def _epoch_second(instant: Any) -> Any:
     # not epoch_seconds(): one engine gives fractions, which a cast rounds into the next day; one cuts towards 1970
     import ibis
 
+    # Ibis is untyped; without an annotation its functions take any instant, and a built-in's body is never run
     @ibis.udf.scalar.builtin(name=MICROS)  # type: ignore[untyped-decorator]
     def micros(at) -> int:  # type: ignore[no-untyped-def,empty-body]  # noqa: ANN001
         """Return microseconds since 1970-01-01 00:00 UTC."""

@@ -15,7 +15,7 @@ from pdms.taxonomy import GuardedAct, Scope
 from pdms.unit_of_work import UnitFactory
 
 
-def to_export(*, format: Format, as_of: datetime | None = None, known: datetime | None = None) -> dict[str, str]:  # noqa: A002
+def to_export(*, format: Format, as_of: datetime | None = None, known: datetime | None = None) -> dict[str, str]:  # noqa: A002 - what the face and the approval call it
     """Return what a second operator approves for `export_consents`: parameters of GuardedAct.CONSENT_EXPORT.
 
     A clock that is not given is that of the export itself: the approval lasts a day.

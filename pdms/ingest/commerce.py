@@ -99,7 +99,7 @@ class Happenings:
         append(uow, self._table, table, load_id=self._load_id, batch=batch.number)
         return Stored(accepted=len(batch), rejected=batch.rejected)
 
-    def _prepared(self, uow: UnitOfWork, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:  # noqa: ARG002
+    def _prepared(self, uow: UnitOfWork, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:  # noqa: ARG002  # for those who look up
         return columns
 
     def finish(self, uow: UnitOfWork, batch: int) -> None:

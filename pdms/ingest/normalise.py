@@ -197,7 +197,7 @@ def day(value: str, *, form: str | None = None) -> str:
         return ""
     if form is not None:
         try:
-            return _in_range(datetime.strptime(folded, form).date())  # noqa: DTZ007
+            return _in_range(datetime.strptime(folded, form).date())  # noqa: DTZ007  # only its date is taken
         except ValueError as error:
             if isinstance(error, Broken):
                 raise

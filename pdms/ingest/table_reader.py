@@ -257,7 +257,7 @@ class TableReader:
         characters = 0
         with self._table.database.engine.connect() as connection:
             if lite:
-                connection.connection.driver_connection.text_factory = bytes  # type: ignore[union-attr]
+                connection.connection.driver_connection.text_factory = bytes  # type: ignore[union-attr]  # it is open here
             with connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query) as found:
                 for part in found.partitions(_FETCH):
                     last = tuple(part[-1])

@@ -43,7 +43,7 @@ class RejectedRowTable(MainTable, table=True):
     """One rejected row: where it stood, what was wrong."""
 
     __tablename__ = "ingest_rejected"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  # SQLAlchemy's own attribute
 
     load_id: str = Field(primary_key=True)
     row: int = Field(sa_type=ROWS, primary_key=True)

@@ -60,7 +60,7 @@ def _parse_instant(value: str, form: str | None) -> datetime | None:
             return datetime.fromisoformat(value)
         if form in _EPOCH_UNITS:
             return datetime.fromtimestamp(int(value) / _EPOCH_UNITS[form], UTC)
-        return datetime.strptime(value, form)  # noqa: DTZ007
+        return datetime.strptime(value, form)  # noqa: DTZ007  # the mapping's zone is put on by the caller
     except (ValueError, OverflowError, OSError):
         pass
     folded = clean(value)
@@ -68,7 +68,7 @@ def _parse_instant(value: str, form: str | None) -> datetime | None:
         return None
     if form is None and (found := _LOOSE.fullmatch(folded)):
         try:
-            return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
+            return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001  # a digit each; zone as above
         except ValueError:
             raise Broken("INSTANT_IMPOSSIBLE") from None
     raise Broken("INSTANT_YEAR" if _LONG_YEAR.fullmatch(folded) else "INSTANT_FORM")

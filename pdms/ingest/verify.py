@@ -181,4 +181,4 @@ class _Pass:
 def _members(batch: Batch) -> vault.MemberBatch:
     columns = {t.removeprefix(FIELD): column for t, column in batch.values.items() if t.startswith(FIELD)}
     registered: Sequence[object] | None = batch.values.get("registered_at")
-    return vault.MemberBatch(batch.values[KEY_MEMBER], columns, registered)  # type: ignore[arg-type]
+    return vault.MemberBatch(batch.values[KEY_MEMBER], columns, registered)  # type: ignore[arg-type]  # instants, as `values` made them

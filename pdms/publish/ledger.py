@@ -269,7 +269,7 @@ def _rows(row: LedgerFamily) -> "Rows":
 def _moved(uow: UnitOfWork, family: str, version: int, values: dict[str, Any]) -> bool:
     """Write the family's row if it still has `version`; 0 is a family that has none yet."""
     at = (col(LedgerFamily.family) == family, col(LedgerFamily.version) == version)
-    if uow.session.execute(update(LedgerFamily).where(*at).values(**values)).rowcount == 1:  # type: ignore[attr-defined]
+    if uow.session.execute(update(LedgerFamily).where(*at).values(**values)).rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE has it
         return True
     if version != 0 or uow.session.exec(select(LedgerFamily).where(at[0])).one_or_none() is not None:
         return False

@@ -13,10 +13,8 @@ refusal is in the log with its reasons; nobody is among fewer than k in the rele
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from sqlmodel import col, select, update
 
@@ -25,21 +23,11 @@ from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
 from pdms.gate import service as gate
-from pdms.policy.canonical import digest_of, plain
 from pdms.policy.definitions import View
 from pdms.policy.reasons import reason
 from pdms.publish import ledger
-from pdms.publish.manifest import (
-    SIGNER,
-    ConsentCheckpoint,
-    InformationLoss,
-    Manifest,
-    Risks,
-    Together,
-    from_document,
-    public_manifest,
-    sign_manifest,
-)
+from pdms.publish.manifest import SIGNER, ConsentCheckpoint, Manifest, from_document, public_manifest, sign_manifest
+from pdms.publish.statement import Taken, coarsened, draw_up
 from pdms.publish.tables import Publication
 from pdms.taxonomy import Operation, Pseudonym, ReleaseState, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
@@ -47,11 +35,6 @@ from pdms.vault import service as vault
 from pdms.views import copies
 from pdms.views import service as views
 from pdms.views.definitions import measure_of, space_of, view_of
-
-if TYPE_CHECKING:
-    from pdms.anonymize.ledger_check import Composite
-    from pdms.gate.service import Eligible
-    from pdms.publish.release import Made
 
 ATTEMPTS = 3
 Progress = Callable[[str], None]
@@ -72,19 +55,6 @@ class Closed:
 
     abandoned: tuple[str, ...]
     completed: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """The eligible set at one moment."""
-
-    eligible: "Eligible"
-    pseudonyms: list[Pseudonym]
-    checkpoint: ConsentCheckpoint | None
-    out: ledger.Standing
-    """What is out of the view's family."""
-    counted: ledger.Standing
-    """The same without honey members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +204,18 @@ def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell:
         computed = features.compute_at(home, policy, view=view, pseudonyms=taken.pseudonyms, now=now, rows=True)
         tell("anonymise")
         # keyed: who stays out is the same for the same eligible set, and nobody's to foretell
-        here = beside(taken.counted, computed.rows, _coarsened(view), seed=int(taken.eligible.digest[:16], 16))
+        here = beside(taken.counted, computed.rows, coarsened(view), seed=int(taken.eligible.digest[:16], 16))
         made = make(view, computed.frequency, space_of(policy, view.name), here)
         held = classes_held(made.grouped.class_of, made.grouped.out, here)
         reached = measured_together(taken.counted, here.subjects, held, asked=made.asked)
-        if reached.below or not agrees(held, made.data, _coarsened(view)):
+        if reached.below or not agrees(held, made.data, coarsened(view)):
             raise refusal(reason("LEDGER_COMPOSITE"))
         tell("write")
         with units() as uow:
-            found = _manifest(uow, view, release_id, permit, taken, computed.uncovered, made, reached)
+            found = draw_up(
+                uow, view, release_id=release_id, permit=permit, taken=taken,
+                uncovered=computed.uncovered, made=made, reached=reached,
+            )  # fmt: skip
             signer = uow.keys.signer(SIGNER)
         public = sign_manifest(public_manifest(found), signer)
         store.write_release(home, view=view.name, release_id=release_id, data=made.data, manifest=public)
@@ -255,7 +228,7 @@ def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell:
     raise Conflict("publish: consents changed while the view was computed, each time anew", code="PUBLISH_OVERTAKEN")
 
 
-def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) -> _Taken:
+def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) -> Taken:
     row = _row(uow, release_id)
     row.overtaken = False
     uow.session.add(row)
@@ -264,7 +237,7 @@ def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) ->
     eligible = gate.eligible(uow, purpose=view.purpose, operation=Operation.PROFILE, categories=categories)
     links = vault.pseudonyms_of(uow, eligible.member_ids)
     newest = audit.checkpoint(uow.session)
-    return _Taken(
+    return Taken(
         eligible=eligible,
         pseudonyms=list(links.values()),
         checkpoint=None
@@ -273,85 +246,6 @@ def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) ->
         out=out,
         counted=ledger.without(out, vault.pseudonyms_of(uow, vault.decoys(uow)).values()),
     )
-
-
-def _manifest(
-    uow: UnitOfWork,
-    view: View,
-    release_id: str,
-    permit: str,
-    taken: _Taken,
-    uncovered: dict[str, int],
-    made: "Made",
-    reached: "Composite",
-) -> Manifest:
-    return Manifest(
-        release_id=release_id,
-        view=view.name,
-        purpose=view.purpose,
-        created_at=uow.now,
-        expires_at=uow.now + timedelta(days=view.expiry_days),
-        policy_digest=uow.policy.digest,
-        view_digest=digest_of(view),
-        permit=permit,
-        checkpoint=taken.checkpoint,
-        members=taken.eligible.total,
-        eligible=len(taken.pseudonyms),
-        eligible_digest=taken.eligible.digest,
-        excluded=dict(taken.eligible.excluded),
-        features=tuple(
-            {
-                "name": feature.name,
-                "measure": feature.measure,
-                "meaning": measure_of(view.name, feature).meaning,
-                "unit": feature.unit,
-                "edges": list(feature.edges) if feature.edges else None,
-                "hierarchy": feature.hierarchy,
-            }
-            for feature in view.features
-        ),
-        window_days=view.window_days,
-        uncovered=uncovered,
-        rows=made.measured.rows,
-        suppressed=made.suppressed,
-        suppression_limit=view.suppression_limit,
-        classes=made.measured.classes,
-        k=made.measured.k,
-        k_required=view.k,
-        min_cell=view.min_cell,
-        loss=InformationLoss(
-            ncp=made.loss.ncp,
-            ncp_by_feature=dict(zip(_coarsened(view), made.loss.ncp_by_attribute, strict=True)),
-            average_class_size=made.loss.average_class_size,
-            discernibility=made.loss.discernibility,
-        ),
-        risks=Risks(
-            prosecutor_max=made.risk.prosecutor_max,
-            prosecutor_average=made.risk.prosecutor_average,
-            journalist_max=made.risk.journalist_max,
-            journalist_average=made.risk.journalist_average,
-            marketer=made.risk.marketer,
-            threshold=view.risk_threshold,
-        ),
-        level=made.level,
-        algorithm=made.algorithm,
-        data_sha256=made.sha256,
-        average_risk_required=view.average_risk,
-        sensitive=None if view.sensitive is None else {"required": plain(view.sensitive), "reached": made.reached},
-        together=Together(
-            family=taken.out.family,
-            releases=taken.out.releases,
-            k=reached.k,
-            rows=reached.rows,
-            held_back=asdict(made.grouped.held_back),
-        ),
-    )
-
-
-def _coarsened(view: View) -> list[str]:
-    """Return the features that are quasi-identifiers, in the view's order."""
-    sensitive = None if view.sensitive is None else view.sensitive.feature
-    return [feature.name for feature in view.features if feature.name != sensitive]
 
 
 def _close_unread(units: UnitFactory, view: View, out: ledger.Standing) -> bool:

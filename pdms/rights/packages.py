@@ -188,7 +188,7 @@ def _events(uow: UnitOfWork, member_id: MemberId) -> Iterator[Event]:
 def _record(entry: object) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {k: v for k, v in asdict(entry).items() if k not in ("member_id", "seq")}  # type: ignore[call-overload]
+    return {k: v for k, v in asdict(entry).items() if k not in ("member_id", "seq")}  # type: ignore[call-overload]  # one of several dataclasses
 
 
 def _text(value: object) -> str:

@@ -175,7 +175,7 @@ def preview(uow: AnonUnitOfWork, *, name: str) -> Preview:
     )
 
 
-def to_export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"]) -> dict[str, str]:  # noqa: A002
+def to_export(uow: AnonUnitOfWork, *, name: str, format: Literal["parquet", "csv"]) -> dict[str, str]:  # noqa: A002 - what the face and the approval call it
     """Return what a second operator approves for `export`, as parameters of GuardedAct.BULK_EXPORT: the rule as it is
     now and the release it is held against now. A rule or release changed since then was not approved.
 
@@ -192,7 +192,7 @@ def export(
     uow: AnonUnitOfWork,
     *,
     name: str,
-    format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
+    format: Literal["parquet", "csv"] = "parquet",  # noqa: A002 - what the face and the approval call it
     approved: Approved | None,
 ) -> Export:
     """Return the anonymised rows of the classes wholly inside a segment, to be written after the unit has committed.
@@ -232,7 +232,7 @@ def export(
     )
 
 
-def _parameters(row: SegmentRow, release_id: str, format: str) -> dict[str, str]:  # noqa: A002
+def _parameters(row: SegmentRow, release_id: str, format: str) -> dict[str, str]:  # noqa: A002 - what the face and the approval call it
     return {"segment": row.name, "rule": row.digest, "release": release_id, "format": format}
 
 
@@ -260,7 +260,7 @@ def _fitted(uow: AnonUnitOfWork, view: str, document: object) -> Rule:
     return parse(to_document(model.rule))
 
 
-def _encode(rows: Any, format: str) -> bytes:  # noqa: A002
+def _encode(rows: Any, format: str) -> bytes:  # noqa: A002 - what the face and the approval call it
     import pyarrow.parquet
 
     if format == "csv":

@@ -27,7 +27,7 @@ def format_of(text: str) -> ReleaseFormat:
     """Return the format of that name. :raises InvalidInput: there is none."""
     for form in get_args(ReleaseFormat):
         if form == text:
-            return form  # type: ignore[no-any-return]
+            return form  # type: ignore[no-any-return]  # one of the literals
     raise InvalidInput("format: must be parquet, csv or arrow")
 
 

@@ -166,7 +166,7 @@ def read(uow: AnonUnitOfWork, *, view: str | None = None, release_id: str | None
     return ReleaseRows(info=info, table=table)
 
 
-def to_export(uow: AnonUnitOfWork, *, release_id: str, format: ReleaseFormat) -> dict[str, str]:  # noqa: A002
+def to_export(uow: AnonUnitOfWork, *, release_id: str, format: ReleaseFormat) -> dict[str, str]:  # noqa: A002 - what the face and the approval call it
     """Return what a second operator approves for `export`: parameters of GuardedAct.BULK_EXPORT. Errors as `read`."""
     named = _readable(uow, view=None, release_id=release_id).release_id
     return {"release": named, "format": files.format_of(format)}
@@ -176,7 +176,7 @@ def export(
     uow: AnonUnitOfWork,
     *,
     release_id: str,
-    format: ReleaseFormat,  # noqa: A002
+    format: ReleaseFormat,  # noqa: A002 - what the face and the approval call it
     approved: Approved | None,
 ) -> ReleaseExport:
     """Return a release as a file, as another operator approved; recorded.

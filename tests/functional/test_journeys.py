@@ -187,8 +187,10 @@ def test_nobody_is_reached_who_did_not_agree_and_the_officer_knows_why(shell, ma
         "DO_NOT_CONTACT": 1,
         "NO_ADDRESS": 1,
     }
-    seen = json.dumps(shell.json("marketing", "campaign", "counts", "autumn"))
-    assert "77" not in re.findall(r"\d+", seen)
+    # Marketing reads each count with noise and how wide it is, or only that it is too small: never as it was counted.
+    seen = shell.json("marketing", "campaign", "counts", "autumn")["counts"]
+    for count in seen.values():
+        assert count["below"] == 50 if count["value"] is None else count["low"] < count["value"] < count["high"]
 
 
 def test_who_withdraws_while_it_is_being_sent_gets_nothing_after_the_acknowledgement(shell, mail):
