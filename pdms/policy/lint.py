@@ -10,6 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pdms.policy.definitions import HOME_REGION, Category, Notice, Policy, Purpose, Source
+from pdms.policy.lint_pricing import PERSONALISED, pricing_problems
 from pdms.policy.lint_views import view_problems, words_of
 from pdms.policy.measures import FACT_TABLES
 from pdms.policy.reasons import REASONS
@@ -17,7 +18,6 @@ from pdms.policy.tags import denied
 from pdms.taxonomy import ConsentType, Language, LawfulBasis, Operation, Sensitivity
 
 SEPARATE = (ConsentType.SEPARATE, ConsentType.WRITTEN)
-PERSONALISED = (Operation.PROFILE, Operation.ADM)
 HANDING_OVER = (Operation.PROVIDE, Operation.EXPORT, Operation.ENTRUST)
 
 TARGETS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -50,6 +50,7 @@ def problems(policy: Policy) -> list[str]:
         *_searches(policy),
         *_categories(policy),
         *(line for purpose in policy.purposes.values() for line in _purpose(policy, purpose)),
+        *pricing_problems(policy),
         *_parties(policy),
         *(line for versions in policy.notices.values() for line in _notice(policy, list(versions.values()))),
         *(line for source in policy.sources.values() for line in _source(policy, source)),
@@ -177,8 +178,6 @@ def _purpose_regulated(policy: Policy, purpose: Purpose, place: str) -> Iterator
     if Operation.ADM in operations and purpose.basis is not LawfulBasis.CONSENT and not purpose.human_review:
         yield f"{place}.human_review: an automated decision without consent needs a human who reviews it (PIPL-24-3)"
     yield from _abroad(policy, purpose, place)
-    if purpose.name == "pricing":
-        yield from _pricing(purpose, place)
     for line in purpose.retention:
         if line.action == "restrict" and not line.article.startswith(("ECL-31", "TAX-29")) and not line.approved_by:
             yield f"{place}.retention: only laws and administrative regulations support a hold (PIPL-47-2)"
@@ -203,16 +202,6 @@ def _abroad(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:
             yield f"{place}.recipients: {name} is abroad; only the operation export reaches it (PIPL-38-1)"
         if Operation.EXPORT in purpose.operations and recipient.region == HOME_REGION:
             yield f"{place}.recipients: {name} is not abroad; export is for those who are (PIPL-38-1)"
-
-
-def _pricing(purpose: Purpose, place: str) -> Iterator[str]:
-    tainted = {"behaviour", "personalisation", "demographic"} - set(purpose.forbid_categories)
-    if purpose.categories or set(purpose.operations) & set(PERSONALISED):
-        yield f"{place}.categories: a price is made without any data of the member (PIPL-24-1)"
-    if tainted:
-        yield f"{place}.forbid_categories: must name {', '.join(sorted(tainted))} (PIPL-24-1)"
-    if not purpose.inputs or set(purpose.inputs) - {"sku", "public_rule", "stock", "campaign"}:
-        yield f"{place}.inputs: sku, public_rule, stock and campaign only; no tag, segment or view (PIPL-24-1)"
 
 
 def _purpose_told(policy: Policy, purpose: Purpose, place: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ out of it."""
 import csv
 import io
 import re
+from collections import Counter
 
 import pytest
 
@@ -73,6 +74,24 @@ def test_a_release_is_published_by_officers_and_read_by_marketing(shop, release)
     for person in shop.members:
         for value in (person["手机号"], person["姓名"], person["邮箱"], person["身份证号"]):
             assert value not in rows.text
+
+
+def test_T35273_7_4_marketing_reads_cohorts_and_no_profile_of_one_member(shop, release):
+    asked = {"release_id": release.json()["release_id"], "format": "csv"}
+    shop.world.approve("marketing", GuardedAct.BULK_EXPORT, **asked)
+    rows = shop.post("marketing", f"{release.headers['location']}/exports", {"format": "csv"})
+    cohorts = Counter(tuple(row.values()) for row in csv.DictReader(io.StringIO(rows.text)))
+    assert min(cohorts.values()) >= release.json()["k"] >= 10
+    one = shop.id_of("H00042")
+    for method, path, body in (
+        ("GET", f"/v1/members/{one}", None),
+        ("GET", f"/v1/members/{one}/consents", None),
+        ("POST", f"/v1/members/{one}/reveals", {"fields": ["phone"], "purpose": "segment", "reason": "CALL_BACK"}),
+        ("POST", "/v1/policies/decisions", {"member_id": one, "purpose": "segment", "operation": "profile"}),
+        ("POST", "/v1/members/searches", {"field": "phone", "value": shop.members[42]["手机号"]}),
+    ):
+        answer = shop.call("marketing", method, path, json=body)
+        assert answer.status_code == 403, (path, answer.text)
 
 
 def test_a_segment_is_previewed_in_rounded_ranges(shop, campaign):

@@ -74,7 +74,7 @@ def check_digests(world, suite):
     assert by_phone >= {mac("index:phone", f"+86{one['手机号']}".encode()) for one in living}
 
 
-def test_a_home_made_for_sm4_uses_it_for_everything(tmp_path: Path, database) -> None:
+def test_CCR_41_a_home_made_for_sm4_uses_it_for_everything(tmp_path: Path, database) -> None:
     from pydantic import SecretStr
 
     settings = Settings(

@@ -29,7 +29,7 @@ def raw(case, name):
 
 
 @pytest.mark.parametrize("case", cases(ANSWERS["aead"]))
-def test_aead(case):
+def test_CCR_41_aead_of_both_suites_gives_the_known_answers(case):
     aead = suite_of(case["suite"]).aead(raw(case, "key"))
     sealed = raw(case, "ciphertext") + raw(case, "tag")
     nonce, bound = raw(case, "nonce"), raw(case, "associated_data")

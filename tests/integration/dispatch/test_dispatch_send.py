@@ -359,6 +359,38 @@ def test_an_opt_out_works_once_and_its_answer_is_constant(shop):
     assert len(shop.events(EventKind.CONSENT_WITHDRAWN)) == 1
 
 
+def test_EML_14_the_way_out_of_a_mail_still_works_after_thirty_days(shop):
+    channel = RecordingChannel()
+    shop.send(channel)
+    link = next(link_of(m) for m in channel.messages if m.recipient.startswith("plain07@"))
+    shop.clock.instant += timedelta(days=31)
+    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.draft_only(name="summer")
+    _, sent = shop.send(campaign="summer")
+    assert sorted(sent) == sorted(PLAIN - {"plain07"})
+
+
+def test_SMS_a_text_tells_the_way_out_and_who_takes_it_gets_no_further_one(shop):
+    phones = {f"texted{n:02}": f"+86139{n:08}" for n in range(55)}
+    asked = ("segment", "market_sms")
+    shop.enrol_all({name: {"consents": asked, "fields": {"phone": phone}} for name, phone in phones.items()})
+
+    def texts(name):
+        shop.draft_only(name=name, purpose="market_sms", channel="sms")
+        channel = RecordingChannel(Channel.SMS)
+        shop.send(channel, campaign=name)
+        return {one.recipient: one.content.get_content() for one in channel.messages}
+
+    first = texts("spring_texts")
+    assert set(first) == set(phones.values())
+    assert all(text.startswith("【示例商城】广告：") and "退订" in text for text in first.values())
+    leaver = phones["texted09"]
+    link = re.search(r"/v1/opt-outs/([A-Za-z0-9_-]+)", first[leaver])[1]
+    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.clock.instant += timedelta(days=31)  # the cap on messages is over
+    assert set(texts("summer_texts")) == set(phones.values()) - {leaver}
+
+
 def test_a_used_link_does_not_undo_a_new_consent(shop):
     channel = RecordingChannel()
     shop.send(channel)

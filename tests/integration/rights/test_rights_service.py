@@ -16,6 +16,7 @@ from pdms.consent import service as consent
 from pdms.dispatch.channels import Handover, RecordingChannel
 from pdms.errors import Conflict, Denied, IntegrityBroken, InvalidInput, NotFound
 from pdms.facts import service as facts
+from pdms.features import service as features
 from pdms.policy.definitions import CalendarYear
 from pdms.publish import service as publish
 from pdms.rights import receipts
@@ -213,6 +214,29 @@ def test_PIPL_46_a_correction_is_sealed_looked_up_and_brought_to_the_facts(shop)
     document = json.loads(done.receipt or "")["document"]
     assert "深圳" not in (done.receipt or "")
     assert document["field"] == "address"
+
+
+def test_PIPL_8_after_a_correction_the_old_value_is_in_no_look_up_and_no_rebuilt_view(shop) -> None:
+    world, members = shop
+    number, row = "H00100", members[100]
+    member, view = world.id_of(number), world.app.policy.views["member_value"]
+
+    def tier() -> str:
+        with world.unit("compliance") as uow:
+            exact = features.exact_columns(uow, view=view, pseudonyms=[vault.pseudonym_of(uow, member)])
+        return str(exact.columns["city_tier"][0])
+
+    before = tier()
+    moved = "甘肃省天水市示例路3号" if before == "tier-1" else "上海市示例路3号"
+    for field, value in (("address", moved), ("email", "moved.stork@member.example")):
+        request = submit(world, member, RequestType.CORRECTION, field=field, value=value)
+        world.run("support", rights.verify, request_id=request.request_id, field="phone", value=row["手机号"])
+        rights.execute(world.app.units(world.actor("support")), request_id=request.request_id)
+    assert tier() != before
+    assert world.run("support", rights.find_members, field="email", value=row["邮箱"]) == ()
+    assert world.run("support", rights.find_members, field="email", value="moved.stork@member.example") == (member,)
+    with world.unit("support") as uow:
+        assert not vault.matches(uow, member, field="address", value=row["收货地址"])
 
 
 def test_a_correction_to_an_impossible_value_is_refused_at_intake(shop) -> None:

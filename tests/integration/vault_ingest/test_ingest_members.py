@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.world import bytes_of_rows
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
@@ -233,6 +234,19 @@ def test_a_correction_rewrites_the_attributes_too(small_home, tmp_path):
         ingest.rewrite_attributes(uow, done.pseudonym, done.fields)
     rows = facts.of_subject(small_home.home, done.pseudonym)[FactTable.SUBJECT_ATTRIBUTES]
     assert [(r["gender"], r["registered_on"]) for r in rows] == [("male", date(2024, 4, 1))]
+
+
+def test_PIPL_51_3_a_dump_of_every_store_holds_no_value_of_a_member(small_home, tmp_path):
+    rows = [member(n) for n in range(5)]
+    path = write(tmp_path / "m.csv", *rows)
+    load(small_home, path)
+    values = [row[name].encode() for row in rows for name in ("姓名", "手机", "邮箱", "地址", "生日")]
+    assert all(value in path.read_bytes() for value in values)  # what is looked for would be found
+    engines = (*small_home.engines.values(), small_home.keys.engine)
+    dump = b"".join(bytes_of_rows(engine) for engine in engines)
+    dump += b"".join(file.read_bytes() for file in small_home.home.root.rglob("*") if file.is_file())
+    assert len(dump) > 1000
+    assert [value.decode() for value in values if value in dump] == []
 
 
 def test_json_lines_and_parquet_end_in_the_same_members(small_home, tmp_path):

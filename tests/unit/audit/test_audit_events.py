@@ -118,7 +118,7 @@ def test_what_pdms_would_not_write_is_refused(body):
 @pytest.mark.parametrize(
     "where", ["actor", "purpose", "reasons", "ref", "ref_name", "number_name", "ticket", "digest", "id"]
 )
-def test_personal_data_fits_nowhere_and_is_not_repeated_in_the_error(where, text):
+def test_PIPL_6_personal_data_fits_nowhere_and_is_not_repeated_in_the_error(where, text):
     parts = {
         "actor": lambda: Event(EventKind.DENIAL, NOW, text),
         "purpose": lambda: Event(EventKind.DENIAL, NOW, "system", purpose=text),

@@ -47,6 +47,27 @@ def test_pipl_56_2_records_of_two_years_are_kept(log, event, now):
     assert purge(log, Retention.RECORD, now + timedelta(days=1), now.replace(year=now.year + 3, day=24)) == 1
 
 
+def test_IAM_2023_records_of_advertising_are_not_purged_after_two_years(log, event, now):
+    told = (
+        EventKind.CAMPAIGN_CREATED,
+        EventKind.CAMPAIGN_STARTED,
+        EventKind.CAMPAIGN_FINISHED,
+        EventKind.CAMPAIGN_CANCELLED,
+        EventKind.SEND_OUTCOME,
+    )
+    log.append(*(event(kind, member_id=None) for kind in told))
+    log.sequence()
+    later = now.replace(year=now.year + 2)
+    for retention in Retention:
+        with pytest.raises(Conflict) as refused:
+            purge(log, retention, later, later)
+        assert refused.value.code == "RETENTION_FLOOR"
+    # Logs of half a year may go by then: nothing of the advertising is filed among them.
+    assert purge(log, Retention.NETWORK_LOG, later - timedelta(days=180), later) == 0
+    last = now.replace(year=now.year + 3, day=24)
+    assert purge(log, Retention.RECORD, now + timedelta(days=1), last) == len(told)
+
+
 def test_proof_counts_from_the_erasure_and_stays_for_the_living(log, event, now):
     log.append(
         event(EventKind.CONSENT_RECORDED, member_id=MEMBER),

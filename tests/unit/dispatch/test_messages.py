@@ -33,7 +33,7 @@ def parsed(template=ZH, name="王小明", address="wang@member.example", opt_out
     return raw, email.message_from_bytes(raw, policy=email.policy.default)
 
 
-def test_it_names_its_sender_and_bears_the_mark():
+def test_EML_13_it_names_its_sender_and_bears_the_mark():
     _, zh = parsed()
     assert zh["Subject"] == "广告：春季新品，王小明先看"
     assert zh["From"].addresses[0].display_name == "示例商城"

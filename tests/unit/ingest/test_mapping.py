@@ -28,7 +28,7 @@ def refused(policy, source, columns):
     return caught.value
 
 
-def test_an_unclassified_column_refuses_the_file_and_is_named(policy, members):
+def test_PIPL_51_1_an_unclassified_column_refuses_the_file_and_is_named(policy, members):
     error = refused(policy, members, ["会员编号", "手机号", "微信号"])
     assert error.code == "UNKNOWN_COLUMN"
     assert "微信号" in error.message

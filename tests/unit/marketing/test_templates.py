@@ -74,7 +74,7 @@ def test_only_the_closed_list_of_merge_fields_exists(body):
     assert lint(replace(GOOD, body=body + "\n{opt_out}", html=None))
 
 
-def test_the_opt_out_link_must_be_there():
+def test_EML_14_the_opt_out_link_must_be_there():
     assert lint(replace(GOOD, body="hello")) == ("body: the opt-out link {opt_out} is missing",)
     assert lint(replace(GOOD, html="<p>hello</p>")) == ("html: the opt-out link {opt_out} is missing",)
 
@@ -101,7 +101,7 @@ def test_the_opt_out_link_must_be_there():
         "zero\u200bwidth",
     ],
 )
-def test_subjects_that_forge_the_mark_or_break_the_header_are_refused(subject):
+def test_EML_13_subjects_that_forge_the_mark_or_break_the_header_are_refused(subject):
     assert any(p.startswith("subject") for p in lint(replace(GOOD, subject=subject)))
 
 
