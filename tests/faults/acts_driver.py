@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from common.autumn import CAMPAIGN, SEGMENT
 from common.crash_images import Trial, try_out
 from common.deadly import in_child, preload, remember_policies
 from common.world import NOW, POLICIES, ROOT_VARIABLE, World, consents_of, orders_of, people
@@ -38,20 +39,6 @@ COUNT = 56
 NUMBER = "H00005"
 CONFLICT = 6
 ADDRESS = "四川省成都市武侯区新迁路9号"
-SEGMENT = {
-    "name": "buyers",
-    "view": "member_lifecycle",
-    "label": {"zh-CN": "买家", "en": "Buyers"},
-    "rule": {"feature": "orders", "at_least": 1},
-}
-CAMPAIGN = {
-    "name": "autumn",
-    "segment": "buyers",
-    "purpose": "market_email",
-    "channel": "email",
-    "min_size": 50,
-    "template": {"language": "zh-CN", "subject": "秋日", "body": "{name}您好\n退订： {opt_out}"},
-}
 
 
 class Post:
@@ -83,7 +70,7 @@ def prepare(folder: Path) -> None:
     for source, rows in (("shop-members", members), ("shop-orders", orders), ("shop-consents", consents_of(members))):
         assert world.ingest(source, rows).rejected == 0
     publish.publish(world.app.units(world.actor("compliance")), view="member_lifecycle")
-    world.run_anon("marketing", segments.save, document=SEGMENT)
+    world.run_anon("marketing", segments.save, document=SEGMENT | {"view": "member_lifecycle"})
     world.run_anon("marketing", marketing.create, document=CAMPAIGN)
     world.app.sequence()
     known = {

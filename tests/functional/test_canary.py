@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.routing import APIRoute
 
+from common.autumn import CAMPAIGN, SEGMENT
 from common.bytes_of import bytes_of_member
 from common.shell import Shell, program
 from common.world import NOW, ROOT_VARIABLE, World, consents_of, orders_of, people, resident_id
@@ -78,20 +79,6 @@ CHATS = (
     "联系电话：{手机号}。生日是{出生日期}。",
 )
 LOGGERS = ("sqlalchemy.engine", "sqlalchemy.pool", "presidio-analyzer", "pdms", "httpx", "httpcore")
-SEGMENT = {
-    "name": "buyers",
-    "view": "member_value",
-    "label": {"zh-CN": "买家", "en": "Buyers"},
-    "rule": {"feature": "orders", "at_least": 1},
-}
-CAMPAIGN = {
-    "name": "autumn",
-    "segment": "buyers",
-    "purpose": "market_email",
-    "channel": "email",
-    "min_size": 50,
-    "template": {"language": "zh-CN", "subject": "秋日", "body": "{name}您好！\n退订： {opt_out} \n{sender}"},
-}
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.autumn import CAMPAIGN, SEGMENT
 from common.shell import Shell
 from common.world import consents_of, orders_of, people
 from pdms.access import service as access
@@ -41,21 +42,6 @@ ELSEWHERE = {
     EventKind.RELEASE_COPY_DELETED: "integration/publishing/test_successive_releases.py",
 }
 """Kinds that are not told below, and the file of the test that finds them in the log."""
-SEGMENT = {
-    "name": "buyers",
-    "view": "member_value",
-    "label": {"zh-CN": "买家", "en": "Buyers"},
-    "rule": {"feature": "orders", "at_least": 1},
-}
-CAMPAIGN = {
-    "name": "autumn",
-    "segment": "buyers",
-    "purpose": "market_email",
-    "channel": "email",
-    "min_size": 50,
-    "frequency_cap": {"messages": 20, "days": 1},
-    "template": {"language": "zh-CN", "subject": "秋日上新", "body": "{name}您好！\n退订： {opt_out} \n{sender}"},
-}
 
 
 def staff_come_and_go(shell: Shell) -> None:

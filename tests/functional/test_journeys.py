@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from common.autumn import CAMPAIGN, SEGMENT
 from common.bytes_of import bytes_of_member
 from common.shell import Answer, Shell, program
 from common.world import World, consents_of, orders_of, people
@@ -29,22 +30,6 @@ from pdms.facts import service as facts
 from pdms.gate import service as gate
 from pdms.rights import service as rights
 from pdms.taxonomy import ConsentState, ConsentType, RestrictionKind
-
-SEGMENT = {
-    "name": "buyers",
-    "view": "member_value",
-    "label": {"zh-CN": "买家", "en": "Buyers"},
-    "rule": {"feature": "orders", "at_least": 1},
-}
-CAMPAIGN: dict[str, Any] = {
-    "name": "autumn",
-    "segment": "buyers",
-    "purpose": "market_email",
-    "channel": "email",
-    "min_size": 50,
-    "frequency_cap": {"messages": 20, "days": 1},
-    "template": {"language": "zh-CN", "subject": "秋日上新", "body": "{name}您好！\n退订： {opt_out} \n{sender}"},
-}
 
 
 class Mailbox:

@@ -6,27 +6,12 @@ from typing import Any
 
 import pytest
 
+from common.autumn import CAMPAIGN, SEGMENT
 from common.shell import Answer, command_line
 from common.world import NOW, POLICIES, ROOT_VARIABLE, bytes_of_rows, consents_of, orders_of, people
 from pdms.crypto import new_root_text
 from pdms.db.parts import Databases, Part
 from pdms.settings import Home
-
-CAMPAIGN: dict[str, Any] = {
-    "name": "autumn",
-    "segment": "buyers",
-    "purpose": "market_email",
-    "channel": "email",
-    "min_size": 50,
-    "frequency_cap": {"messages": 20, "days": 30},
-    "template": {"language": "zh-CN", "subject": "秋日上新", "body": "{name}您好！\n退订： {opt_out} \n{sender}"},
-}
-SEGMENT = {
-    "name": "buyers",
-    "view": "member_value",
-    "label": {"zh-CN": "买家", "en": "Buyers"},
-    "rule": {"feature": "orders", "at_least": 1},
-}
 
 
 class Line:

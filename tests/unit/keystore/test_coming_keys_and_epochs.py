@@ -7,28 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pdms.crypto import ARGON2_TESTS_ONLY, RootsOf
 from pdms.errors import Conflict
 from pdms.keystore import KeyStore, member_keys, rotation
-
-WORDS = b"correct horse battery staple"
-
-
-@pytest.fixture
-def roots():
-    return RootsOf(WORDS, cost=ARGON2_TESTS_ONLY)
-
-
-@pytest.fixture
-def store(engine, root, clock, roots):
-    made = KeyStore(engine, root=root, clock=clock, roots=roots)
-    made.initialise()
-    return made
-
-
-@pytest.fixture
-def next_uri(tmp_path):
-    return f"file:{tmp_path}/roots/epoch-2.json"
 
 
 def wrap_all(store):

@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pdms.crypto import ARGON2_TESTS_ONLY, RootsOf
 from pdms.crypto.file_root import FileRoots
 from pdms.errors import KeyUnavailable
 from pdms.keystore import KeyStore, live_epochs, rotation
-
-WORDS = b"correct horse battery staple"
-
-
-@pytest.fixture
-def roots():
-    return RootsOf(WORDS, cost=ARGON2_TESTS_ONLY)
 
 
 @pytest.fixture

@@ -9,29 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from pdms.crypto import ARGON2_TESTS_ONLY, RootsOf, SuiteName
+from pdms.crypto import SuiteName
 from pdms.db import open_engine
 from pdms.errors import Conflict, IntegrityBroken, KeyUnavailable, NotFound
 from pdms.keystore import KeyStore, SystemKey, live_epochs, member_keys, rotation
-
-WORDS = b"correct horse battery staple"
-
-
-@pytest.fixture
-def roots():
-    return RootsOf(WORDS, cost=ARGON2_TESTS_ONLY)
-
-
-@pytest.fixture
-def store(engine, root, clock, roots):
-    made = KeyStore(engine, root=root, clock=clock, roots=roots)
-    made.initialise()
-    return made
-
-
-@pytest.fixture
-def next_uri(tmp_path):
-    return f"file:{tmp_path}/roots/epoch-2.json"
 
 
 def ids_of(count):
@@ -128,8 +109,8 @@ def test_a_root_serves_one_epoch_only(store, roots, root, next_uri, clock):
     assert code_of(Conflict, lambda: rotation.begin(store, root=third, now=clock.now())) == "ROTATION_RUNNING"
 
 
-def test_another_process_sees_the_new_epoch(store, roots, next_uri, clock, engine, tmp_path):
-    other = KeyStore(engine, root=store.root, clock=clock, roots=RootsOf(WORDS, cost=ARGON2_TESTS_ONLY))
+def test_another_process_sees_the_new_epoch(store, roots, roots_elsewhere, next_uri, clock, engine, tmp_path):
+    other = KeyStore(engine, root=store.root, clock=clock, roots=roots_elsewhere)
     ids = ids_of(120)
     deks = other.mint(ids)
     rotation.begin(store, root=roots.create(next_uri), now=clock.now())
