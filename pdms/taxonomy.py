@@ -132,12 +132,35 @@ class AgeStage(StrEnum):
 
 
 class RestrictionKind(StrEnum):
-    """Consent-side records that stop uses: PIPL-44 (restrict, refuse), PIPL-24-2 (no automated decisions), contact."""
+    """What a member does not want: PIPL-44 (restrict, refuse), PIPL-24-2 (no automated decisions), contact, kin."""
 
     RESTRICTION = "restriction"
     OBJECTION = "objection"
     ADM_OPT_OUT = "adm_opt_out"
     DO_NOT_CONTACT = "do_not_contact"
+    NO_KIN = "no_kin"
+    """After the member's death nobody acts on the data as kin (PIPL-49: otherwise arranged); stops no use before."""
+
+
+class Requester(StrEnum):
+    """Who asks: the member, or another who may by law."""
+
+    MEMBER = "member"
+    GUARDIAN = "guardian"
+    """Of a minor (PIPL-31, MIN-34)."""
+    KIN = "kin"
+    """A close relative of a member who has died (PIPL-49)."""
+
+
+class KinInterest(StrEnum):
+    """The lawful and proper interest of their own for which kin asks (PIPL-49)."""
+
+    INHERITANCE = "inheritance"
+    CLAIM = "claim"
+    """A claim of their own, or one against them."""
+    ACCOUNT = "account"
+    """Settling or closing the account."""
+    MEMORY = "memory"
 
 
 class RequestType(StrEnum):

@@ -19,7 +19,7 @@ from pdms.consent.service import Askable, ConsentReceipt, Delivery, HistoryItem,
 from pdms.gate import service as gate
 from pdms.rights import service as rights
 from pdms.rights.service import RequestView, Withdrawal
-from pdms.taxonomy import RequestState, RequestType
+from pdms.taxonomy import Requester, RequestState, RequestType
 
 routes = router("members/me")
 HERE = "/v1/members/me/requests/{request_id}"
@@ -169,7 +169,11 @@ def _at_once(caller: Caller, kind: RequestType, *, field: str | None = None, val
     request_id = None
     if kind is RequestType.ACCESS:  # one that was submitted and not carried out yet serves
         for known in caller.read(rights.list_requests):
-            if known["type"] == kind and known["state"] in (RequestState.ASSESSING, RequestState.EXECUTING):
+            if (
+                known["type"] == kind
+                and known["state"] in (RequestState.ASSESSING, RequestState.EXECUTING)
+                and (known["requester"] == Requester.MEMBER)
+            ):
                 request_id = known["request_id"]
     if request_id is None:
         with caller.app.unit(caller.actor) as uow:

@@ -2,7 +2,7 @@
 
 import json
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
@@ -15,7 +15,7 @@ from pdms.api.pages import Key, page_from, page_of
 from pdms.errors import NotFound
 from pdms.rights import service as rights
 from pdms.rights.service import ErasurePlan, RefusalCode, RequestView, Swept
-from pdms.taxonomy import Channel, Language, RequestType
+from pdms.taxonomy import Channel, KinInterest, Language, Requester, RequestType
 
 routes = router("requests")
 HERE = "/v1/requests/{request_id}"
@@ -28,6 +28,24 @@ class NewRequest(Body):
     type: RequestType
     field: Name | None = Field(default=None, description="Field to correct (corrections only).", examples=["phone"])
     value: Value | None = Field(default=None, description="Its new value (corrections only).")
+
+
+class RequestForAnother(Body):
+    """A request of the guardian of a minor (MIN-34), or of kin of a member who has died (PIPL-49)."""
+
+    by: Literal[Requester.GUARDIAN, Requester.KIN]
+    system: Name = Field(examples=["shop"], description="The system that numbers the member.")
+    number: str = Field(min_length=1, max_length=128, examples=["H00042"])
+    type: RequestType = Field(description="What is asked for; kin: access, correction or deletion.")
+    interest: KinInterest | None = Field(default=None, description="For what kin asks, which is their own.")
+    field: Name | None = Field(default=None, description="Field to correct (corrections only).")
+    value: Value | None = Field(default=None, description="Its new value (corrections only).")
+
+
+class Proof(Body):
+    """The proof of a guardian or of kin that staff saw; its reference, never what it says."""
+
+    evidence: str = Field(min_length=1, max_length=64, examples=["GP-2026-118"])
 
 
 class Claim(Body):
@@ -119,6 +137,27 @@ def submit(caller: SupportOrCompliance, body: NewRequest) -> Any:
     )
 
 
+@routes.post(
+    "/representations",
+    status_code=201,
+    summary="Receive a guardian's or kin's request",
+    response_model=edge(RequestView),
+)
+def open_for(caller: SupportOrCompliance, body: RequestForAnother) -> Any:
+    """Takes in what a guardian or kin asks for a member. The answer is the same whether or not the number is anybody's;
+    it waits for the proof of their authority."""
+    return caller.made(HERE).run(
+        rights.open_for,
+        requester=body.by,
+        system=body.system,
+        number=body.number,
+        request_type=body.type,
+        interest=body.interest,
+        field=body.field,
+        value=body.value,
+    )
+
+
 @routes.get("", summary="List requests", response_model=page_of(RequestView))
 def list_requests(
     caller: SupportOrCompliance,
@@ -152,6 +191,13 @@ def verify(caller: SupportOrCompliance, request_id: RequestPath, body: Claim) ->
     return caller.made(HERE).run(rights.verify, request_id=request_id, field=body.field, value=body.value)
 
 
+@routes.post("/{request_id}/proof", summary="Accept a proof of authority", response_model=edge(RequestView))
+def prove(caller: SupportOrCompliance, request_id: RequestPath, body: Proof) -> Any:
+    """Accepts the proof of a guardian or of kin that staff saw; another operator carries the request out. What does not
+    hold is answered alike whatever the reason; five failures let the request lapse."""
+    return caller.made(HERE).run(rights.prove, request_id=request_id, evidence=body.evidence)
+
+
 @routes.post("/{request_id}/codes", summary="Send a one-time code", response_model=CodeSent)
 def send_code(request: Request, caller: SupportOrCompliance, request_id: RequestPath, body: CodeWanted) -> Any:
     """Sends a code to the e-mail address on file, and to nobody else; it is good for ten minutes."""
@@ -179,7 +225,7 @@ def cancel(caller: SupportOrCompliance, request_id: RequestPath) -> Any:
 
 @routes.post("/{request_id}/refusal", summary="Refuse a request", response_model=edge(RequestView))
 def refuse(caller: Compliance, request_id: RequestPath, body: Ground) -> Any:
-    """Refuses an assessed request on a ground that the law names (PIPL-50)."""
+    """Refuses an assessed request on a ground that the law names (PIPL-50); `letter` is the refusal in writing."""
     return caller.made(HERE).run(rights.refuse, request_id=request_id, code=body.code)
 
 

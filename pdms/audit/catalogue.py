@@ -223,7 +223,9 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.SEND_OUTCOME: _rec("What became of one message: handed over, failed or unknown."),
     # The four below prove that an erasure was asked for, by the right person, and done inside the legal clock.
     EventKind.REQUEST_RECEIVED: _proof("A subject request came in; its clock starts (PIPL-50)."),
-    EventKind.REQUEST_VERIFIED: _proof("The identity of the requester was checked with data held."),
+    EventKind.REQUEST_VERIFIED: _proof(
+        "The identity of the requester was checked with data held, or the proof of a guardian or of kin was accepted."
+    ),
     EventKind.REQUEST_TRANSITION: _proof("A subject request changed its state."),
     EventKind.REQUEST_CANCELLED: _proof("The requester withdrew the request before execution."),
     EventKind.REQUEST_OVERDUE: _rec("A subject request passed its due date."),

@@ -229,6 +229,11 @@ def _is_id(text: str) -> bool:
     return _NUMBERED.fullmatch(text) is not None and _plain_digits(text)
 
 
+def is_reference(text: str) -> bool:
+    """Tell whether `text` may stand as a reference in an event: an id, a name or a number such as `GP-2026-118`."""
+    return _is_id(text)
+
+
 _ID_RULE = "a random id, a lower-case name or a numbered reference, without phone-like digits"
 _check_actor = _checker("actor", _ID_RULE, _is_id)
 _check_ref = _checker("a value in refs", _ID_RULE, _is_id)

@@ -10,14 +10,14 @@ from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
 from pdms.cli.render import json_line, show
-from pdms.taxonomy import Language, RequestType
+from pdms.taxonomy import KinInterest, Language, Requester, RequestType
 
 if TYPE_CHECKING:
     from pdms.rights.service import RequestView
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
 RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
-COLUMNS = ("number", "type", "state", "received_at", "due_on", "due_provisional", "overdue", "request_id")
+COLUMNS = ("number", "type", "requester", "state", "received_at", "due_on", "due_provisional", "overdue", "request_id")
 
 
 @app.command("submit")
@@ -39,6 +39,62 @@ def submit(
     value = ask(f"new {field}") if field else None
     found = face.run(service.submit, member_id=member_id, request_type=kind, field=field, value=value)
     show(found, as_json=face.json, title="received")
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    member: Annotated[str, typer.Argument(help="SYSTEM:NUMBER as in shop:H00042.")],
+    by: Annotated[Requester, typer.Option("--by", help="guardian or kin.")],
+    kind: Annotated[RequestType, typer.Option("--type", help="What is asked for; kin: access, correction, deletion.")],
+    interest: Annotated[
+        KinInterest | None, typer.Option(help="For what kin asks, which is their own (PIPL-49).")
+    ] = None,
+    field: Annotated[str | None, typer.Option(help="Field to correct; its new value is asked for.")] = None,
+) -> None:
+    """Take a request in from the guardian of a minor (MIN-34) or from kin of a member who has died (PIPL-49).
+
+    The answer is the same whether or not the number is anybody's. Next: `pdms request prove REQUEST_ID`.
+
+    Example: `pdms request open shop:H00042 --by guardian --type access`
+
+    Example: `pdms request open shop:H00042 --by kin --type deletion --interest account`
+    """
+    from pdms.errors import InvalidInput
+    from pdms.rights import service
+
+    face: Face = context.obj
+    system, colon, number = member.partition(":")
+    if not colon:
+        raise InvalidInput("member: SYSTEM:NUMBER as in shop:H00042")
+    value = ask(f"new {field}") if field else None
+    found = face.run(
+        service.open_for,
+        requester=by,
+        system=system,
+        number=number,
+        request_type=kind,
+        interest=interest,
+        field=field,
+        value=value,
+    )
+    show(found, as_json=face.json, title="received")
+
+
+@app.command("prove")
+def prove(
+    context: typer.Context,
+    request_id: RequestId,
+    evidence: Annotated[str, typer.Option(help="Reference of the proof that you saw, e.g. GP-2026-118.")],
+) -> None:
+    """Accept the proof of a guardian or of kin; its reference is kept, the proof is not. Another operator executes.
+
+    A guardian's proof known from a consent of theirs may be accepted by support, any other one by compliance.
+    """
+    from pdms.rights import service
+
+    face: Face = context.obj
+    _show(face, face.run(service.prove, request_id=request_id, evidence=evidence))
 
 
 @app.command("list")
@@ -155,7 +211,7 @@ def refuse(
     request_id: RequestId,
     code: Annotated[str, typer.Option(help="Ground, e.g. STATUTORY_RETENTION, EXCESSIVE, UNPROVEN.")],
 ) -> None:
-    """Refuse a request on a stated ground; its article goes into the answer (scope: compliance)."""
+    """Refuse a request on a stated ground; the answer has its article, and the letter to send (scope: compliance)."""
     from pdms.rights import service
 
     face: Face = context.obj

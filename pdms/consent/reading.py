@@ -69,6 +69,17 @@ class HistoryItem:
     """Whether it is the one that counts at the instant asked for."""
 
 
+def guardian_references(uow: UnitOfWork, member_id: MemberId) -> frozenset[str]:
+    """Return the references of the guardians' proofs with which consents for a child were given."""
+    given = select(RECORD.c.guardian).where(
+        RECORD.c.member_id == member_id,
+        RECORD.c.type == ConsentType.GUARDIAN.value,
+        RECORD.c.state == ConsentState.GIVEN.value,
+        RECORD.c.guardian != "",
+    )
+    return frozenset(uow.session.connection().execute(given).scalars())
+
+
 @dataclass(frozen=True, slots=True)
 class Askable:
     """Whether a member may be asked for one consent now."""

@@ -65,6 +65,8 @@ def _fact(uow: UnitOfWork, kind: RestrictionKind, purpose: str, channel: str) ->
     if kind is RestrictionKind.DO_NOT_CONTACT:
         if purpose:
             raise InvalidInput("purpose: do-not-contact is by channel", code="PURPOSE_NOT_APPLICABLE")
+    elif kind is RestrictionKind.NO_KIN and purpose:
+        raise InvalidInput("purpose: no-kin is for all of the data", code="PURPOSE_NOT_APPLICABLE")
     elif channel:
         raise InvalidInput("channel: only do-not-contact is by channel", code="CHANNEL_NOT_APPLICABLE")
     return RestrictionFact(kind, purpose, channel)

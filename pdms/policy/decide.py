@@ -309,7 +309,7 @@ def disabled_blocks(purpose: Purpose) -> bool:
 
 def restriction_code(item: RestrictionFact, *, purpose: Purpose, operation: Operation) -> str | None:
     """Return the reason that a standing wish yields against an operation of `purpose`, or None."""
-    if purpose.basis is LawfulBasis.NOT_PERSONAL:
+    if purpose.basis is LawfulBasis.NOT_PERSONAL or item.kind is RestrictionKind.NO_KIN:
         return None
     if item.kind is RestrictionKind.DO_NOT_CONTACT:
         bites = operation is Operation.SEND and item.channel in ("", purpose.channel or "")

@@ -171,6 +171,7 @@ _ALL = (
         "政策未为该角色规定隐私预算，不提供统计数字。",
         "The policy declares no privacy budget for the role: it gets no numbers.",
     ),
+    ("NO_AUTHORITY", "PIPL-49", "请求人无权代会员行使权利。", "The requester may not act for the member."),
 )
 
 REASONS: MappingProxyType[str, RegisteredReason] = MappingProxyType(

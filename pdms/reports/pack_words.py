@@ -63,7 +63,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.SEND_DENIED: "拦下一条消息，理由以代码记录。",
     EventKind.SEND_OUTCOME: "一条消息的结果：已交出、失败或未知。",
     EventKind.REQUEST_RECEIVED: "收到个人请求，时限开始（个保法第50条）。",
-    EventKind.REQUEST_VERIFIED: "以已有信息核实了请求人身份。",
+    EventKind.REQUEST_VERIFIED: "以已有信息核实了请求人身份，或认可了监护人、近亲属的证明。",
     EventKind.REQUEST_TRANSITION: "请求的状态发生变化。",
     EventKind.REQUEST_CANCELLED: "请求人在执行前撤回请求。",
     EventKind.REQUEST_OVERDUE: "请求超过期限。",

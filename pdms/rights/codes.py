@@ -14,7 +14,7 @@ from pdms.dispatch.channels import Handover, MessageChannel
 from pdms.dispatch.messages import Contact, build_notice, sender_of, valid_address
 from pdms.errors import Conflict, InvalidInput
 from pdms.gate import service as gate
-from pdms.rights import intake
+from pdms.rights import checking, intake
 from pdms.rights.intake import IdentityMethod, RequestView
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import Channel, Language, MemberId, Operation, RequestState, Scope
@@ -44,9 +44,10 @@ def send_code(
     with units() as uow:
         uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
         row = intake.load(uow, request_id)
+        checking.members_own(row)
         if row.state != RequestState.IDENTITY_CHECK:
             raise Conflict("state: the request is not waiting for an identity check")
-        if intake.corrected_lately(uow, row, "email"):
+        if checking.corrected_lately(uow, row, "email"):
             raise Conflict("email: corrected lately, so that it proves nobody's identity yet")
         member = MemberId(row.member_id)
         permit = gate.permit(uow, member_id=member, purpose="rights", operation=Operation.REVEAL, fields=("email",))
@@ -80,11 +81,12 @@ def enter_code(uow: UnitOfWork, *, request_id: str, code: str) -> RequestView:
     """Check a one-time code. :raises Denied: wrong, expired, or too many tries; all look the same."""
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     row = intake.load(uow, request_id)
-    intake.count_try(uow, row)
+    checking.members_own(row)
+    checking.count_try(uow, row)
     expected = row.code_digest or b"\0" * 32
     alive = row.code_expires_at is not None and uow.now < row.code_expires_at
     if not (same_bytes(_digest(uow, row, code), expected) and alive):
-        intake.failed_try(uow, row)
+        checking.failed_try(uow, row)
     row.code_digest = None
     intake.accept_identity(uow, row, IdentityMethod.ONE_TIME_CODE)
     return intake.view(uow, row)

@@ -11,7 +11,7 @@ from datetime import UTC
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.errors import Conflict
-from pdms.rights import correct, erase, intake, packages, receipts, withdraw
+from pdms.rights import correct, erase, intake, packages, receipts, representatives, withdraw
 from pdms.rights.intake import RequestView
 from pdms.rights.packages import PackageLink
 from pdms.rights.tables import SubjectRequestRow
@@ -35,6 +35,7 @@ def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], No
     the first went to nobody.
 
     :raises Conflict: it is not assessed, or it was refused or cancelled.
+    :raises Denied: what a guardian or kin asked for, by whoever accepted their proof, or where it no longer holds.
     """
     with units() as uow:
         uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
@@ -44,6 +45,8 @@ def execute(units: UnitFactory, *, request_id: str, progress: Callable[[str], No
             return Executed(intake.view(uow, row), row.receipt, None)
         if state not in (RequestState.ASSESSING, RequestState.EXECUTING):
             raise Conflict(f"state: a request that is {state} cannot be executed")
+        if state is RequestState.ASSESSING:
+            representatives.check_execution(uow, row)
     if kind is RequestType.DELETION:
         receipt = erase.execute(units, request_id=request_id, progress=progress)
         with units() as uow:

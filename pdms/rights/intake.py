@@ -1,14 +1,17 @@
 """Intake of subject requests: receive, check identity, assess, refuse, cancel, list.
 
 Guarantees: a member touches only their own requests; identity is checked with data already held or with a code sent to
-the contact on file, and nothing further is asked (NDR-23); every move is an event; a refusal carries its code and
-article (PIPL-50). It executes nothing: that is `execute`.
+the contact on file, and nothing further is asked (NDR-23); every move is an event; a refusal carries its code, its
+article and its letter (PIPL-50). It executes nothing: that is `execute`. Guardians and kin ask through
+`representatives`.
 """
 
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
-from typing import NoReturn
 
 from sqlmodel import col, func, select
 
@@ -16,20 +19,27 @@ from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.crypto import seal_blob
 from pdms.db import Lock, alone, member_alone
-from pdms.errors import Conflict, Denied, InvalidInput, NotFound
+from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.ingest.normalise import normalise_value
-from pdms.policy.reasons import reason
 from pdms.rights.clocks import due_on, is_provisional
 from pdms.rights.machine import MOVES, OPEN, check_move
+from pdms.rights.refusals import OF_KIN, RefusalCode, article_of, letter
 from pdms.rights.tables import SubjectRequestRow
-from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope, new_id
+from pdms.taxonomy import (
+    KinInterest,
+    Language,
+    MemberId,
+    MemberStatus,
+    Requester,
+    RequestState,
+    RequestType,
+    Scope,
+    new_id,
+)
 from pdms.unit_of_work import ActorKind, UnitOfWork
 from pdms.vault import service as vault
 
 DETAIL_LABEL = "request-details"
-CODE_TRIES = 5
-SETTLES = timedelta(days=30)
-"""So long after its correction a field proves nobody: whoever got it changed would pass every later check with it."""
 
 
 class IdentityMethod(StrEnum):
@@ -39,33 +49,10 @@ class IdentityMethod(StrEnum):
     ONE_TIME_CODE = "ONE_TIME_CODE"
     HELD_DATA = "HELD_DATA"
     """A member of staff compared what the requester said with what is held, through `vault.matches`."""
-
-
-class RefusalCode(StrEnum):
-    """Grounds on which a request may be refused (requirements §2), each with the article it stands on."""
-
-    NOT_VERIFIED = "NOT_VERIFIED"
-    NO_AUTHORITY = "NO_AUTHORITY"
-    CONFIDENTIAL = "CONFIDENTIAL"
-    STATUTORY_RETENTION = "STATUTORY_RETENTION"
-    CRIME_OR_SECURITY = "CRIME_OR_SECURITY"
-    THIRD_PARTY_HARM = "THIRD_PARTY_HARM"
-    INFEASIBLE = "INFEASIBLE"
-    EXCESSIVE = "EXCESSIVE"
-    UNPROVEN = "UNPROVEN"
-
-
-ARTICLES: dict[RefusalCode, str] = {
-    RefusalCode.NOT_VERIFIED: "NDR-23",
-    RefusalCode.NO_AUTHORITY: "PIPL-49",
-    RefusalCode.CONFIDENTIAL: "PIPL-45-1",
-    RefusalCode.STATUTORY_RETENTION: "PIPL-47-2",
-    RefusalCode.CRIME_OR_SECURITY: "T35273-8.7",
-    RefusalCode.THIRD_PARTY_HARM: "NDR-25",
-    RefusalCode.INFEASIBLE: "PIPL-47-2",
-    RefusalCode.EXCESSIVE: "NDR-25",
-    RefusalCode.UNPROVEN: "PIPL-46-2",
-}
+    PROOF_ON_RECORD = "PROOF_ON_RECORD"
+    """A guardian's proof, the same as at a consent of theirs."""
+    PROOF_SHOWN = "PROOF_SHOWN"
+    """An officer was shown the proof of a guardian or of kin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +72,11 @@ class RequestView:
     refusal_code: str | None
     refusal_article: str | None
     receipt: str | None
+    requester: Requester
+    interest: KinInterest | None
+    """For what kin asks."""
+    letter: Mapping[Language, str] | None = dataclasses.field(repr=False)
+    """The refusal in writing, by language."""
 
 
 def submit(
@@ -106,20 +98,52 @@ def submit(
     """
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     guard_member(uow, member_id)
+    check_asked(uow, request_type, field=field, value=value)
+    only_one(uow, member_id, request_type, among=[*OPEN])
+    row = receive(uow, member_id=member_id, request_type=request_type, field=field, value=value)
+    if uow.actor.kind is ActorKind.MEMBER:
+        accept_identity(uow, row, IdentityMethod.MEMBER_SESSION)
+    return view(uow, row)
+
+
+def check_asked(uow: UnitOfWork, request_type: RequestType, *, field: str | None, value: str | None) -> None:
+    """Refuse a correction without field or value, or to what the field cannot hold; and other requests with either."""
     if (request_type is RequestType.CORRECTION) != (field is not None and value is not None):
         raise InvalidInput("field and value: a correction needs both, other requests neither")
     if field is not None and (field not in uow.policy.fields or len(value or "") > uow.policy.fields[field].max_length):
         raise InvalidInput("field: not a member field of the policy, or its value is too long")
     if field is not None and value is not None:
         normalise_value(uow.policy, field=field, value=value, now=uow.now)  # refused now rather than on execution
+
+
+def only_one(uow: UnitOfWork, member_id: MemberId, request_type: RequestType, *, among: Sequence[RequestState]) -> None:
+    """Hold the member. :raises Conflict: a request of theirs of this kind is in one of these states.
+
+    What a guardian or kin asked for counts only once it is proven: anybody could stand in the member's way.
+    """
     member_alone(uow.session.connection(), [member_id])
+    unproven = (RequestState.RECEIVED.value, RequestState.IDENTITY_CHECK.value)
     same = select(SubjectRequestRow.number).where(
         col(SubjectRequestRow.member_id) == member_id,
         col(SubjectRequestRow.type) == request_type.value,
-        col(SubjectRequestRow.state).in_([s.value for s in OPEN]),
+        col(SubjectRequestRow.state).in_([state.value for state in among]),
+        (col(SubjectRequestRow.requester) == Requester.MEMBER.value) | col(SubjectRequestRow.state).not_in(unproven),
     )
     if (number := uow.session.exec(same).first()) is not None:
         raise Conflict(f"request: {number} of the same kind is still open; go on with it, or cancel it")
+
+
+def receive(
+    uow: UnitOfWork,
+    *,
+    member_id: MemberId,
+    request_type: RequestType,
+    field: str | None,
+    value: str | None,
+    requester: Requester = Requester.MEMBER,
+    interest: KinInterest | None = None,
+) -> SubjectRequestRow:
+    """Enter a request; it waits for its identity check."""
     request_id, due = new_id("req"), due_on(uow.now, calendars=uow.policy.calendars)
     row = SubjectRequestRow(
         request_id=request_id,
@@ -130,6 +154,8 @@ def submit(
         received_at=uow.now,
         due_on=due,
         due_provisional=is_provisional(uow.now, due, calendars=uow.policy.calendars),
+        requester=requester.value,
+        interest=interest.value if interest is not None else None,
         field=field,
         detail=_sealed(uow, request_id, value) if value is not None else None,
     )
@@ -137,40 +163,11 @@ def submit(
     uow.record(
         EventKind.REQUEST_RECEIVED,
         member=member_id,
-        refs={"request": request_id},
+        refs={"request": request_id, "requester": requester.value},
         reasons=(request_type.value.upper(),),
     )
     move(uow, row, RequestState.IDENTITY_CHECK)
-    if uow.actor.kind is ActorKind.MEMBER:
-        accept_identity(uow, row, IdentityMethod.MEMBER_SESSION)
-    return view(uow, row)
-
-
-def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> RequestView:
-    """Check a requester's identity against one held field, as staff hears it from them (NDR-23: held data only).
-
-    Only a field by which members are looked up tells one from another: a name, an address, a birth date or a gender is
-    known to others or guessed in five tries.
-
-    :raises InvalidInput: another field.
-    :raises Denied: it is not what is held, or was corrected lately; the attempt is logged and counted, and five
-        failures let the request lapse.
-    """
-    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
-    row = load(uow, request_id)
-    proving = sorted(f.name for f in uow.policy.fields.values() if f.index)
-    if field not in proving:
-        raise InvalidInput(f"field: identity is checked by {', '.join(proving)}")
-    count_try(uow, row)
-    try:
-        claimed = normalise_value(uow.policy, field=field, value=value, now=uow.now)
-    except InvalidInput:  # what cannot be a telephone number is not this member's
-        claimed = ""
-    fits = bool(claimed) and vault.matches(uow, MemberId(row.member_id), field=field, value=claimed)
-    if not fits or corrected_lately(uow, row, field):
-        failed_try(uow, row)
-    accept_identity(uow, row, IdentityMethod.HELD_DATA)
-    return view(uow, row)
+    return row
 
 
 def cancel(uow: UnitOfWork, *, request_id: str) -> RequestView:
@@ -187,9 +184,25 @@ def refuse(uow: UnitOfWork, *, request_id: str, code: RefusalCode) -> RequestVie
     """Refuse an assessed request on a stated ground (PIPL-50: with reasons). :raises Conflict: not being assessed."""
     uow.require(Scope.COMPLIANCE)
     row = load(uow, request_id)
-    move(uow, row, RequestState.REFUSED)
-    row.refusal_code, row.refusal_article, row.ended_at, row.detail = code.value, ARTICLES[code], uow.now, None
+    if code in OF_KIN and row.requester != Requester.KIN:
+        raise InvalidInput("code: a ground on which only kin is refused")
+    end_refused(uow, row, code)
     return view(uow, row)
+
+
+def end_refused(uow: UnitOfWork, row: SubjectRequestRow, code: RefusalCode) -> None:
+    """End an assessed request by a refusal, in writing."""
+    move(uow, row, RequestState.REFUSED, why=code.value)
+    article = article_of(code, requester=Requester(row.requester))
+    row.refusal_code, row.refusal_article, row.ended_at, row.detail = code.value, article, uow.now, None
+    texts = letter(
+        number=row.number,
+        received_on=row.received_at.astimezone(SHANGHAI).date(),
+        code=code,
+        article=article,
+        controller=uow.policy.controller,
+    )
+    row.letter = json.dumps(texts, ensure_ascii=False)
 
 
 def show(uow: UnitOfWork, *, request_id: str) -> RequestView:
@@ -266,7 +279,7 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> int:
     """
     cancelled = 0
     for row in uow.session.exec(select(SubjectRequestRow).where(col(SubjectRequestRow.member_id) == member_id)).all():
-        row.detail = row.code_digest = None
+        row.detail = row.code_digest = row.evidence = None
         uow.session.add(row)
         if RequestState.CANCELLED in MOVES[RequestState(row.state)]:
             move(uow, row, RequestState.CANCELLED)
@@ -275,8 +288,8 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> int:
     return cancelled
 
 
-def move(uow: UnitOfWork, row: SubjectRequestRow, target: RequestState) -> None:
-    """Make one listed move, as an event."""
+def move(uow: UnitOfWork, row: SubjectRequestRow, target: RequestState, *, why: str = "") -> None:
+    """Make one listed move, as an event. :param why: code of the ground, where it has one."""
     check_move(RequestState(row.state), target)
     row.state = target.value
     uow.session.add(row)
@@ -284,17 +297,17 @@ def move(uow: UnitOfWork, row: SubjectRequestRow, target: RequestState) -> None:
         EventKind.REQUEST_TRANSITION,
         member=MemberId(row.member_id),
         refs={"request": row.request_id},
-        reasons=(target.value.upper(),),
+        reasons=(target.value.upper(), why) if why else (target.value.upper(),),
     )
 
 
 def accept_identity(uow: UnitOfWork, row: SubjectRequestRow, method: IdentityMethod) -> None:
-    """Note how identity was checked and go on to assessing."""
+    """Note how identity, or authority and by which proof, was checked, and go on to assessing."""
     row.identity_method = method.value
     uow.record(
         EventKind.REQUEST_VERIFIED,
         member=MemberId(row.member_id),
-        refs={"request": row.request_id},
+        refs={"request": row.request_id} | ({"evidence": row.evidence} if row.evidence else {}),
         reasons=(method.value,),
     )
     move(uow, row, RequestState.ASSESSING)
@@ -316,6 +329,9 @@ def view(uow: UnitOfWork, row: SubjectRequestRow) -> RequestView:
         row.refusal_code,
         row.refusal_article,
         row.receipt,
+        Requester(row.requester),
+        KinInterest(row.interest) if row.interest else None,
+        json.loads(row.letter) if row.letter else None,
     )
 
 
@@ -335,41 +351,3 @@ def next_number(uow: UnitOfWork) -> str:
 
 def _sealed(uow: UnitOfWork, request_id: str, value: str) -> bytes:
     return seal_blob(uow.keys.system_key(DETAIL_LABEL), value.encode(), context=f"request:{request_id}".encode())
-
-
-def count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
-    """Count one try at the identity check, for good. :raises Conflict: none is awaited, or there were too many."""
-    if row.state != RequestState.IDENTITY_CHECK:
-        raise Conflict("state: the request is not waiting for an identity check")
-    row.code_tries += 1
-    uow.session.add(row)
-    lapsed = row.code_tries > CODE_TRIES
-    if lapsed:
-        move(uow, row, RequestState.LAPSED)
-        row.detail = row.code_digest = None
-    # Counted for good before the answer is known: a failed try must survive the rollback of its refusal.
-    uow.commit_intent()
-    if lapsed:
-        raise Conflict("request: too many failed identity checks, it has lapsed")
-
-
-def corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bool:
-    """Whether `field` was corrected so lately that it proves nobody's identity yet."""
-    query = select(SubjectRequestRow.request_id).where(
-        col(SubjectRequestRow.member_id) == row.member_id,
-        col(SubjectRequestRow.type) == RequestType.CORRECTION.value,
-        col(SubjectRequestRow.state).in_([RequestState.EXECUTING, RequestState.FULFILLED, RequestState.CLOSED]),
-        col(SubjectRequestRow.field) == field,
-        func.coalesce(SubjectRequestRow.ended_at, SubjectRequestRow.received_at) > uow.now - SETTLES,
-    )
-    return uow.session.exec(query).first() is not None
-
-
-def failed_try(uow: UnitOfWork, row: SubjectRequestRow) -> NoReturn:
-    """Refuse and log a try that did not fit; what was tried is not told from what is held."""
-    uow.refuse(
-        Denied("identity was not confirmed", reasons=(reason("NOT_VERIFIED", detail="what was given does not fit"),)),
-        kind=EventKind.LOGIN_FAILED,
-        member=MemberId(row.member_id),
-        refs={"request": row.request_id},
-    )

@@ -8,6 +8,7 @@ from pdms.access import service as access
 from pdms.access.service import IssuedMemberToken
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.rights import intake
+from pdms.rights.checking import verify
 from pdms.rights.codes import enter_code, send_code
 from pdms.rights.decoys import change_decoys, list_decoys
 from pdms.rights.erase import ErasurePlan, begun_for, plan
@@ -16,23 +17,23 @@ from pdms.rights.held import HeldMonth, HeldRecord, find_held, open_held
 from pdms.rights.held import overview as held_overview
 from pdms.rights.intake import (
     IdentityMethod,
-    RefusalCode,
     RequestView,
     cancel,
     list_requests,
     refuse,
     show,
     submit,
-    verify,
 )
 from pdms.rights.invalidate import Invalidation, invalidate
 from pdms.rights.lookup import find_by_number, find_members, reveal, search_members
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
+from pdms.rights.refusals import RefusalCode
+from pdms.rights.representatives import open_for, prove
 from pdms.rights.sweep import Swept, sweep
 from pdms.rights.tables import SubjectRequestRow
 from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
-from pdms.taxonomy import MemberId, MemberStatus, RequestState, RequestType, Scope
+from pdms.taxonomy import MemberId, MemberStatus, Requester, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 
@@ -64,9 +65,11 @@ __all__ = [
     "list_requests",
     "member_token",
     "open_deletion",
+    "open_for",
     "open_held",
     "open_package",
     "plan",
+    "prove",
     "refusal_code",
     "refuse",
     "restrict",
@@ -104,6 +107,7 @@ def open_deletion(uow: UnitOfWork, *, member_id: MemberId) -> RequestView | None
     query = select(SubjectRequestRow).where(
         col(SubjectRequestRow.member_id) == member_id,
         col(SubjectRequestRow.type) == RequestType.DELETION.value,
+        col(SubjectRequestRow.requester) == Requester.MEMBER.value,
         col(SubjectRequestRow.state).in_([state.value for state in OPEN]),
     )
     row = uow.session.exec(query).first()

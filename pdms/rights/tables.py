@@ -24,12 +24,21 @@ class SubjectRequestRow(MainTable, table=True):
     due_on: date = Field(index=True)
     due_provisional: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """Counted while the calendar of a year on the way was unpublished; the sweep counts it again once it is there."""
+    requester: str = Field(default="member", sa_column_kwargs={"server_default": "member"})
+    interest: str | None = None
+    """For what kin asks (PIPL-49)."""
+    evidence: str | None = None
+    """Reference of the proof that was seen of a guardian or of kin; the proof itself is not kept (NDR-23)."""
+    proven_by: str | None = None
+    """The operator who accepted that proof: another one carries the request out."""
     identity_method: str | None = None
     field: str | None = None
     """Field to correct (corrections only)."""
     detail: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     refusal_code: str | None = None
     refusal_article: str | None = None
+    letter: str | None = None
+    """The refusal in writing (JSON, by language): number, day, ground and article; no member data."""
     code_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     """Keyed digest of the one-time code sent to the contact on file."""
     code_expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -83,7 +83,7 @@ def restrict(
     channel: str = "",
     request: str = "",
 ) -> None:
-    """Restrict, object, opt out of automated decisions, or forbid contact; "" means all purposes or channels.
+    """Restrict, object, opt out of automated decisions, forbid contact, or exclude kin; "": all purposes or channels.
 
     :param request: id of the request that asks for it. :raises NotFound: no such member.
     """
@@ -91,6 +91,8 @@ def restrict(
     uow.lock_anon_first()
     guard_member(uow, member_id)
     consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel, request=request)
+    if kind is RestrictionKind.NO_KIN:  # it stops no use
+        return
     for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
         publish.mark_stale_for(uow, purpose=name)
 

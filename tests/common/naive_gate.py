@@ -85,6 +85,8 @@ def _person_refuses(
     if person.status == "erased" or (person.status == "disabled" and not duty):
         return "ECL-24: the account is closed"
     for kind, about, channel in person.wishes:
+        if kind == "no_kin":
+            continue
         if kind == "do_not_contact":
             if use.operation == "send" and channel in ("", purpose.channel):
                 return "ADL-43: asked not to be contacted"

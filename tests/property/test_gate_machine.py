@@ -169,7 +169,8 @@ class GateMachine(RuleBasedStateMachine):
     def wish(self, place: int, kind: RestrictionKind, about: str, channel: str, lift: bool) -> None:
         member, person = self._one(place)
         by_channel = kind is RestrictionKind.DO_NOT_CONTACT
-        said = (kind.value, "" if by_channel else about, channel if by_channel else "")
+        whole = by_channel or kind is RestrictionKind.NO_KIN
+        said = (kind.value, "" if whole else about, channel if by_channel else "")
         change = consent.lift if lift else consent.restrict
         change(self.uow, member, kind=kind, purpose=said[1], channel=said[2])
         (person.wishes.discard if lift else person.wishes.add)(said)

@@ -167,7 +167,7 @@ def _member(uow: UnitOfWork, facts: dict[str, Any], number: int) -> MemberId:
             uow,
             MemberId(member),
             kind=kind,
-            purpose="" if by_channel else purpose_name,
+            purpose="" if by_channel or kind is RestrictionKind.NO_KIN else purpose_name,
             channel=channel if by_channel else "",
         )
     return MemberId(member)
