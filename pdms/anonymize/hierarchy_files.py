@@ -2,14 +2,17 @@
 
 Guarantees: every finding names a rule and a line, never a cell: a file that somebody drew from members' data would
 otherwise be told to a terminal or a log. What passes without an error builds a `Hierarchy`, in which nothing is a
-formula to a spreadsheet. Size, lines, depth and cells are bounded before they are parsed. Pure.
+formula to a spreadsheet, and that reads back as the same tree from `text_of`. Size, lines, depth and cells are bounded
+before they are parsed; time grows with the cells. Pure.
 """
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Literal
 
@@ -21,6 +24,8 @@ LARGEST = 32 << 20
 DEEPEST = 16
 LONGEST = 200
 """Characters of a cell."""
+_ENDS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of characters that control a terminal, or that some reader takes for the end of a line."""
 MOST_TOLD = 50
 """Findings of one rule that are told one by one; the rest are counted in the last."""
 FORMULA = re.compile(r"^(?:[=＝@＠+＋－|%\t\r\n]|-(?![0-9.][^=+@|!(]*$))")
@@ -40,6 +45,7 @@ class Rule(StrEnum):
     EMPTY_CELL = "EMPTY_CELL"
     LONG_CELL = "LONG_CELL"
     CONTROL = "CONTROL"
+    COMMENT = "COMMENT"
     FORMULA = "FORMULA"
     DUPLICATE_LEAF = "DUPLICATE_LEAF"
     TWO_PARENTS = "TWO_PARENTS"
@@ -63,6 +69,7 @@ WORDS: dict[Rule, tuple[str, str]] = {
     Rule.EMPTY_CELL: ("a cell is empty, or blank at an end", "有空单元格或首尾空白"),
     Rule.LONG_CELL: (f"a cell is longer than {LONGEST} characters", "单元格过长"),
     Rule.CONTROL: ("a cell holds a control character", "单元格含控制字符"),
+    Rule.COMMENT: ("the leaf begins with #, as a comment does", "叶子以 # 开头，会被当作注释"),
     Rule.FORMULA: ("a cell begins as a spreadsheet's formula does", "单元格以公式字符开头"),
     Rule.DUPLICATE_LEAF: ("the leaf is listed on an earlier line already", "叶子在前面已出现"),
     Rule.TWO_PARENTS: ("a node has another parent here than on an earlier line", "节点在此行的上级与前面不同"),
@@ -193,9 +200,13 @@ def _rows(text: str, delimiter: str, comments: list[str], found: _Findings) -> l
                 found.add(Rule.DEPTH, number)
             for rule in sorted({rule for cell in cells for rule in _of_cell(cell)}):
                 found.add(rule, number)
+            if cells[0].startswith("#"):
+                found.add(Rule.COMMENT, number)
             rows.append((number, cells))
-    if len({cells[-1] for _, cells in rows}) > 1 or (rows and rows[0][1][-1] != ROOT):
-        found.add(Rule.NO_ROOT, next(number for number, cells in rows if cells[-1] != ROOT))
+    if rootless := next((number for number, cells in rows if cells[-1] != ROOT), 0):
+        found.add(Rule.NO_ROOT, rootless)
+        if len(rows[0][1]) == DEEPEST:
+            found.add(Rule.DEPTH, rootless)  # a root would make it deeper still
     if rows and all(DAY.match(cells[0]) for _, cells in rows[:3]):
         found.add(Rule.EXACT_DATE, rows[0][0])
     return rows
@@ -206,7 +217,7 @@ def _of_cell(cell: str) -> Iterable[Rule]:
         yield Rule.EMPTY_CELL
     if len(cell) > LONGEST:
         yield Rule.LONG_CELL
-    if any(ord(sign) < 32 or ord(sign) in (127, 0x2028, 0x2029) for sign in cell):
+    if any(unicodedata.category(sign) in _ENDS for sign in cell):
         yield Rule.CONTROL
     if FORMULA.match(cell):
         yield Rule.FORMULA
@@ -216,7 +227,7 @@ def _built(name: str, rows: Sequence[tuple[int, tuple[str, ...]]], found: _Findi
     """Return the tree, or None where lines contradict each other."""
     parents: dict[tuple[int, str], str] = {}
     leaves: set[str] = set()
-    above: dict[str, set[str]] = {}
+    above: dict[str, dict[str, int]] = {}
     for number, cells in rows:
         if cells[0] in leaves:
             found.add(Rule.DUPLICATE_LEAF, number)
@@ -224,29 +235,30 @@ def _built(name: str, rows: Sequence[tuple[int, tuple[str, ...]]], found: _Findi
         wrong = False
         for level, (node, parent) in enumerate(pairwise(cells)):
             wrong |= parents.setdefault((level, node), parent) != parent
-            if node != parent and parent not in above.setdefault(node, set()):
-                if node in _reach(above, parent):
-                    found.add(Rule.CYCLE, number)
-                above[node].add(parent)
+            if node != parent:
+                above.setdefault(node, {}).setdefault(parent, number)
         if wrong:
             found.add(Rule.TWO_PARENTS, number)
+    if closing := _cycle(above):
+        found.add(Rule.CYCLE, closing)
     if found.errors:
         return None
     twice = _ambiguous(rows)
     for number in twice:
         found.add(Rule.AMBIGUOUS, number)
-    return None if twice else from_rows(name, [cells for _, cells in rows])
+    if twice:
+        return None
+    root = (ROOT,) if any(cells[-1] != ROOT for _, cells in rows) else ()
+    return from_rows(name, [cells + root for _, cells in rows])
 
 
-def _reach(above: dict[str, set[str]], start: str) -> set[str]:
-    """Return what stands above a node, itself included."""
-    seen, waiting = {start}, [start]
-    while waiting:
-        for parent in above.get(waiting.pop(), ()):
-            if parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)
-    return seen
+def _cycle(above: Mapping[str, Mapping[str, int]]) -> int:
+    """Return the line that closes some cycle, 0 where there is none. `above`: node → parent → line."""
+    try:
+        TopologicalSorter(above).prepare()
+    except CycleError as error:
+        return max(above[node][parent] for parent, node in pairwise(error.args[1]))
+    return 0
 
 
 def _ambiguous(rows: Sequence[tuple[int, tuple[str, ...]]]) -> list[int]:

@@ -118,12 +118,14 @@ def compose(
     weights: Sequence[float] | None = None,
     headroom: float = 1.0,
     seed: int = 0,
+    part: int = 0,
 ) -> Composition:
     """Partition the members of `cells` so that every row of classes is shared by k, or by nobody.
 
     `table`: their tuples; `leavers`: int64 [rows], who hold a row and may not be in this release, the erased included;
     `headroom`: least size of a new class, in multiples of k: larger ones outlast more leavers; `seed`: decides who of a
-    row stays out. With no row at all this is `anonymize`.
+    row stays out; `part`: least size of a part that a row of classes is split into, k where that is more. With no row
+    at all this is `anonymize`.
     Raises InvalidInput for what does not fit together or criteria beyond class sizes, Conflict (code SUPPRESSION_LIMIT)
     as `anonymize` does where no release is out, Conflict (code LEDGER_SMALL_ROW) where a row is shared by too few
     already, so that nothing can be published beside it.
@@ -143,7 +145,7 @@ def compose(
     inside = cells.counts - out
     codes = np.ascontiguousarray(table.codes[cells.tuple_])
     arrays = flatten(hierarchies, codes, weights=weights)
-    group_of = _by_row(codes, inside, np.where(inside > 0, cells.row, NEW), arrays, rows=rows, least=least)
+    group_of = _by_row(codes, inside, np.where(inside > 0, cells.row, NEW), arrays, rows=rows, least=max(least, part))
     fresh = np.flatnonzero(cells.row == NEW)
     variant, joiners, beyond = "nothing new", 0, False
     if len(fresh):

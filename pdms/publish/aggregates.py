@@ -89,6 +89,8 @@ class _Asked:
     share: float
     where: CompiledRule | None
     categories: tuple[str, ...]
+    clamp: Any
+    """`anonymize.noise.Clamp` of a sum or mean, None otherwise: what cannot be answered is refused before it costs."""
 
 
 def aggregate(
@@ -138,6 +140,7 @@ def _asked(
         share=share,
         where=None if where is None else compile_rule(parse(where), space),
         categories=tuple(name for name, category in uow.policy.categories.items() if tables & set(category.facts)),
+        clamp=_clamp(definition, chosen) if chosen is not None and _CHARGED[kind] == "mean" else None,
     )
 
 
@@ -162,8 +165,8 @@ def _draw(units: UnitFactory, asked: _Asked, rho: float) -> Answer:
     else:
         values = np.asarray(exact.columns[asked.feature.name])[rows]
         hierarchy = space[asked.feature.name]
-        if _CHARGED[asked.kind] == "mean":
-            drawn = moments(values, _clamp(asked.view, asked.feature), rho=rho).noised
+        if asked.clamp is not None:
+            drawn = moments(values, asked.clamp, rho=rho).noised
         else:
             codes = hierarchy.encode_numbers(values) if hierarchy.edges else hierarchy.encode(values.tolist())
             drawn = histogram(codes, size=len(hierarchy.leaves), rho=rho)

@@ -122,6 +122,17 @@ def with_release(
     return replace(before, releases=(*before.releases, release_id), rows=rows, subjects=everybody, row_of=row_of)
 
 
+def stands(uow: UnitOfWork, after: Standing, *, view: str) -> bool:
+    """Tell whether `after`, a release of `view` more, still names all that is out. Call with releases held alone.
+
+    A copy may be taken, and its release end, while a release is made: then it is out though nothing was written here.
+    """
+    row = uow.session.exec(select(LedgerFamily).where(col(LedgerFamily.family) == after.family)).one_or_none()
+    version = 0 if row is None else row.version
+    out = set(_out(uow, after.family, view))
+    return version == after.version and out <= set(after.releases) and not _elsewhere(uow, after.family, view)
+
+
 def write(uow: UnitOfWork, after: Standing) -> bool:
     """Put `after` in place of the version that it was made from; False where that has changed meanwhile."""
     import numpy as np

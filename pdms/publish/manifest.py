@@ -7,7 +7,7 @@ Wording: rows are de-identified, never anonymous in the law's sense (PIPL-4, 73(
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -38,12 +38,17 @@ class Risks:
 
 @dataclass(frozen=True, slots=True)
 class InformationLoss:
-    """What coarsening cost: normalised certainty penalty 0 (nothing) to 1 (all), whole and by feature."""
+    """What coarsening cost: normalised certainty penalty 0 (nothing) to 1 (all), whole and by feature.
+
+    Who stays out counts as 1; `of_rows`: the same by feature over the published rows alone.
+    """
 
     ncp: float
     ncp_by_feature: Mapping[str, float]
     average_class_size: float
     discernibility: int
+    of_rows: Mapping[str, float] = field(default_factory=dict)
+    """Empty in manifests of before it was stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +141,12 @@ def public_manifest(manifest: Manifest) -> dict[str, Any]:
         held_back = manifest.together.held_back
         document["together"]["held_back"] = {code: rounded(n, min_cell=cell) for code, n in held_back.items()}
         del document["together"]["rows"]  # how rows of classes divide counts who stayed and who left
-    # discernibility counts each suppressed row once for every eligible member; NCP counts suppressed rows whole
-    del document["loss"]["discernibility"]
-    document["loss"]["ncp"] = round(manifest.loss.ncp, 2)
-    document["loss"]["ncp_by_feature"] = {name: round(x, 2) for name, x in manifest.loss.ncp_by_feature.items()}
+    # discernibility counts each suppressed row once for every eligible member, and NCP counts it whole: beside the
+    # rows, which everybody can add up, even a rounded one would tell how many there are
+    del document["loss"]["discernibility"], document["loss"]["of_rows"]
+    of_rows = {name: round(x, 2) for name, x in manifest.loss.of_rows.items()}
+    document["loss"]["ncp_by_feature"] = of_rows
+    document["loss"]["ncp"] = round(sum(of_rows.values()) / max(len(of_rows), 1), 2)
     return document
 
 

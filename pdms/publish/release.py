@@ -12,6 +12,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def _grouped(
     if criteria.needs_histogram:
         # what its values were then is kept nowhere, and the rows of classes would have to satisfy l and t on them too
         raise refusal(reason("LEDGER_SENSITIVE"))
-    made = compose(
+    composed = partial(
+        compose,
         apart,
         trees,
         criteria,
@@ -145,6 +147,9 @@ def _grouped(
         headroom=view.headroom,
         seed=here.seed,
     )
+    made = composed()
+    if len(made.sizes) > view.average_risk * int(made.sizes.sum()):
+        made = composed(part=math.ceil(round(1 / view.average_risk, 9)))
     return Grouped(made.anonymized(), made.class_of, made.out, made.held_back)
 
 

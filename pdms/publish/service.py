@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlmodel import col, select, update
+from sqlmodel import and_, col, or_, select, update
 
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
@@ -32,7 +32,6 @@ from pdms.publish.tables import Publication
 from pdms.taxonomy import Operation, Pseudonym, ReleaseState, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
-from pdms.views import copies
 from pdms.views import service as views
 from pdms.views.definitions import measure_of, space_of, view_of
 
@@ -121,10 +120,11 @@ def mark_stale_for(uow: UnitOfWork, *, purpose: str | None) -> tuple[str, ...]:
     commits first: what a crash between the two commits leaves unmarked, `close_open_intents` marks.
     """
     uow.lock_anon_first()
-    concerned = update(Publication).where(
-        col(Publication.state).in_([PublicationState.INTENT, PublicationState.PUBLISHED]),
-        col(Publication.overtaken).is_(False),
-    )
+    # One under way is marked again though it is marked: it may be taking the eligible set anew at this moment, which on
+    # PostgreSQL is seen only once its row has been waited for.
+    under_way = col(Publication.state) == PublicationState.INTENT
+    unmarked = and_(col(Publication.state) == PublicationState.PUBLISHED, col(Publication.overtaken).is_(False))
+    concerned = update(Publication).where(or_(under_way, unmarked))
     if purpose is not None:
         concerned = concerned.where(col(Publication.purpose) == purpose)
     uow.session.execute(concerned.values(overtaken=True))
@@ -222,7 +222,7 @@ def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell:
         tell("outcome")
         after = ledger.with_release(taken.out, release_id=release_id, subjects=here.subjects, class_of=held)
         ready = _Ready(found, sign_manifest(found.document(), signer), after)
-        if _close_unread(units, view, taken.out) and _finish(units, ready):
+        if _close_unread(units, view, ready) and _finish(units, view, ready):
             return found
         store.remove_half_written(home, view.name, release_id=release_id)
     raise Conflict("publish: consents changed while the view was computed, each time anew", code="PUBLISH_OVERTAKEN")
@@ -248,31 +248,34 @@ def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) ->
     )
 
 
-def _close_unread(units: UnitFactory, view: View, out: ledger.Standing) -> bool:
-    """End the view's former release where it was composed with nothing, since nobody holds a copy; False if one does.
+def _close_unread(units: UnitFactory, view: View, ready: _Ready) -> bool:
+    """End the view's former release where it was composed with nothing, since nobody holds a copy.
 
-    From here on nobody can take one, though the process be killed before the outcome.
+    From here on nobody can take one, though the process be killed before the outcome. False: overtaken, as `_finish`.
     """
     with units() as uow:
         uow.lock_anon_first(alone=True)
-        taken = copies.outstanding(uow)
-        former = views.list_releases(uow, view=view.name, state=ReleaseState.LIVE)
-        unread = [info.release_id for info in former if info.release_id not in out.releases]
-        if taken.intersection(unread):
+        if _overtaken(uow, view, ready):
             return False
-        for release_id in unread:
-            views.mark_stale(uow, release_id=release_id, reason="REPLACED")
+        for info in views.list_releases(uow, view=view.name, state=ReleaseState.LIVE):
+            if info.release_id not in ready.ledger.releases:
+                views.mark_stale(uow, release_id=info.release_id, reason="REPLACED")
     return True
 
 
-def _finish(units: UnitFactory, ready: _Ready) -> bool:
+def _overtaken(uow: UnitOfWork, view: View, ready: _Ready) -> bool:
+    """Tell whether a basis was lost, or something came out that the release was not composed with. Call `alone`."""
+    return _row(uow, ready.manifest.release_id).overtaken or not ledger.stands(uow, ready.ledger, view=view.name)
+
+
+def _finish(units: UnitFactory, view: View, ready: _Ready) -> bool:
     """Commit the outcome with the ledger, unless the publication was overtaken; tell which."""
     manifest = ready.manifest
     with units() as uow:
         uow.lock_anon_first(alone=True)
-        row = _row(uow, manifest.release_id)
-        if row.overtaken or not ledger.write(uow, ready.ledger):
+        if _overtaken(uow, view, ready) or not ledger.write(uow, ready.ledger):
             return False
+        row = _row(uow, manifest.release_id)
         row.state, row.ended_at = PublicationState.PUBLISHED, uow.now
         row.manifest = json.dumps(ready.signed, ensure_ascii=False, sort_keys=True)
         row.family = ready.ledger.family

@@ -18,6 +18,7 @@ from pdms.views.definitions import measure_of
 
 if TYPE_CHECKING:
     from pdms.anonymize.ledger_check import Composite
+    from pdms.anonymize.loss import Loss
     from pdms.gate.service import Eligible
     from pdms.publish.release import Made
 
@@ -39,6 +40,13 @@ def coarsened(view: View) -> list[str]:
     """Return the features that are quasi-identifiers, in the view's order."""
     sensitive = None if view.sensitive is None else view.sensitive.feature
     return [feature.name for feature in view.features if feature.name != sensitive]
+
+
+def of_rows(view: View, loss: "Loss") -> dict[str, float]:
+    """Return the NCP of each feature over the rows that are published: less who stays out, each counted as 1."""
+    rows = loss.rows - loss.suppressed
+    lost = [max(0.0, share * loss.rows - loss.suppressed) for share in loss.ncp_by_attribute]
+    return {name: total / rows if rows else 0.0 for name, total in zip(coarsened(view), lost, strict=True)}
 
 
 def draw_up(
@@ -92,6 +100,7 @@ def draw_up(
             ncp_by_feature=dict(zip(coarsened(view), made.loss.ncp_by_attribute, strict=True)),
             average_class_size=made.loss.average_class_size,
             discernibility=made.loss.discernibility,
+            of_rows=of_rows(view, made.loss),
         ),
         risks=Risks(
             prosecutor_max=made.risk.prosecutor_max,

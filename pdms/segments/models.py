@@ -172,6 +172,7 @@ def _list(node: object, path: str, *, most: int) -> list[object] | tuple[object,
 
 
 def _number(node: object, path: str) -> float:
-    if isinstance(node, bool) or not isinstance(node, int | float) or not math.isfinite(node) or abs(node) > 1e9:
+    # The size comes first: `isfinite` cannot take a whole number beyond a float.
+    if isinstance(node, bool) or not isinstance(node, int | float) or abs(node) > 1e9 or not math.isfinite(node):
         raise InvalidInput(f"{path}: a finite number of at most a thousand million is needed")
     return float(node)

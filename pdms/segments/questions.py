@@ -1,11 +1,12 @@
 """What a noised answer about a view's members depends on, besides the question itself: the view, and its release.
 
 Guarantee: answers are drawn once for each release of the view (its newest that is live or stale); where there is none,
-once a month. Rules count by their meaning (`canonical`).
+once a month of Shanghai, as budgets are. Rules count by their meaning (`canonical`).
 """
 
 from typing import Any
 
+from pdms.clock import SHANGHAI
 from pdms.policy.canonical import digest_of
 from pdms.policy.definitions import View
 from pdms.segments.canonical import canonical
@@ -21,6 +22,6 @@ def about_members(uow: AnonUnitOfWork, view: View, where: CompiledRule | None) -
     return {
         "view": view.name,
         "view_digest": digest_of(view),
-        "release": release or f"none in {uow.now:%Y-%m}",
+        "release": release or f"none in {uow.now.astimezone(SHANGHAI):%Y-%m}",
         "where": meaning,
     }

@@ -209,6 +209,15 @@ def test_nobody_waits_while_the_meaning_of_a_rule_is_worked_out(desk, monkeypatc
     assert (waited, about["where"], about["release"]) == ([False], canonical(rule), "none in 2026-03")
 
 
+def test_without_a_release_a_question_is_new_with_the_month_of_shanghai(desk):
+    desk.clock = FixedClock(datetime(2026, 4, 30, 16, 30, tzinfo=UTC))
+    view = View(**dict.fromkeys(View.__dataclass_fields__, "v"))
+    with desk.units()() as uow:
+        assert questions.about_members(uow, view, None)["release"] == "none in 2026-05"
+    desk.ask(asked("loyal"))
+    assert [charge.period for charge in desk.charges()] == ["2026-05"]
+
+
 def test_many_at_once_never_overspend_and_get_one_answer_to_one_question(desk):
     """Twelve threads with connections of their own ask seven different questions; six fit."""
     told, refused = {}, []

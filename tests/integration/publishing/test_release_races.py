@@ -11,6 +11,7 @@ from types import MappingProxyType
 import pytest
 
 from pdms.clock import FixedClock
+from pdms.gate import service as gate
 from pdms.publish import ledger
 from pdms.publish import service as publish
 from pdms.rights import replay
@@ -73,6 +74,43 @@ def test_a_copy_whose_reading_ends_after_the_release_is_replaced_binds_the_next(
     done.set()
     reader.join(30)
     assert second.together.releases == (first.release_id,)
+
+
+def test_a_copy_whose_reading_ends_after_the_release_went_stale_binds_the_next(world):
+    first = published(world, FIRST)
+    with world.unit() as uow:
+        views.mark_stale(uow, release_id=first.release_id)
+
+    def meanwhile(stage: str) -> None:
+        if stage == "write":
+            with world.anon_unit() as uow:  # began while it was live, and commits at last
+                copies.taken(uow, release_id=first.release_id)
+
+    for view in (FIRST, SECOND):
+        assert first.release_id in published(world, view, progress=meanwhile).together.releases
+
+
+def test_a_second_withdrawal_is_seen_while_the_eligible_set_is_taken(world, monkeypatch):
+    """Its mark must not pass over the row because an earlier one, which is being taken back, is on it still."""
+    decide, taken, others = gate.eligible, [], []
+
+    def withdrawn() -> None:
+        with world.unit() as uow:
+            publish.mark_stale_for(uow, purpose=None)
+
+    def slowly(*given, **more):
+        found = decide(*given, **more)
+        taken.append(found)
+        if not others:
+            others.append(threading.Thread(target=withdrawn))
+            others[0].start()
+            others[0].join(0.5)  # it waits for this unit, or is done: it must be noticed either way
+        return found
+
+    monkeypatch.setattr(gate, "eligible", slowly)
+    published(world, FIRST, progress=lambda stage: withdrawn() if stage == "eligible" and not taken else None)
+    others[0].join(30)
+    assert len(taken) == 2
 
 
 def test_a_release_that_only_the_identified_side_knows_binds_the_views_of_its_family(world):

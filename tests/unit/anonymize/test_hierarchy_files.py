@@ -1,9 +1,18 @@
 """Files of hierarchies: what each rule finds, on which line, and that no cell is ever told."""
 
+import csv
+import io
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pdms.anonymize.hierarchy_files import LONGEST, MOST_TOLD, Rule, examine, text_of
 from pdms.errors import InvalidInput
+from pdms.policy.yaml_reader import read_rows
 
 GOOD = "# our catalogue\ntea;drinks;*\ncoffee;drinks;*\nbread;food;*\n"
 
@@ -44,6 +53,9 @@ def test_a_file_without_fault_gives_its_tree_and_its_source():
         ("-2+3+cmd|' /C calc'!A0;x;*\n", [("FORMULA", 1)]),
         ("＝1;x;*\n", [("FORMULA", 1)]),
         ("a\x07;x;*\n", [("CONTROL", 1)]),
+        ("a\u0085b;x;*\n", [("CONTROL", 1)]),
+        ('"#rare";x;*\nb;x;*\n', [("COMMENT", 1)]),
+        (";".join("abcdefghijklmnop") + "\n", [("NO_ROOT", 1), ("DEPTH", 1)]),
         ("a" * (LONGEST + 1) + ";x;*\n", [("LONG_CELL", 1)]),
         ("\ufeffa;x;*\n", [("BOM", 1)]),
         ("a;x\nb;y\n", [("NO_ROOT", 1)]),
@@ -53,6 +65,30 @@ def test_a_file_without_fault_gives_its_tree_and_its_source():
 )
 def test_each_rule_is_told_with_its_line(text, told):
     assert rules(text) == told
+
+
+def test_a_chain_of_thousands_told_from_its_end_is_no_cycle():
+    names = [f"n{place}" for place in range(20_000)]
+    chain = [f"{low};{high};*\n" for low, high in pairwise(names)]
+    assert {rule for rule, _ in rules("".join(reversed(chain)))} == {"AMBIGUOUS"}
+    assert rules("".join([*chain, "n19999;n0;*\n"])) == [("CYCLE", 20_000)]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=3), st.sampled_from(["*", "all", "一"])), max_size=4))
+def test_a_tree_that_is_taken_reads_back_from_its_file_as_itself(rows):
+    text = io.StringIO()
+    csv.writer(text, delimiter=";", lineterminator="\n").writerows(rows)
+    found = examine("tree", text.getvalue().encode())
+    if found.ok:
+        written = text_of(found.hierarchy, source="drawn")
+        again = examine("tree", written.encode())
+        assert (again.findings, again.hierarchy.labels, again.source) == ((), found.hierarchy.labels, "drawn")
+        with TemporaryDirectory() as folder:
+            Path(folder, "tree.csv").write_text(written, "utf-8")
+            _, read = read_rows(Path(folder, "tree.csv"), root=Path(folder))
+        assert [row[-1] for row in read] == ["*"] * len(read)
+        assert tuple(row[0] for row in read) == found.hierarchy.leaves
 
 
 def test_a_file_in_another_encoding_names_the_line():

@@ -11,11 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdms.anonymize import flat, from_edges, tabulate
+from pdms.anonymize.ledger import cells_of
+from pdms.anonymize.ledger_rows import Rows, leavers_of, with_release
+from pdms.anonymize.loss import measure_loss
 from pdms.crypto import Signer
 from pdms.errors import Denied, IntegrityBroken
 from pdms.policy.definitions import Feature, SensitiveFeature, View
 from pdms.publish import manifest as manifests
 from pdms.publish import release
+from pdms.publish.statement import of_rows
+from pdms.publish.together import Beside
 from pdms.views import store
 
 SPACE = {"days": from_edges("days", [30, 90], open_low=True), "tier": flat("tier", ["1", "2", "3"])}
@@ -127,6 +132,25 @@ def test_the_average_risk_binds_where_the_greatest_would_not():
     assert strict.measured.k < 34  # no class need be that large for the mean to be
 
 
+def test_the_average_risk_binds_beside_a_former_release_too():
+    rng = np.random.default_rng(5)
+    members, edges = 3000, list(range(1, 30))
+    space = {name: from_edges(name, edges, coarser=[edges[::3]], open_low=True, open_high=True) for name in SPACE}
+    view = replace(VIEW, k=10, risk_threshold=0.1, average_risk=0.05, suppression_limit=0.2, held_back_limit=1.0)
+    codes = rng.integers(0, 30, (members, 2)).astype(np.int32)
+    before, tuple_ = tabulate(codes)
+    first = release.make(view, before, space)
+    rows, row_of = with_release(Rows.none(), np.full(members, -1), first.grouped.class_of[tuple_])
+    moved = rng.random(members) < 0.3
+    codes[moved] = rng.integers(0, 30, (moved.sum(), 2))
+    now, tuple_ = tabulate(codes)
+    cells, cell_of = cells_of(row_of, tuple_)
+    leavers = leavers_of(rows, row_of, np.ones(members, dtype=bool))
+    here = Beside(cells, cell_of, np.array([b"%016d" % n for n in range(members)]), leavers, view.k, seed=1)
+    finer = release.make(replace(view, average_risk=1.0), now, space, here)
+    assert finer.risk.prosecutor_average > 0.05 >= release.make(view, now, space, here).risk.prosecutor_average
+
+
 @pytest.mark.parametrize("algorithm", ["auto", "peel", "mondrian", "full_domain", "blind"])
 def test_the_view_chooses_the_algorithm(algorithm):
     made = release.make(replace(VIEW, algorithm=algorithm), table(200), SPACE)
@@ -178,7 +202,7 @@ def exact() -> manifests.Manifest:
         eligible_digest="5" * 64, excluded={"NO_CONSENT": 71, "MINOR": 3}, features=({"name": "days"},),
         window_days=365, uncovered={"tier": 118}, rows=1161, suppressed=2, suppression_limit=0.1, classes=40, k=10,
         k_required=10,
-        min_cell=50, loss=manifests.InformationLoss(0.12345, {"days": 0.2469}, 29.0, 123457),
+        min_cell=50, loss=manifests.InformationLoss(0.12345, {"days": 0.2469}, 29.0, 123457, {"days": 0.2456}),
         risks=manifests.Risks(0.1, 0.0344, 0.1, 0.0344, 0.0344, 0.1), level=3, algorithm="lattice peel",
         data_sha256="6" * 64,
     )  # fmt: skip
@@ -194,6 +218,39 @@ def test_marketing_reads_no_exact_count_of_members(exact):
     assert "NO_CONSENT" not in text
     assert public["wording"]["en"].startswith("de-identified, not anonymous")
     assert exact.eligible == 1163
+
+
+def test_nobody_learns_from_what_was_lost_how_many_stay_out(exact):
+    """Whoever has the rows knows what each feature lost in them; NCP that counts who stays out gives their number."""
+
+    def of(suppressed):
+        lost = measure_loss(
+            list(SPACE.values()),
+            np.array([[0, 0], [1, 1], [2, 2]], dtype=np.int32),
+            levels=np.array([[0, 1], [1, 0]], dtype=np.int16),
+            nodes=np.array([[0, 0], [0, 1]], dtype=np.int32),
+            sizes=np.array([140, 160]),
+            suppressed=suppressed,
+        )
+        return replace(
+            exact,
+            rows=300,
+            eligible=300 + suppressed,
+            suppressed=suppressed,
+            loss=manifests.InformationLoss(
+                lost.ncp,
+                dict(zip(SPACE, lost.ncp_by_attribute, strict=True)),
+                lost.average_class_size,
+                lost.discernibility,
+                of_rows(VIEW, lost),
+            ),
+        )
+
+    few = [of(suppressed) for suppressed in range(5)]
+    assert len({round(one.loss.ncp, 3) for one in few}) == 5, "the officer's figure does tell"
+    public = [manifests.public_manifest(one) for one in few]
+    assert [one["loss"] for one in public] == [public[0]["loss"]] * 5
+    assert public[0]["loss"]["ncp_by_feature"] == {name: round(few[0].loss.ncp_by_feature[name], 2) for name in SPACE}
 
 
 def test_one_member_more_moves_no_public_number_or_moves_it_by_ten(exact):

@@ -98,6 +98,7 @@ def deep(levels: int) -> dict:
         ({**LOGISTIC, "at_least": 1.0}, "between 0 and 1"),
         ({**LOGISTIC, "intercept": float("nan")}, "finite"),
         ({**LOGISTIC, "intercept": 1e300}, "finite"),
+        ({**LOGISTIC, "intercept": 10**400}, "finite"),
         ({**LOGISTIC, "of": {}}, "between 1 and 6"),
         ({**LOGISTIC, "of": {"recency": {"edges": [90, 30], "weights": [1, 2, 3]}}}, "edges ascend"),
         ({**LOGISTIC, "of": {"recency": {"edges": [30], "weights": [1, True]}}}, "finite"),
