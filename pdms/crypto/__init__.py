@@ -29,7 +29,8 @@ from pdms.crypto.roots import (
     provider_of,
     successor_uri,
 )
-from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields, seal_rows
+from pdms.crypto.seal import SealedValue, SealError, open_field, open_fields, seal_fields
+from pdms.crypto.seal_rows import RowForm, seal_rows
 from pdms.crypto.secret import Dek, KeyBytes, Unprintable, new_key
 from pdms.crypto.sign import Signer, Verifier, note_key_id
 from pdms.crypto.stream import SealedReader, SealedWriter, read_note
@@ -54,6 +55,7 @@ __all__ = [
     "RootProvider",
     "RootsOf",
     "RotationPlan",
+    "RowForm",
     "SealError",
     "SealedReader",
     "SealedValue",

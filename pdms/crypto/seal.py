@@ -25,10 +25,9 @@ One random nonce per value: under a key that seals one member's fields the bound
 
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import repeat
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -43,9 +42,9 @@ PAD_BLOCK: Final = 16
 
 _HEADER: Final = struct.Struct(">BBIQ")
 _HEADER_BYTES: Final = _HEADER.size
-_BODY: Final = _HEADER_BYTES + NONCE_BYTES
-MIN_SEALED_BYTES: Final = _BODY + PAD_BLOCK + TAG_BYTES
-_PADS: Final = tuple(b"\x80" + bytes(PAD_BLOCK - 1 - n) for n in range(PAD_BLOCK))
+BODY_BYTES: Final = _HEADER_BYTES + NONCE_BYTES
+MIN_SEALED_BYTES: Final = BODY_BYTES + PAD_BLOCK + TAG_BYTES
+PADS: Final = tuple(b"\x80" + bytes(PAD_BLOCK - 1 - n) for n in range(PAD_BLOCK))
 
 
 class SealError(StrEnum):
@@ -76,7 +75,8 @@ def broken(code: SealError) -> IntegrityBroken:
     return IntegrityBroken(_MESSAGES[code], code=code.value)
 
 
-def _header(suite: Suite, *, key_version: int, write_seq: int) -> bytes:
+def header_of(suite: Suite, *, key_version: int, write_seq: int) -> bytes:
+    """Return the first bytes of a sealed value. :raises InvalidInput: a number is out of range."""
     try:
         return _HEADER.pack(LAYOUT_VERSION, suite.code, key_version, write_seq)
     except struct.error:
@@ -116,7 +116,7 @@ def seal_fields(
         nonces = os.urandom(wanted)
     elif len(nonces) != wanted:
         raise InvalidInput(f"nonces: {NONCE_BYTES} bytes for each field", code="NONCE_LENGTH")
-    header = _header(which, key_version=key_version, write_seq=write_seq)
+    header = header_of(which, key_version=key_version, write_seq=write_seq)
     bound = header + member
     encrypt = which.aead(dek).encrypt
     sealed = []
@@ -126,45 +126,8 @@ def seal_fields(
             raise InvalidInput(f"field code: 1 to {MAX_FIELD_CODE_BYTES} bytes", code="FIELD_CODE_LENGTH")
         nonce = nonces[at : at + NONCE_BYTES]
         at += NONCE_BYTES
-        sealed.append(header + nonce + encrypt(nonce, plaintext + _PADS[len(plaintext) & 15], bound + field))
+        sealed.append(header + nonce + encrypt(nonce, plaintext + PADS[len(plaintext) & 15], bound + field))
     return sealed
-
-
-def seal_rows(
-    deks: Sequence[bytes],
-    *,
-    members: Sequence[bytes],
-    fields: Sequence[bytes],
-    rows: Iterable[Sequence[bytes]],
-    key_version: int = 1,
-    write_seq: int = 1,
-    suite: SuiteName | str = DEFAULT_SUITE,
-) -> Iterator[dict[bytes, bytes]]:
-    """Seal the first write of many members, each row under its own key: what `seal_fields` gives, at half the cost.
-
-    :param fields: field codes, in the order of a row's plaintexts; an empty plaintext is left out.
-    :return: for each row, field code → sealed value.
-    :raises InvalidInput: a length or a number is out of range.
-    """
-    which = suite_of(suite)
-    if any(len(one) != MEMBER_BYTES for one in members):
-        raise InvalidInput(f"member: an id has {MEMBER_BYTES} bytes", code="MEMBER_ID_LENGTH")
-    if any(len(one) != which.key_bytes for one in deks):
-        raise InvalidInput(f"dek: {which.name} takes {which.key_bytes} bytes", code="KEY_LENGTH")
-    if not all(0 < len(one) <= MAX_FIELD_CODE_BYTES for one in fields):
-        raise InvalidInput(f"field code: 1 to {MAX_FIELD_CODE_BYTES} bytes", code="FIELD_CODE_LENGTH")
-    header = _header(which, key_version=key_version, write_seq=write_seq)
-    aead, pads = which.aead, _PADS
-    # Random bytes are drawn once for all and cut by the struct: a nonce for each field, used or not, none twice.
-    block = os.urandom(NONCE_BYTES * len(fields) * len(members))
-    nonces = struct.Struct(f"{NONCE_BYTES}s" * len(fields)).iter_unpack(block) if fields else repeat((), len(members))
-    for dek, member, row, drawn in zip(deks, members, rows, nonces, strict=True):
-        encrypt, bound = aead(dek).encrypt, header + member
-        yield {
-            field: header + nonce + encrypt(nonce, plaintext + pads[len(plaintext) & 15], bound + field)
-            for field, plaintext, nonce in zip(fields, row, drawn, strict=True)
-            if plaintext
-        }
 
 
 def open_fields(
@@ -188,7 +151,9 @@ def open_fields(
                 header = sealed[:_HEADER_BYTES]
                 bound = header + member
                 decrypt = which.aead(dek).decrypt
-            opened.append(decrypt(sealed[_HEADER_BYTES:_BODY], sealed[_BODY:], bound + field).rstrip(b"\0")[:-1])
+            opened.append(
+                decrypt(sealed[_HEADER_BYTES:BODY_BYTES], sealed[BODY_BYTES:], bound + field).rstrip(b"\0")[:-1]
+            )
     except (InvalidTag, ValueError):  # ValueError: the nonce itself is cut
         short = len(sealed) < MIN_SEALED_BYTES
         raise broken(SealError.TRUNCATED if short else SealError.NOT_AUTHENTIC) from None

@@ -18,6 +18,7 @@ from pdms.errors import Conflict
 SqliteEngine = Engine
 
 PRAGMAS = (
+    "PRAGMA page_size=8192",  # of a new file: a third less to write than with half of it, once the indexes are large
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # an audit event that was acknowledged survives a power cut
     "PRAGMA secure_delete=ON",
@@ -25,7 +26,7 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=30000",
     "PRAGMA cache_size=-24576",
-    "PRAGMA wal_autocheckpoint=20000",
+    "PRAGMA wal_autocheckpoint=10000",
     "PRAGMA trusted_schema=OFF",
 )
 

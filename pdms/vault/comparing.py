@@ -52,7 +52,7 @@ class Comparison:
 def standing(uow: UnitOfWork, batch: MemberBatch, *, system: str) -> Standing:
     """Tell whom the rows of a batch speak of; opens nothing. Rows that nobody is held for are in neither map."""
     work = Upsert(uow, system, list(batch.external_ids), {**batch.fields}, batch.registered_at)
-    existing = work.existing(work.digests)
+    existing = work.existing(sorted(work.digests))
     living: dict[int, MemberId] = {}
     numbers: dict[MemberId, int] = {}
     refused: dict[int, Outcome] = {}

@@ -30,6 +30,26 @@ _FORMER: Final = "former."
 INDEX_BYTES: Final = 32
 
 encode_map: Final = msgspec.msgpack.Encoder().encode
+
+
+class SealedMap:
+    """The bytes around sealed values in a member's blob: a msgpack map of field codes, as `encode_map` writes it."""
+
+    def begin(self, count: int) -> bytes:
+        """Return the head of a map of so many values."""
+        return bytes((0x80 | count,)) if count < 16 else b"\xde" + count.to_bytes(2, "big")
+
+    def before(self, field: bytes, size: int) -> bytes:
+        """Return a key and the head of its value."""
+        return _bytes_head(len(field)) + field + _bytes_head(size)
+
+
+def _bytes_head(size: int) -> bytes:
+    if size < 1 << 8:
+        return b"\xc4" + size.to_bytes(1, "big")
+    return b"\xc5" + size.to_bytes(2, "big") if size < 1 << 16 else b"\xc6" + size.to_bytes(4, "big")
+
+
 _decode_sealed: Final = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
 
 

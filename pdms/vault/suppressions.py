@@ -30,6 +30,12 @@ def add(uow: UnitOfWork, indexes: Indexes, digests: Sequence[bytes], *, by_index
     )
 
 
+def least_depth(connection: Connection) -> int | None:
+    """Return how many suppression keys are nested around an entry at least; None: there is no entry."""
+    least = connection.exec_driver_sql("SELECT min(key_version) FROM suppression").scalar()
+    return None if least is None else int(least)
+
+
 def known(
     connection: Connection, indexes: Indexes, columns: Mapping[str, tuple[Sequence[int], Sequence[str]]], *, system: str
 ) -> list[tuple[int, datetime]]:
@@ -37,14 +43,14 @@ def known(
 
     :param columns: kind of index → (rows, their normalised values), none empty.
     """
-    least = connection.exec_driver_sql("SELECT min(key_version) FROM suppression").scalar()
+    least = least_depth(connection)
     if least is None:
         return []
     found = connection.exec_driver_sql("SELECT 1 FROM suppression WHERE by_index LIMIT 1").first()
     known_by: dict[bytes, list[int]] = {}
     for kind, (rows, values) in columns.items():
         for digest, place in indexes.suppressions_looked_up(
-            kind, values, system=system, least=int(least), by_index=found is not None
+            kind, values, system=system, least=least, by_index=found is not None
         ):
             known_by.setdefault(digest, []).append(rows[place])
     answers: list[tuple[int, datetime]] = []

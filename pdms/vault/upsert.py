@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import itemgetter
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
 from pdms.audit.catalogue import EventKind
-from pdms.crypto import set_digest
+from pdms.crypto import packed_set_digest
 from pdms.db import Lock, alone, beside, one_of
-from pdms.errors import InvalidInput
-from pdms.taxonomy import MemberId, MemberStatus, Pseudonym, Scope
+from pdms.errors import IntegrityBroken, InvalidInput
+from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import suppressions
 from pdms.vault.index_rotation import adopt_old
@@ -32,6 +32,10 @@ _EXISTING = (
     " FROM external_index e JOIN member m ON m.row_no = e.row_no JOIN sealed_member s ON s.row_no = m.row_no"
     " WHERE e.digest {}"
 )
+
+_TURNS: Final = 8
+"""Questions until a row is known or entered: the second finds whom the first did not ask for; more would need others to
+enter and to erase the same person in turns, meanwhile."""
 
 T = TypeVar("T")
 _encode_row = msgspec.msgpack.Encoder().encode
@@ -188,6 +192,8 @@ class Upsert:
             beside(self.connection, Lock.ADOPTING)
         adopt_old(uow, self.indexes, system=system, external_ids=external_ids)
         self.digests = self.indexes.external(system, external_ids)
+        # The order in which rows are asked for, entered and numbered: none that the source knows, along the leaves.
+        self.order = sorted(range(size), key=self.digests.__getitem__)
         # What a row says, as bytes: names once, so that two sources with other fields never look alike.
         head = _encode_row(list(columns))
         rows: Iterable[tuple[str, ...]] = zip(*columns.values(), strict=True) if columns else [()] * size
@@ -200,20 +206,27 @@ class Upsert:
         """New rows that a suppression speaks of and a later registration lets pass."""
 
     def run(self) -> UpsertResult:
-        existing: dict[bytes, _Existing] = {}
         changed: list[int] = []
         numbers: dict[bytes, int] = {}
         fresh: list[int] = []
-        waiting: Sequence[int] = range(len(self.digests))
-        while waiting:
-            existing |= self.existing([self.digests[at] for at in waiting])
+        waiting: Sequence[int] = self.order
+        # Of a file of new members the first chunk tells: a claim passes over whoever is known in spite of it.
+        existing = self.existing([self.digests[at] for at in waiting[:CHUNK]])
+        for turn in range(_TURNS):
+            if turn or existing:
+                existing |= self.existing([self.digests[at] for at in waiting[0 if turn else CHUNK :]])
             unknown, more = self._told_apart(waiting, existing)
             changed += more
             claimed = claim(self.connection, [self.digests[at] for at in unknown]) if unknown else {}
             numbers |= claimed
-            fresh += [at for at in unknown if self.digests[at] in claimed]
-            # Somebody else entered these meanwhile (PostgreSQL): now they are known.
-            waiting = [at for at in unknown if self.digests[at] not in claimed]
+            whole = len(claimed) == len(unknown)
+            fresh += unknown if whole else [at for at in unknown if self.digests[at] in claimed]
+            # Not asked for, or somebody else entered them meanwhile (PostgreSQL): now they are known.
+            waiting = [] if whole else [at for at in unknown if self.digests[at] not in claimed]
+            if not waiting:
+                break
+        else:
+            raise IntegrityBroken("index: an external id leads to nobody", code="INDEX_MOVED")
         # Asked after the claim: from here on no erasure of the same external id can still be under way unseen.
         suppressed = self.suppressed(fresh)
         if suppressed:
@@ -232,6 +245,8 @@ class Upsert:
 
     def _told_apart(self, rows: Sequence[int], existing: Mapping[bytes, _Existing]) -> tuple[list[int], list[int]]:
         """Return the rows nobody knows and those that say something new; the others' outcome is settled."""
+        if not existing:
+            return list(rows), []
         unknown, changed = [], []
         for at in rows:
             known = existing.get(self.digests[at])
@@ -249,15 +264,16 @@ class Upsert:
 
     def _record(self, kind: EventKind, rows: Sequence[int]) -> None:
         if ids := [one for at in rows if (one := self.member_ids[at])]:
-            digest = set_digest(self.uow.keys.system_key("audit-digest"), ids)
+            digest = packed_set_digest(
+                self.uow.keys.system_key("audit-digest"), b"".join(sorted(ids)), width=ID_BYTES
+            )  # fmt: skip
             self.uow.record(kind, numbers={"members": len(ids)}, digest=digest.hex())
 
     def existing(self, digests: Sequence[bytes]) -> dict[bytes, _Existing]:
         """Return what is held under these digests of external ids."""
         found: dict[bytes, _Existing] = {}
-        ordered = sorted(digests)
-        for at in range(0, len(ordered), CHUNK):
-            part = tuple(ordered[at : at + CHUNK])
+        for at in range(0, len(digests), CHUNK):
+            part = tuple(digests[at : at + CHUNK])
             condition, bound = one_of(self.connection, part, width=32)
             for row in self.connection.exec_driver_sql(_EXISTING.format(condition), bound).all():
                 found[row[0]] = _Existing(*row[1:])
@@ -265,8 +281,9 @@ class Upsert:
 
     def suppressed(self, fresh: Sequence[int]) -> set[int]:
         """Return the new rows that speak of an erased member and show no later registration."""
-        if not fresh:
+        if not fresh or suppressions.least_depth(self.connection) is None:
             return set()
+        fresh = sorted(fresh)
         names = {kind: name for kind, name in self.indexes.field_of.items() if name in self.columns}
         columns: dict[str, tuple[list[int], list[str]]] = {}
         for kind, column in [(EXTERNAL, self.external_ids), *((k, self.columns[n]) for k, n in names.items())]:
@@ -285,7 +302,6 @@ class Upsert:
         if not rows:
             return
         digests = self.digests
-        rows = sorted(rows, key=digests.__getitem__)  # as they are numbered: in no order that the source knows
         columns = {EXTERNAL: self.external_ids, **self.columns}
         picked = {name: _pick(column, rows) for name, column in columns.items()}
         keyed = _pick(digests, rows)

@@ -20,9 +20,11 @@ from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
 from pdms.vault.rows import (
     CHANGED,
+    CHUNK,
     DELETE_INDEX,
     INSERT_INDEX,
     StoredMember,
+    marks,
     sqlite_instant,
     turning_columns,
 )
@@ -30,6 +32,7 @@ from pdms.vault.sealing import (
     EXTERNAL_CODE,
     FieldCodes,
     Indexes,
+    SealedMap,
     encode_map,
     join_digests,
     seal_member,
@@ -58,17 +61,26 @@ class NewMembers:
 
 
 def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[bytes, int]:
-    """Enter external ids that nobody has yet; return the row numbers of those that are this transaction's now.
+    """Enter external ids; return the row numbers of those that are this transaction's now, absent if somebody has them.
 
     An id that another transaction is entering is waited for: absent here once that one has committed.
+
+    :param external_digests: ascending; row numbers follow.
     """
     if on_postgres(connection):
         bound = (b"".join(external_digests), len(external_digests) - 1)
         return dict(connection.exec_driver_sql(_CLAIM, bound).all())
     first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
-    ordered, numbers = sorted(external_digests), range(first, first + len(external_digests))
-    insert_columns(connection, "external_index", [("digest", "bytea", ordered), ("row_no", "int8", numbers)])
-    return dict(zip(ordered, numbers, strict=True))
+    numbers = range(first, first + len(external_digests))
+    columns: list[Column] = [("digest", "bytea", external_digests), ("row_no", "int8", numbers)]
+    if insert_columns(connection, "external_index", columns, unless="digest") == len(numbers):
+        return dict(zip(external_digests, numbers, strict=True))
+    claimed: dict[bytes, int] = {}
+    for at in range(0, len(external_digests), CHUNK):
+        part = tuple(external_digests[at : at + CHUNK])
+        sql = f"SELECT digest, row_no FROM external_index WHERE digest IN ({marks(len(part))}) AND row_no >= {first}"
+        claimed.update(connection.exec_driver_sql(sql, part).all())
+    return claimed
 
 
 def release(connection: Connection, external_digests: Sequence[bytes]) -> None:
@@ -144,10 +156,9 @@ def _seal(
     codes: FieldCodes, columns: Mapping[str, Sequence[bytes]], ids: Sequence[MemberId], deks: Sequence[bytes]
 ) -> list[bytes]:
     """Return each row's map of sealed values, all under key version 1 and write sequence 1."""
-    order = [codes.code(name) for name in columns]
-    rows = zip(*columns.values(), strict=True)
+    coded = [(codes.code(name), column) for name, column in columns.items()]
     suite = suite_of_key(deks[0]).name  # minted together, hence for one suite
-    return [encode_map(sealed) for sealed in seal_rows(deks, members=ids, fields=order, rows=rows, suite=suite)]
+    return seal_rows(deks, members=ids, columns=coded, form=SealedMap(), suite=suite)
 
 
 def _index(

@@ -104,13 +104,33 @@ def test_no_two_values_share_key_and_nonce(ids, width):
     assert len(seen) == 2 * width * len(ids)
 
 
+class Plain:
+    """A form that says how many values follow, and of each its field and its size."""
+
+    def begin(self, count):
+        return bytes((count,))
+
+    def before(self, field, size):
+        return bytes((len(field),)) + field + size.to_bytes(4, "big")
+
+    def read(self, row):
+        found, at = {}, 1
+        for _ in range(row[0]):
+            start = at + 1 + row[at]
+            field, size = row[at + 1 : start], int.from_bytes(row[start : start + 4], "big")
+            at = start + 4 + size
+            found[field] = row[start + 4 : at]
+        assert at == len(row)
+        return found
+
+
 @given(suites, st.lists(members, max_size=12, unique=True), st.lists(codes, max_size=8, unique=True), st.data())
 def test_sealing_rows_is_sealing_fields_and_shares_no_key_and_nonce(suite, ids, fields, data):
-    rows = [data.draw(st.lists(values, min_size=len(fields), max_size=len(fields))) for _ in ids]
+    columns = [(field, data.draw(st.lists(values, min_size=len(ids), max_size=len(ids)))) for field in fields]
     deks = [dek_for(suite) for _ in ids]
-    sealed = list(seal_rows(deks, members=ids, fields=fields, rows=rows, suite=suite))
-    for dek, member, row, found in zip(deks, ids, rows, sealed, strict=True):
-        told = {code: value for code, value in zip(fields, row, strict=True) if value}
+    sealed = [Plain().read(row) for row in seal_rows(deks, members=ids, columns=columns, form=Plain(), suite=suite)]
+    for at, (dek, member, found) in enumerate(zip(deks, ids, sealed, strict=True)):
+        told = {field: column[at] for field, column in columns if column[at]}
         opened = open_fields(dek, member=member, fields=found.items())
         assert dict(zip(found, opened, strict=True)) == told
     nonces = [(bytes(dek), one[14:26]) for dek, found in zip(deks, sealed, strict=True) for one in found.values()]
@@ -118,22 +138,38 @@ def test_sealing_rows_is_sealing_fields_and_shares_no_key_and_nonce(suite, ids, 
     assert len({nonce for _, nonce in nonces}) == len(nonces)
 
 
+def test_rows_beyond_those_sealed_at_a_time():
+    count = 250  # two full handfuls and a part, the middle one with an empty value in it
+    ids, deks = [bytes(12) + at.to_bytes(4, "big") for at in range(count)], [new_key() for _ in range(count)]
+    columns = [
+        (b"a", [str(at).encode() for at in range(count)]),
+        (b"b", [b"" if at == 150 else b"x" for at in range(count)]),
+    ]
+    rows = seal_rows(deks, members=ids, columns=columns, form=Plain())
+    for at, (dek, member, row) in enumerate(zip(deks, ids, rows, strict=True)):
+        found = Plain().read(row)
+        assert list(found) == ([b"a"] if at == 150 else [b"a", b"b"])
+        assert open_fields(dek, member=member, fields=found.items())[0] == str(at).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"members": [bytes(15)]}, "MEMBER_ID_LENGTH"),
         ({"deks": [bytes(31)]}, "KEY_LENGTH"),
-        ({"fields": [b""]}, "FIELD_CODE_LENGTH"),
-        ({"fields": [bytes(65)]}, "FIELD_CODE_LENGTH"),
+        ({"columns": [(b"", [b"v"])]}, "FIELD_CODE_LENGTH"),
+        ({"columns": [(bytes(65), [b"v"])]}, "FIELD_CODE_LENGTH"),
+        ({"columns": [(b"f", [b"v", b"w"])]}, "UNLIKE_LENGTHS"),
+        ({"deks": []}, "UNLIKE_LENGTHS"),
         ({"write_seq": -1}, "OUT_OF_RANGE"),
         ({"suite": "rot13"}, "UNKNOWN_SUITE"),
     ],
 )
 def test_rows_of_wrong_measure_are_refused(change, code):
-    good = {"deks": [bytes(32)], "members": [bytes(16)], "fields": [b"f"], "rows": [[b"v"]], "write_seq": 1}
+    good = {"deks": [bytes(32)], "members": [bytes(16)], "columns": [(b"f", [b"v"])], "write_seq": 1, "form": Plain()}
     asked = good | change
     with pytest.raises(PdmsError) as caught:
-        list(seal_rows(asked.pop("deks"), **asked))
+        seal_rows(asked.pop("deks"), **asked)
     assert caught.value.code == code
 
 

@@ -2,11 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pdms.errors import Conflict, Denied, InvalidInput, KeyUnavailable, NotFound
+from pdms.errors import Conflict, Denied, IntegrityBroken, InvalidInput, KeyUnavailable, NotFound
 from pdms.policy.permit import Permit
 from pdms.taxonomy import MemberStatus, Operation, Scope, new_id
 from pdms.unit_of_work import Actor, ActorKind
 from pdms.vault import service as vault
+from pdms.vault import upsert, writing
+from pdms.vault.sealing import Indexes
 from pdms.vault.service import MemberRow, Outcome
 
 SUPPORT = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.SUPPORT}))
@@ -64,6 +66,33 @@ def test_members_are_created_found_and_masked(small_home):
         assert vault.count(uow) == 2
         with pytest.raises(NotFound):
             vault.find(uow, index="shoe_size", value="44")
+
+
+def test_whoever_the_first_question_of_a_batch_does_not_meet_is_known_all_the_same(small_home, monkeypatch):
+    monkeypatch.setattr(upsert, "CHUNK", 1)  # it asks about one row, whose digest is the least
+    monkeypatch.setattr(writing, "CHUNK", 2)
+    names = [f"m{n}" for n in range(7)]
+    with small_home.unit() as uow:
+        digests = Indexes(uow.keys, uow.policy).external("shop", names)
+    ordered = [name for _, name in sorted(zip(digests, names, strict=True))]
+    known = dict(zip(ordered[3:], put(small_home, *map(row, ordered[3:])).member_ids, strict=True))
+    result = put(small_home, *(row(name, login="changed" if name == ordered[5] else "wang") for name in names))
+    expected = dict.fromkeys(ordered[:3], Outcome.CREATED) | dict.fromkeys(ordered[3:], Outcome.UNCHANGED)
+    expected[ordered[5]] = Outcome.UPDATED
+    assert dict(zip(names, result.outcomes, strict=True)) == expected
+    assert {name: one for name, one in zip(names, result.member_ids, strict=True) if name in known} == known
+    with small_home.unit() as uow:
+        assert vault.count(uow) == len(names)
+
+
+def test_an_index_entry_that_leads_to_nobody_stops_a_load(small_home):
+    put(small_home, row("m1"))
+    put(small_home, row("m2"))
+    with small_home.unit() as uow:
+        uow.session.connection().exec_driver_sql("DELETE FROM member WHERE row_no = 1")
+    with pytest.raises(IntegrityBroken) as caught:
+        put(small_home, row("m1"), row("m3"))
+    assert caught.value.code == "INDEX_MOVED"
 
 
 def test_one_external_id_in_two_systems_is_two_members(small_home):
