@@ -8,7 +8,8 @@ a member's data: that is the gate's.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import NoReturn
 
 from sqlmodel import col, delete, select, update
@@ -18,7 +19,7 @@ from pdms.access.oidc import SignIn
 from pdms.access.tables import ApiKeyRow, MemberTokenRow, OperatorRow
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
-from pdms.crypto import BlindIndex
+from pdms.crypto import BlindIndex, same_bytes
 from pdms.db import Lock, alone, stored_day, stored_instant
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound, Unauthenticated
 from pdms.policy.reasons import reason
@@ -38,8 +39,10 @@ _KEY_AND_OPERATOR = (
     " o.disabled_at FROM api_key k JOIN operator o ON o.operator_id = k.operator_id WHERE k.key_id = ?"
 )
 """Asked on every call of the API: driver SQL."""
-_KEPT = "pdms.access.keys"
-"""Under which a session keeps rows of keys: for one transaction, or (`db.glance`) until anybody commits anything."""
+_EXPIRES = "SELECT expires_at FROM api_key WHERE key_id = ?"
+_KEY_PREFIX = "pdms_key_"
+_PROVED = "pdms.access.proved"
+"""Under which looks (`db.glance`) keep who proved themselves, until anybody commits anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,17 @@ class Unknown:
     """Nobody; the cause is a code for the log alone."""
 
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Proved:
+    """An API key that opened something: `digest` is of all that was presented, the actor who it stood for."""
+
+    digest: bytes
+    actor: Actor
+    since: datetime
+    until: datetime
+    """The legal day on which its use is noted, or the end of the key, whichever comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,13 +331,9 @@ def recognise(uow: UnitOfWork, *, presented: str | None, sign_in: SignIn | None 
             return Unknown("member-token")
         member = MemberId(token.member_id)
         return Recognised(Actor(id="member", kind=ActorKind.MEMBER, scopes=frozenset({Scope.MEMBER}), member_id=member))
-    kept = uow.session.info.setdefault(_KEPT, {})
-    row = kept.get(parts.public_id)
+    row = uow.session.connection().exec_driver_sql(_KEY_AND_OPERATOR, (parts.public_id,)).first()
     if row is None:
-        row = uow.session.connection().exec_driver_sql(_KEY_AND_OPERATOR, (parts.public_id,)).first()
-        if row is None:
-            return Unknown("key")
-        kept[parts.public_id] = row
+        return Unknown("key")
     digest, scopes, expires_at, revoked_at, last_used_on, operator_id, role_name, trained_until, disabled_at = row
     if (
         revoked_at is not None
@@ -342,6 +352,30 @@ def recognise(uow: UnitOfWork, *, presented: str | None, sign_in: SignIn | None 
         trained_until=stored_day(trained_until),
     )
     return Recognised(actor, None if stored_day(last_used_on) == _today(uow) else parts.public_id)
+
+
+def recognise_operator(uow: UnitOfWork, *, presented: str) -> Actor | None:
+    """Return whom an API key stands for whose use today is noted already; None: whatever else, ask `recognise`.
+
+    In a look (`db.glance`) one that was proved is remembered, by an unkeyed digest of its 256 secret bits, until
+    anybody commits anything: so a key revoked, a role or a policy changed counts from the next question on.
+    """
+    public_id = presented[len(_KEY_PREFIX) : len(_KEY_PREFIX) + 32]
+    digest = sha256(presented.encode()).digest()
+    proved: dict[str, _Proved] = uow.session.info.setdefault(_PROVED, {})
+    known = proved.get(public_id)
+    if known is not None and known.since <= uow.now < known.until and same_bytes(known.digest, digest):
+        return known.actor
+    if not presented.startswith(_KEY_PREFIX):
+        return None
+    found = recognise(uow, presented=presented)
+    if not isinstance(found, Recognised) or found.key_to_note is not None:
+        return None
+    expires_at = stored_instant(uow.session.connection().exec_driver_sql(_EXPIRES, (public_id,)).scalar_one())
+    midnight = uow.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+    begun = midnight.astimezone(UTC)
+    proved[public_id] = _Proved(digest, found.actor, begun, min(begun + timedelta(days=1), expires_at))
+    return found.actor
 
 
 def refuse_login(uow: UnitOfWork, *, cause: str) -> NoReturn:

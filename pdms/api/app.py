@@ -112,6 +112,7 @@ def _bare(**options: Any) -> FastAPI:
         docs_url=None,  # Swagger UI comes from a CDN
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # spans and records hold paths and messages
         **options,
     )
     problems.install(api)

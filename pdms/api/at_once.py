@@ -1,23 +1,21 @@
 """The gate's answer to one question, at once: the way of `POST /v1/policies/decisions` where nothing is out of order.
 
-Guarantees: it answers only what the route itself would answer with 200, in the same bytes, after the same checks: the
-key is looked up and proved anew for each call, so that one revoked, expired or of a disabled operator decides nothing
-more; scope, form of the body and policy in force likewise. Whatever else comes (another kind of credential, the first
-use of a key on a day, a body out of form, an error) is passed on untouched to the route, which says and logs why. It
-decides by `gate.decide_one` and has no rules of its own. A decision that is to be acted on is a Permit, with its event;
-this is none. SQLite only: it reads in microseconds on the event loop, where PostgreSQL would have others wait.
+Guarantees: it answers only what the route itself would answer with 200, in the same bytes, after the same checks. What
+it remembers from one question to the next (keys that proved themselves, notices, the policy in force) is forgotten when
+any process commits anything: a key revoked, a consent withdrawn, a policy put in force count from the next question on.
+Whatever else comes (another kind of credential, the first use of a key on a day, a body out of form, an error) is
+passed on untouched to the route, which says and logs why. It decides by `gate.decide_one` and has no rules of its own.
+A decision that is to be acted on is a Permit, with its event; this is none. SQLite only: it reads in microseconds on
+the event loop, where PostgreSQL would have others wait.
 """
 
-import json
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pdms.access import service as access
-from pdms.access.service import Recognised
 from pdms.api import policies
-from pdms.api.edge import edge
 from pdms.api.guarded import refusal_of
 from pdms.bootstrap.app import App
 from pdms.errors import PdmsError
@@ -26,7 +24,8 @@ from pdms.policy.decide import Decision
 from pdms.taxonomy import Operation
 
 PATH: Final = f"{policies.routes.prefix}/decisions"
-_SHAPE: Final = edge(Decision)
+_validated: Final = policies.Question.model_validate_json
+_written: Final = TypeAdapter(Decision).dump_json
 
 
 class AtOnce:
@@ -57,24 +56,21 @@ class AtOnce:
 
     def _answer(self, credential: bytes, body: bytes) -> bytes | None:
         scheme, _, given = credential.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not given.startswith("pdms_key_"):
+        if scheme.lower() != "bearer":
             return None
         try:
-            question = policies.Question.model_validate(json.loads(body))
+            question = _validated(body)
             if question.operation is Operation.EXPORT:  # counts people with statements of SQLAlchemy's
                 return None
             with self.pdms.glance() as uow:
-                found = access.recognise(uow, presented=given.strip())
-                if not isinstance(found, Recognised) or found.key_to_note is not None:
+                actor = access.recognise_operator(uow, presented=given.strip())
+                if actor is None or refusal_of(actor, policies.MAY_ASK) is not None:
                     return None
-                if refusal_of(found.actor, policies.MAY_ASK) is not None:
-                    return None
-                uow.actor = found.actor
+                uow.actor = actor
                 decision = gate.decide_one(uow, **policies.asked(question))
         except (PdmsError, ValidationError, ValueError):
             return None
-        body_of: bytes = _SHAPE.model_validate(decision, from_attributes=True).model_dump_json().encode()
-        return body_of
+        return _written(decision)
 
 
 def _again(read: list[Message], receive: Receive) -> Receive:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Concatenate, NoReturn, ParamSpec, Self, TypeVar
+from typing import Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Engine
 
@@ -37,6 +37,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ANONYMOUS = Actor(id="anonymous", kind=ActorKind.SYSTEM)
+_POLICY: Final = "pdms.bootstrap.policy"
+"""Under which looks keep the policy in force."""
 
 
 def _key_store(engine: Engine, config: HomeConfig, settings: Settings, *, clock: Clock) -> tuple[str, KeyStore]:
@@ -180,10 +182,13 @@ class App:
     def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:
         """Return a unit of the identified side."""
         self._renew_policy()
+        return self._unit(actor, self.policy, read_only=read_only)
+
+    def _unit(self, actor: Actor, policy: Policy, *, read_only: bool) -> UnitOfWork:
         return UnitOfWork(
             actor=actor,
             clock=self.clock,
-            policy=self.policy,
+            policy=policy,
             home=self.home,
             append_events=self._append_events,
             anon_engine=self.anon,
@@ -196,11 +201,25 @@ class App:
         )
 
     def glance(self) -> UnitOfWork:
-        """Return a unit of nobody's that only reads, and only by driver SQL; SQLite (`db.glance`)."""
+        """Return a unit of nobody's that only reads, and only by driver SQL; SQLite (`db.glance`).
+
+        Its policy is what was in force in that look, asked anew as soon as anybody committed anything.
+        """
         if self._glances is None:
             self._glances = Glances(self.main)
-        uow = self.unit(ANONYMOUS, read_only=True)
-        uow.look(self._glances.begin())
+        session = self._glances.begin()
+        try:
+            policy = session.info.get(_POLICY)
+            if policy is None:
+                policy = self.policy
+                if self._watch is not None:
+                    policy = gate.in_force(session, documents=policy, follow=True)
+                session.info[_POLICY] = policy
+            uow = self._unit(ANONYMOUS, policy, read_only=True)
+        except BaseException:
+            session.close()
+            raise
+        uow.look(session)
         return uow
 
     def anon_unit(self, actor: Actor, *, read_only: bool = False) -> AnonUnitOfWork:

@@ -37,9 +37,10 @@ class Glances:
             place.detach()
             mine.version, mine.kept = None, {}
             mine.raw.execute("PRAGMA query_only = ON")
+        execute = mine.raw.execute
         with _QUIET_SQLITE:
-            mine.raw.execute("BEGIN")
-            (version,) = mine.raw.execute("PRAGMA data_version").fetchone()
+            execute("BEGIN")
+            (version,) = execute("PRAGMA data_version").fetchone()
         if version != mine.version:
             mine.version, mine.kept = version, {}
         return cast("Session", _Glance(mine.raw, mine.kept))
@@ -81,6 +82,10 @@ class _Rows(list[tuple[Any, ...]]):
 
     def all(self) -> "list[tuple[Any, ...]]":
         return self
+
+    def scalar_one(self) -> Any:
+        ((value,),) = self
+        return value
 
     def first(self) -> tuple[Any, ...] | None:
         return self[0] if self else None

@@ -3,12 +3,12 @@
 Figures are CPU time of this process unless the unit says wall. A home holds fictitious members with consents to the
 starter policy, written straight into the tables; the packed state is then made by pdms itself and timed apart. Set
 decisions are `decide_set`, each from a cold read of its pages, one for each of twelve purposes. One decision is
-`decide`, pure, with all reasons, beside Cedar and Casbin on the same questions with the same answers. Over HTTP (in
-process, no socket): a decision beside an empty route of a bare FastAPI, called alike; a withdrawal and the decision
-after it; and apart from them a Permit, whose event is durable before it is returned.
+`decide`, pure, with all reasons, beside Cedar and Casbin on the same questions with the same answers. Over the API: a
+decision beside an empty route of a bare FastAPI, both called in process (no socket, the strict form), and both of one
+real server over a connection that is kept, by the server's own CPU time; in process a withdrawal and the decision after
+it; and apart from them a Permit, whose event is durable before it is returned.
 """
 
-import asyncio
 import itertools
 import json
 import os
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 
+from benches._gate_http import DECISIONS, EMPTY, api_of, call, called, server_cpu, serving
+from benches._gate_http import bare as empty_app
 from pdms.access import service as access
-from pdms.api.app import create_app
-from pdms.api.middleware import RateLimit
 from pdms.bootstrap.app import App
 from pdms.bootstrap.initialise import initialise
 from pdms.clock import FixedClock
@@ -66,6 +66,7 @@ FEW = USES[:1] + USES[7:8]
 SHAPES = (("given", "consent", 60), ("given", "separate", 20), ("withdrawn", "consent", 8), ("refused", "consent", 12))
 STEP = 100_000
 PEERS = Path(tempfile.gettempdir()) / "pdms-bench-gate-peers"
+ROUNDS = 5
 SINGLE_GOAL, PEER_GOAL, HTTP_GOAL, WITHDRAWAL_GOAL = 10.0, 4.0, 2.0, 50.0
 
 
@@ -295,24 +296,24 @@ def _http(app: App, tries: int) -> Iterator[dict[str, Any]]:
             for role in ("compliance", "support")
         }
         members = [row[0] for row in uow.session.connection().exec_driver_sql("SELECT member_id FROM member").all()]
-    open_to_all = RateLimit(1e9, 10**9)
-    api = create_app(app, limit=open_to_all, failures=open_to_all, sequence_seconds=3600)
-    bare = FastAPI(openapi_url=None)
-
-    @bare.post("/nothing")
-    async def nothing() -> dict[str, str]:
-        return {}
+    api, bare, key = api_of(app), empty_app(), keys["compliance"]
 
     def question(member: bytes) -> dict[str, Any]:
         return {"member_id": member.hex(), "purpose": "market_email", "operation": "send"}
 
     places = itertools.cycle(members)
-    ours = _called(
-        lambda: _call(api, "/v1/policies/decisions", question(next(places)), keys["compliance"]), tries, wall=False
+    ours, empty = called(
+        lambda: call(api, DECISIONS, question(next(places)), key), lambda: call(bare, EMPTY, {}, key), tries=tries
     )
-    empty = _called(lambda: _call(bare, "/nothing", {}, keys["compliance"]), tries, wall=False)
     mine, floor = statistics.median(ours) * 1e6, statistics.median(empty) * 1e6
-    yield _row("decision over HTTP", mine, "µs", floor, HTTP_GOAL * floor)
+    yield _row("decision over the API, in process", mine, "µs", floor, HTTP_GOAL * floor)
+    with serving(app.home.root, POLICIES, NOW, key) as client:
+        both: list[list[float]] = [[], []]
+        for _ in range(ROUNDS + 1):  # alternating; the first warms up
+            both[0].append(server_cpu(client, DECISIONS, [question(next(places)) for _ in range(tries // 2)]))
+            both[1].append(server_cpu(client, EMPTY, [{}] * (tries // 2)))
+    mine, floor = (statistics.median(one[1:]) * 1e6 for one in both)
+    yield _row("decision over a socket, the server's CPU", mine, "µs", floor, HTTP_GOAL * floor)
     yield from _withdrawals(app, api, keys, tries)
     yield from _permits(app, keys["support"], members, tries)
 
@@ -324,8 +325,8 @@ def _withdrawals(app: App, api: FastAPI, keys: dict[str, str], tries: int) -> It
     for member in given:
         use = {"member_id": member.hex(), "purpose": "market_email"}
         begun = time.perf_counter()
-        _call(api, "/v1/consents/withdrawals", use, keys["support"])
-        answer = _call(api, "/v1/policies/decisions", use | {"operation": "send"}, keys["compliance"])
+        call(api, "/v1/consents/withdrawals", use, keys["support"])
+        answer = call(api, DECISIONS, use | {"operation": "send"}, keys["compliance"])
         taken.append(time.perf_counter() - begun)
         assert json.loads(answer)["permitted"] is False
     cpu = (time.process_time() - cpu) / len(given) * 1e6
@@ -357,47 +358,6 @@ def _device(folder: Path) -> str:
     inside = [one for one in mounts if folder.resolve().is_relative_to(one[1])]
     device, _, kind = max(inside, key=lambda one: len(one[1]), default=["an unknown device", "", "?"])
     return f"{device} ({kind})"
-
-
-def _called(call: Callable[[], object], tries: int, *, wall: bool) -> list[float]:
-    clock = time.perf_counter if wall else time.process_time
-    taken = []
-    for _ in range(tries // 10 + 10):
-        call()
-    for _ in range(tries):
-        begun = clock()
-        call()
-        taken.append(clock() - begun)
-    return taken
-
-
-_LOOP = asyncio.new_event_loop()
-
-
-def _call(api: FastAPI, path: str, body: dict[str, Any], key: str) -> bytes:
-    """Send one request to an ASGI application, as a server would, and return the body of a good answer."""
-    data = json.dumps(body).encode()
-    headers = [
-        (b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", str(len(data)).encode()),
-        (b"authorization", b"Bearer " + key.encode()),
-    ]  # fmt: skip
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": path,
-        "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http", "headers": headers,
-        "client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8000),
-    }  # fmt: skip
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": data, "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    _LOOP.run_until_complete(api(scope, receive, send))
-    if sent[0]["status"] >= 300:
-        raise RuntimeError(f"{path}: {sent[0]['status']}")
-    return b"".join(one.get("body", b"") for one in sent)
 
 
 def _row(

@@ -1,8 +1,13 @@
 """Asking the gate over HTTP: the short way and the route say the same, and no key decides once more than it may."""
 
 import asyncio
+import hashlib
 import json
 import secrets
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +17,10 @@ from pdms.api.at_once import PATH, AtOnce
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.db import on_postgres
-from pdms.taxonomy import MemberId, Operation
+from pdms.policy.definitions import Policy
+from pdms.policy.stored import content_of
+from pdms.taxonomy import MemberId, Operation, Scope
+from pdms.vault import service as vault
 
 BY_THE_ROUTE = {"Content-Type": "application/json; charset=utf-8"}
 """Means the same, and is left to the route."""
@@ -173,3 +181,155 @@ def test_a_look_writes_nothing_and_ends_with_its_unit(shop: Any) -> None:
     member = MemberId(bytes.fromhex(shop.id_of("H00007")))
     shop.world.run("support", access.issue_member_token, member_id=member)
     assert kept() is not before
+
+
+def by_another_process(api: Any, statement: str, *values: str) -> None:
+    """Let another process change the database of members and commit; values are hex text."""
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30);"
+        "d = c.execute(sys.argv[2], [bytes.fromhex(one) for one in sys.stdin.read().split()]); c.commit();"
+        "assert d.rowcount"
+    )
+    path = api.world.app.home.root / "vault.db"
+    command = [sys.executable, "-S", "-c", program, str(path), statement]
+    subprocess.run(command, input=" ".join(values), text=True, check=True)
+
+
+def test_what_another_process_commits_counts_from_the_next_question_on(shop: Any) -> None:
+    key, asked = fresh_key(shop), question(shop, "H00010")
+
+    def answer() -> Any:
+        given = short_way(shop, asked, key)
+        assert given == short_way(shop, asked, key)  # by what is remembered
+        return None if given is None else json.loads(given)
+
+    def reasons() -> set[str]:
+        return {reason["code"] for reason in answer()["reasons"]}
+
+    member, operator = asked["member_id"], shop.world.app.authenticate(key).id
+    assert answer()["permitted"]
+    by_another_process(shop, "DELETE FROM consent_current WHERE member_id = ?", member)
+    assert reasons() == {"NO_CONSENT"}
+    wish = "INSERT INTO restriction_current VALUES (?, 'do_not_contact', '', '', '2026-01-01 00:00:00.000000')"
+    by_another_process(shop, wish, member)
+    assert reasons() == {"NO_CONSENT", "DO_NOT_CONTACT"}
+    by_another_process(shop, "UPDATE member SET status = 'erased' WHERE member_id = ?", member)
+    assert "MEMBER_ERASED" in reasons()
+    by_another_process(shop, f"UPDATE operator SET role = 'marketing' WHERE operator_id = '{operator}'")
+    assert answer() is None  # the scopes of a role that has not the key's
+    by_another_process(shop, f"UPDATE operator SET role = 'compliance' WHERE operator_id = '{operator}'")
+    assert answer() is not None
+    ended = "UPDATE api_key SET revoked_at = '2026-01-01 00:00:00.000000' WHERE operator_id = "
+    by_another_process(shop, f"{ended}'{operator}'")
+    assert answer() is None
+    assert ask(shop, asked, role={"Authorization": f"Bearer {key}"}).status_code == 401
+
+
+def test_a_policy_that_another_process_puts_in_force_decides_the_next_question(shop: Any) -> None:
+    key, asked, before = fresh_key(shop), question(shop, "H00011"), shop.world.app.policy
+
+    def activate(policy: Policy) -> str:
+        content = content_of(policy).encode()
+        digest = hashlib.sha256(content).hexdigest()
+        statement = (
+            "INSERT INTO policy_version (digest, content, activated_at, actor)"
+            " VALUES (CAST(? AS TEXT), CAST(? AS TEXT), '2026-11-02 01:00:00.000000', 'system')"
+        )
+        by_another_process(shop, statement, digest.encode().hex(), content.hex())
+        return digest
+
+    def with_role(**changes: Any) -> Policy:
+        role = replace(before.roles["compliance"], **changes)
+        return replace(before, roles={**before.roles, "compliance": role})
+
+    def answer() -> Any:
+        given = short_way(shop, asked, key)
+        assert given == short_way(shop, asked, key)  # by what is remembered
+        return None if given is None else json.loads(given)
+
+    assert (answer()["policy_digest"], answer()["permitted"]) == (before.digest, True)
+    narrower = activate(with_role(purposes=("rights",)))
+    assert narrower != before.digest
+    assert answer()["policy_digest"] == narrower
+    assert [reason["code"] for reason in answer()["reasons"]] == ["ROLE_NOT_ALLOWED"]
+    activate(with_role(scopes=(Scope.INGEST,)))
+    assert answer() is None  # the key's scopes are none of the role's any more
+    assert ask(shop, asked, role={"Authorization": f"Bearer {key}"}).status_code == 403
+    assert activate(before) == before.digest
+    assert answer()["permitted"]
+
+
+def test_a_key_is_remembered_for_its_day_and_no_longer_than_it_lasts(shop: Any) -> None:
+    world, asked = shop.world, question(shop, "H00012")
+    instant = world.clock.instant
+    made = world.app.run(
+        world.actor("admin"), access.create_operator, label="asks-for-a-day", role="compliance", days=1
+    )
+    caller = {"Authorization": f"Bearer {made.text}"}
+
+    def at(moment: datetime) -> tuple[bool, int]:
+        """Whether the short way answers, and then the status that all ways give."""
+        world.clock.instant = moment
+        quick = short_way(shop, asked, made.text) is not None
+        return quick, ask(shop, asked, role=caller).status_code
+
+    try:
+        assert at(instant) == (False, 200)
+        assert at(instant) == (True, 200)
+        assert at(instant - timedelta(days=1)) == (False, 200)  # of another day: the route's
+        last = made.expires_at - timedelta(seconds=1)
+        assert at(last) == (False, 200)  # the first use of a new day, which the route notes
+        assert at(last) == (True, 200)
+        assert at(made.expires_at) == (False, 401)
+    finally:
+        world.clock.instant = instant
+
+
+def test_a_secret_that_is_not_the_keys_gains_nothing_from_its_being_remembered(shop: Any) -> None:
+    key, asked = fresh_key(shop), question(shop, "H00013")
+    head, secret = key[:42], key[42:]
+    others = [head + "A" * 43, head + secret[:-1], key + "A", head.upper() + secret, key[9:], head, "", " " + key]
+    for other in others:
+        assert short_way(shop, asked, key) is not None
+        assert short_way(shop, asked, other) is None or other.strip() == key, other
+    unkeyed = hashlib.sha256(key.encode()).hexdigest()  # what is remembered of it opens nothing
+    assert short_way(shop, asked, head + unkeyed[:43]) is None
+
+
+def test_a_honey_member_is_nobody_from_the_next_question_on(shop: Any) -> None:
+    key, asked = fresh_key(shop), question(shop, "H00014")
+    member = [MemberId(bytes.fromhex(asked["member_id"]))]
+
+    def reasons() -> list[str]:
+        quick, slow = ask(shop, asked), ask(shop, asked, route=True)
+        assert quick.content == slow.content
+        assert short_way(shop, asked, key) == slow.content
+        return [reason["code"] for reason in quick.json()["reasons"]]
+
+    assert reasons() == []
+    shop.world.run("compliance", vault.mark_decoys, member)
+    assert reasons() == ["MEMBER_UNKNOWN"]
+    shop.world.run("compliance", vault.mark_decoys, member, drop=True)
+    assert reasons() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"member_id":"%s","purpose":"market_email","operation":"send"}',
+        b'{"member_id":"0","member_id":"%s","purpose":"market_email","operation":"send"}',
+        b'{"member_id":"%s","member_id":"0","purpose":"market_email","operation":"send"}',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send","fields":null}',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send","channel":NaN}',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send","fields":["\\ud800"]}',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send","categories":{"basic":1}}',
+        b' {"member_id":"%s"\n,"purpose":"market\\u005femail","operation":"send"}\t',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send"}{}',
+        b'{"member_id":"%s","purpose":"market_email","operation":"send",}',
+        b"{'member_id':'%s','purpose':'market_email','operation':'send'}",
+    ],
+)
+def test_odd_json_means_the_same_on_both_ways(shop: Any, body: bytes) -> None:
+    whole = body.replace(b"%s", shop.id_of("H00003").encode())
+    quick, slow = ask(shop, whole), ask(shop, whole, route=True)
+    assert (quick.status_code, quick.content) == (slow.status_code, slow.content)
