@@ -117,12 +117,26 @@ def purpose(name: str, doc: d.PurposeDocument) -> p.Purpose:
         human_review=doc.human_review,
         mechanisms=tuple(doc.mechanisms),
         inputs=tuple(doc.inputs),
+        algorithm=None if doc.algorithm is None else _card(doc.algorithm),
+    )
+
+
+def _card(doc: d.AlgorithmDocument) -> p.AlgorithmCard:
+    return p.AlgorithmCard(
+        principle=frozen(doc.principle.plain()),
+        intent=frozen(doc.intent.plain()),
+        mechanism=frozen(doc.mechanism.plain()),
     )
 
 
 def recipient(name: str, doc: d.RecipientDocument) -> p.Recipient:
     """Make one recipient."""
     return p.Recipient(id=name, **doc.model_dump())
+
+
+def restricted(doc: d.RestrictedDocument) -> p.RestrictedRecipient:
+    """Make one line of the list of those to whom nothing may be given."""
+    return p.RestrictedRecipient(**doc.model_dump())
 
 
 def role(name: str, doc: d.RoleDocument) -> p.Role:

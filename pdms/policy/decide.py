@@ -12,7 +12,7 @@ from typing import Literal
 
 from pdms.clock import SHANGHAI
 from pdms.errors import Reason
-from pdms.policy.crossborder import NOBODY, Exported, covering
+from pdms.policy.crossborder import NOBODY, Exported, covering, listed
 from pdms.policy.definitions import HOME_REGION, Policy, Purpose
 from pdms.policy.gaps import LINED, line_of
 from pdms.policy.reasons import REASONS, ordered, reason
@@ -221,6 +221,8 @@ def _recipient_codes(policy: Policy, purpose: Purpose, use: Use, today: date, ex
     codes = set()
     if recipient.contract_until is None or recipient.contract_until < today:
         codes.add("CONTRACT_EXPIRED")
+    if policy.restricted and listed(policy, recipient, today=today):
+        codes.add("RECIPIENT_LISTED")
     if recipient.region != HOME_REGION and use.operation is not Operation.EXPORT:
         codes.add("REGION_NOT_ALLOWED")
     if use.operation is Operation.EXPORT:

@@ -16,6 +16,7 @@ from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation
 
 __all__ = [
     "HOME_REGION",
+    "AlgorithmCard",
     "Budget",
     "CalendarYear",
     "Category",
@@ -33,6 +34,7 @@ __all__ = [
     "Prefecture",
     "Purpose",
     "Recipient",
+    "RestrictedRecipient",
     "Retention",
     "RevealRules",
     "Role",
@@ -118,6 +120,15 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class AlgorithmCard:
+    """What everybody may read of the algorithm behind a purpose (ALG-16)."""
+
+    principle: Mapping[Language, str]
+    intent: Mapping[Language, str]
+    mechanism: Mapping[Language, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Purpose:
     """One purpose with everything that the gate compares (NDR-22(4))."""
 
@@ -164,6 +175,8 @@ class Purpose:
     """Export mechanisms that a recipient may rely on (PIPL-38-1)."""
     inputs: tuple[str, ...] = ()
     """What a price may depend on (PIPL-24-1)."""
+    algorithm: AlgorithmCard | None = None
+    """Needed where the purpose profiles or decides automatically (ALG-16)."""
 
     @property
     def rests_on_consent(self) -> bool:
@@ -194,6 +207,15 @@ class Role:
     name: str
     scopes: tuple[Scope, ...]
     purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedRecipient:
+    """An organisation abroad on the list of those to whom nothing may be given (PIPL-42)."""
+
+    name: str
+    since: date
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +325,8 @@ class Policy:
     """Words that no segment, view or feature may be named by (ALG-10)."""
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     """Populations of consumers that noised numbers may go to; who is in none of them gets none."""
+    restricted: tuple[RestrictedRecipient, ...] = ()
+    """To whom nothing may be given, whatever a contract or a consent says."""
 
     def category_of_field(self, name: str) -> str:
         """Return the data category of a member field. :raises KeyError: no such field."""

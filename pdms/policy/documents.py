@@ -50,6 +50,9 @@ ARTICLES = {
     "sensitivity": "PIPL-51",
     "category": "PIPL-51",
     "column": "PIPL-51",
+    "principle": "ALG-16",
+    "intent": "ALG-16",
+    "mechanism": "ALG-16",
     "k": "T37964",
     "source": "T35273-8.7",
 }
@@ -150,6 +153,14 @@ class PurposeViewDocument(Document):
     risk: Annotated[float, Field(gt=0, le=0.5)]
 
 
+class AlgorithmDocument(Document):
+    """`purposes.<name>.algorithm`: what is told of the algorithm behind it (ALG-16)."""
+
+    principle: Both
+    intent: Both
+    mechanism: Both
+
+
 class PurposeDocument(Document):
     """`purposes.<name>` of policy.yaml."""
 
@@ -180,6 +191,7 @@ class PurposeDocument(Document):
     human_review: bool = False
     mechanisms: list[Literal["exempt", "scc", "cert", "assessment"]] = Field(default_factory=list)
     inputs: list[Slug] = Field(default_factory=list)
+    algorithm: AlgorithmDocument | None = None
 
 
 class RecipientDocument(Document):
@@ -192,6 +204,14 @@ class RecipientDocument(Document):
     region: Line
     mechanism: Literal["exempt", "scc", "cert", "assessment"] | None = None
     mechanism_until: date | None = None
+
+
+class RestrictedDocument(Document):
+    """One line of `restricted_recipients` of policy.yaml (PIPL-42)."""
+
+    name: Line
+    since: date
+    source: Line
 
 
 class RoleDocument(Document):
@@ -269,6 +289,7 @@ class PolicyDocument(Document):
     purposes: dict[Slug, dict[str, object]]
     """Parsed one by one after `like` is resolved, as `PurposeDocument`."""
     recipients: dict[Slug, RecipientDocument] = Field(default_factory=dict)
+    restricted_recipients: list[RestrictedDocument] = Field(default_factory=list)
     roles: dict[Slug, RoleDocument]
     pipias: dict[Slug, PipiaDocument] = Field(default_factory=dict)
     reveal: RevealDocument = Field(default_factory=RevealDocument)

@@ -79,6 +79,9 @@ def _lines(policy: Policy, purpose: Purpose, language: Language) -> list[str]:
         lines.append(
             f"  {say('可随时关闭个性化，即时生效', 'automated decisions can be switched off at once')} (PIPL-24-2)"
         )
+    if purpose.algorithm:
+        card = (purpose.algorithm.principle, purpose.algorithm.intent, purpose.algorithm.mechanism)
+        lines.append(f"  {say('算法', 'algorithm')}: {say('；', '; ').join(one[language] for one in card)} (ALG-16)")
     if purpose.pipia_required:
         assessed = policy.pipias.get(purpose.pipia or "")
         state = (

@@ -173,6 +173,8 @@ def _purpose_regulated(policy: Policy, purpose: Purpose, place: str) -> Iterator
         yield f"{place}.minors: no automated marketing to minors, nor where the age is unknown (MIN-24-3)"
     if operations & set(PERSONALISED) and purpose.basis is LawfulBasis.CONSENT and not purpose.opt_out:
         yield f"{place}.opt_out: automated decisions need an easy way out (PIPL-24-2)"
+    if operations & set(PERSONALISED) and purpose.algorithm is None:
+        yield f"{place}.algorithm: missing; its principle, intent and mechanism are told to everybody (ALG-16)"
     if Operation.SEND in operations and purpose.basis is LawfulBasis.CONSENT and purpose.channel is None:
         yield f"{place}.channel: missing; each channel is asked for by itself (ADL-43)"
     if Operation.ADM in operations and purpose.basis is not LawfulBasis.CONSENT and not purpose.human_review:

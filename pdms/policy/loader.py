@@ -151,6 +151,7 @@ def _freeze(main: d.PolicyDocument, purposes: dict[str, d.PurposeDocument], part
         ),
         "purposes": assemble.frozen({k: assemble.purpose(k, v) for k, v in purposes.items()}),
         "recipients": assemble.frozen({k: assemble.recipient(k, v) for k, v in main.recipients.items()}),
+        "restricted": tuple(assemble.restricted(line) for line in main.restricted_recipients),
         "roles": assemble.frozen({k: assemble.role(k, v) for k, v in main.roles.items()}),
         "pipias": assemble.frozen({k: assemble.pipia(k, v) for k, v in main.pipias.items()}),
         "notices": assemble.frozen(parts["notices"]),

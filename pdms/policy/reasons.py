@@ -171,6 +171,12 @@ _ALL = (
         "政策未为该角色规定隐私预算，不提供统计数字。",
         "The policy declares no privacy budget for the role: it gets no numbers.",
     ),
+    (
+        "RECIPIENT_LISTED",
+        "PIPL-42",
+        "接收方已被列入限制或者禁止个人信息提供清单。",
+        "The recipient is on the list of those to whom nothing may be given.",
+    ),
     ("NO_AUTHORITY", "PIPL-49", "请求人无权代会员行使权利。", "The requester may not act for the member."),
 )
 

@@ -15,6 +15,8 @@ from pdms.unit_of_work import ActorKind
 
 PUBLIC = {
     ("GET", "/v1/health"),
+    ("GET", "/v1/rules"),
+    ("GET", "/v1/rules/page"),
     ("GET", "/v1/opt-outs/{link}"),
     ("POST", "/v1/opt-outs/{link}"),
     ("GET", "/v1/packages/{secret}"),

@@ -1,14 +1,16 @@
 """The mechanisms that cover so many people, at each threshold and one below it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from pdms.clock import SHANGHAI
 from pdms.policy.crossborder import EVERY, Exported, covering
 from pdms.policy.decide import ActorFacts, ConsentFacts, SubjectFacts, Use, decide
+from pdms.policy.definitions import RestrictedRecipient
 from pdms.policy.loader import load
 from pdms.taxonomy import AgeStage, ConsentState, ConsentType, LawfulBasis, MemberStatus, Operation
 
@@ -40,6 +42,31 @@ def test_XBF_5_7_8_thresholds(policy, people, sensitive, wanted):
     assert covering(Exported(people, sensitive), controller=policy.controller, purpose=needed) == EVERY
     vital = replace(policy.controller, ciio=True)
     assert covering(Exported(people, sensitive), controller=vital, purpose=needed) == {"assessment"}
+
+
+@pytest.mark.parametrize("purpose", ["partner", "crossborder"])
+def test_PIPL_42_a_listed_recipient_gets_nothing_however_its_name_is_written(policy, purpose):
+    recipient, spelt = {
+        "partner": ("partner-insurance", "示例保险 有限公司"),
+        "crossborder": ("overseas-seller", "EXAMPLE overseas seller, Ltd"),
+    }[purpose]
+    named = policy.purposes[purpose]
+    consent = ConsentFacts(ConsentState.GIVEN, ConsentType.SEPARATE, NOW, named.categories, named.operations)
+
+    def codes(since):
+        line = RestrictedRecipient(spelt, since, "an announcement")
+        return decide(
+            replace(policy, restricted=(*policy.restricted, line)),
+            use=Use(purpose, named.operations[0], recipient=recipient),
+            subject=SubjectFacts(MemberStatus.ACTIVE, AgeStage.ADULT, consent),
+            actor=ActorFacts(kind="system"),
+            now=NOW,
+        )
+
+    today = NOW.astimezone(SHANGHAI).date()
+    assert codes(today + timedelta(days=1)).permitted
+    (refused,) = codes(today).reasons
+    assert (refused.code, refused.article) == ("RECIPIENT_LISTED", "PIPL-42")
 
 
 @pytest.mark.parametrize(("mechanism", "people", "codes"), [

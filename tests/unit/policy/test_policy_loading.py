@@ -92,6 +92,8 @@ CASES = [
     ("PIPL_24_1_pricing_under_another_name_reads_a_tag", "policy.yaml", r"(label: \{zh-CN: 响应会员[^\n]*\n)", r"\1    inputs: [sku, tag]\n", "purposes.rights.inputs: sku, public_rule, stock and campaign only; no tag, segment or view (PIPL-24-1)"),
     ("PIPL_24_1_who_makes_prices_is_granted_the_segments", "policy.yaml", r"purposes: \[segment, analytics, recommend,", "purposes: [pricing, segment, analytics, recommend,", "roles.marketing.purposes: who makes prices profiles nobody (PIPL-24-1)"),
     ("PIPL_24_1_who_makes_prices_reads_a_view", "policy.yaml", r"purposes: \[segment, analytics, recommend,", "purposes: [pricing, segment, analytics, recommend,", "views/member_value.yaml: consumers: marketing makes prices and reads no view (PIPL-24-1)"),
+    ("ALG_16_no_card_of_an_algorithm", "policy.yaml", r"    algorithm:\n      principle: \{zh-CN: 按去标识化[^\n]*\n[^\n]*\n[^\n]*\n", "", "purposes.recommend.algorithm: missing; its principle, intent and mechanism are told to everybody (ALG-16)"),
+    ("ALG_16_a_card_without_its_intent", "policy.yaml", r"      intent: \{zh-CN: 展示会员[^\n]*\n", "", "purposes.recommend.algorithm.intent: missing (ALG-16)"),
     ("PIPL_28_2_justification_missing", "policy.yaml", r"    justification: 跨境电商[^\n]*\n", "", "purposes.sensitive_use.justification: missing"),
     ("PIPL_29_sensitive_needs_separate", "policy.yaml", r"(label: \{zh-CN: 跨境进口商品实名清关.*?)consent: separate", r"\1consent: consent", "purposes.sensitive_use.consent: sensitive data need a separate or written consent (PIPL-29)"),
     ("PIPL_23_provide_needs_separate", "policy.yaml", r"consent: separate                  # 向", "consent: consent  # ", "purposes.partner.consent: providing to others or abroad needs a separate consent"),
