@@ -21,7 +21,7 @@ class Measured:
     most frequent value to all from the l-th most frequent on (infinite where fewer than l occur), so that recursive
     (c, l)-diversity holds for every greater c; `largest_share`: greatest share of one value in a class; `t_equal`,
     `t_ordered`: greatest distance of a class's distribution from the whole table's, over equal distances and over the
-    order given. These are None without a sensitive column.
+    order given, from each value of which absence lies 1. These are None without a sensitive column.
     """
 
     rows: int
@@ -40,6 +40,7 @@ def measure(
     *,
     sensitive: str | None = None,
     order: Sequence[Any] = (),
+    absent: Any = None,
     columns: Sequence[str] = (),
     l: int = 2,  # noqa: E741 - the field's own name
 ) -> Measured:
@@ -47,6 +48,7 @@ def measure(
 
     Every column but `sensitive` counts as a quasi-identifier; `columns` narrows that down where a table holds more.
     `order` lists the sensitive values in their order, for `t_ordered`; without it they are ordered as they sort.
+    `absent`: the value that stands for none, and has no place in the order.
     `l`: which l `recursive_c` is of.
     """
     import pandas as pd
@@ -63,11 +65,13 @@ def measure(
     reached = {"rows": len(frame), "classes": len(sizes), "k": int(sizes.min())}
     if sensitive is None:
         return Measured(**reached)
-    values = list(order) or sorted(frame[sensitive].unique(), key=str)
+    values = [one for one in order or sorted(frame[sensitive].unique(), key=str) if one != absent]
+    bins = len(values)
+    values += [] if absent is None else [absent]
     code = frame[sensitive].map({value: position for position, value in enumerate(values)}).to_numpy(dtype=np.float64)
     if np.isnan(code).any():
         return Measured(**reached)
-    return _with_sensitive(reached, class_of, code.astype(np.int64), sizes, len(values), l)
+    return _with_sensitive(reached, class_of, code.astype(np.int64), sizes, len(values), bins, l)
 
 
 def _with_sensitive(
@@ -76,6 +80,7 @@ def _with_sensitive(
     code: Any,
     sizes: Any,
     width: int,
+    bins: int,
     l: int,  # noqa: E741 - the literature's name
 ) -> Measured:
     """Measure l and t class by class from the cells that occur."""
@@ -100,8 +105,7 @@ def _with_sensitive(
         table = np.zeros((stop - start, width))
         inside = (owner >= start) & (owner < stop)
         table[owner[inside] - start, value[inside]] = share[inside]
-        steps = np.abs(np.cumsum(table - whole, axis=1))[:, :-1].sum(axis=1)
-        ordered = max(ordered, float(steps.max()) / max(width - 1, 1))
+        ordered = max(ordered, _farthest(table - whole, bins))
     return Measured(
         rows=reached["rows"],
         classes=reached["classes"],
@@ -113,3 +117,20 @@ def _with_sensitive(
         t_equal=float(equal.max()),
         t_ordered=ordered,
     )
+
+
+def _farthest(gaps: Any, bins: int) -> float:
+    """Return the greatest ordered distance of the gaps of shares [classes, values]; from `bins` on stands absence.
+
+    What one who is paid for each carriage would earn at best is what the carriage costs at least: prices of bins in
+    whole steps, each within one step of the next and within 1 of absence, whose price is 0.
+    """
+    if bins == gaps.shape[1]:
+        return float(np.abs(np.cumsum(gaps, axis=1))[:, :-1].sum(axis=1).max()) / max(bins - 1, 1)
+    steps = max(bins - 1, 1)
+    earned = np.zeros((len(gaps), 2 * steps + 3))
+    earned[:, [0, -1]] = -np.inf
+    for place in range(bins):
+        reached = np.maximum(np.maximum(earned[:, :-2], earned[:, 2:]), earned[:, 1:-1])
+        earned[:, 1:-1] = reached + gaps[:, place : place + 1] * np.arange(-steps, steps + 1) / steps
+    return float(earned.max())

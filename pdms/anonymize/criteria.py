@@ -79,12 +79,14 @@ class Closeness:
     Venkatasubramanian 2007, doi 10.1109/ICDE.2007.367856, section 4).
 
     Distance is the earth mover's, over equal ground distances or over the order of the sensitive codes (neighbours
-    1/(m-1) apart). The whole is the published table, as a reader sees it; rows left out are not in it.
+    1/(m-1) apart). The whole is the published table, as a reader sees it; rows left out are not in it. `absent`: the
+    last sensitive code stands for an absent value, which has no place in an order: it lies 1 from each of the m others.
     Presupposes that the published distribution may be known to everybody, and one record a member.
     """
 
     t: float
     distance: Distance = Distance.EQUAL
+    absent: bool = False
 
     def __post_init__(self) -> None:
         """Raise InvalidInput unless 0 <= t <= 1."""
@@ -180,12 +182,28 @@ def diverse(histogram: NDArray[np.int64], criterion: Diversity) -> bool:
     return bool(len(held) >= criterion.l and held[0] < criterion.c * held[int(criterion.l) - 1 :].sum())
 
 
-def distance(histogram: NDArray[np.int64], whole: NDArray[np.int64], kind: Distance) -> float:
+def distances(gaps: NDArray[np.float64], criterion: Closeness) -> NDArray[np.float64]:
+    """Return the earth mover's distances (float64 [classes]) from gaps of shares (float64 [classes, values])."""
+    if criterion.distance == Distance.EQUAL:
+        return np.asarray(np.abs(gaps).sum(axis=1) / 2, dtype=np.float64)
+    if not criterion.absent:
+        return np.asarray(np.abs(np.cumsum(gaps[:, :-1], axis=1)).sum(axis=1) / max(gaps.shape[1] - 1, 1))
+    # By its dual (Kantorovich): the greatest sum of gap * price, where a price is that of absence (0) to within 1 and
+    # its neighbour's to within one step; the best prices are whole steps, so that they are found value by value.
+    steps = max(gaps.shape[1] - 2, 1)
+    prices = np.arange(-steps, steps + 1) / steps
+    best = gaps[:, :1] * prices
+    for value in range(1, gaps.shape[1] - 1):
+        nearest = best.copy()
+        np.maximum(nearest[:, 1:], best[:, :-1], out=nearest[:, 1:])
+        np.maximum(nearest[:, :-1], best[:, 1:], out=nearest[:, :-1])
+        best = nearest + gaps[:, value : value + 1] * prices
+    return np.asarray(best.max(axis=1), dtype=np.float64)
+
+
+def distance(histogram: NDArray[np.int64], whole: NDArray[np.int64], criterion: Closeness) -> float:
     """Return the earth mover's distance between a class's sensitive distribution and the whole table's."""
-    gap = histogram / histogram.sum() - whole / whole.sum()
-    if kind == Distance.EQUAL:
-        return float(np.abs(gap).sum() / 2)
-    return float(np.abs(np.cumsum(gap)[:-1]).sum() / max(len(gap) - 1, 1))
+    return float(distances((histogram / histogram.sum() - whole / whole.sum())[None, :], criterion)[0])
 
 
 def satisfied(
@@ -207,7 +225,7 @@ def satisfied(
         criteria.closeness is not None
         and histogram is not None
         and whole is not None
-        and distance(histogram, whole, criteria.closeness.distance) > criteria.closeness.t + 1e-12
+        and distance(histogram, whole, criteria.closeness) > criteria.closeness.t + 1e-12
     ):
         return False
     if criteria.needs_population and population is None:

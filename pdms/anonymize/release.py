@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pdms.anonymize.arrays import weights_of
 from pdms.anonymize.classes import Classes, sum_by_class
-from pdms.anonymize.criteria import Closeness, Criteria, Distance, Method, satisfied
+from pdms.anonymize.criteria import Closeness, Criteria, Method, distances, satisfied
 from pdms.anonymize.frequency import FrequencyTable
 from pdms.anonymize.hierarchies import Hierarchy
 from pdms.anonymize.loss import Loss, measure_loss
@@ -160,10 +160,7 @@ def _excess(table: FrequencyTable, wanted: Closeness | None, classes: Classes) -
     if wanted is None or histograms is None or len(histograms) == 0:
         return 0.0
     gaps = histograms / classes.sizes[:, None] - histograms.sum(axis=0) / classes.sizes.sum()
-    if wanted.distance == Distance.EQUAL:
-        return float(np.abs(gaps).sum(axis=1).max() / 2) - wanted.t
-    steps = np.abs(np.cumsum(gaps, axis=1)[:, :-1]).sum(axis=1)
-    return float(steps.max() / max(gaps.shape[1] - 1, 1)) - wanted.t
+    return float(distances(gaps, wanted).max()) - wanted.t
 
 
 def _best(

@@ -39,6 +39,7 @@ from pdms.anonymize.ledger import HeldBack
 from pdms.errors import Conflict, Denied, Reason
 from pdms.policy.definitions import View
 from pdms.policy.reasons import reason
+from pdms.views.definitions import order_of
 
 if TYPE_CHECKING:
     from pdms.publish.together import Beside
@@ -87,7 +88,7 @@ def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy], here
 
     if table.rows < view.min_cell:
         raise refusal(reason("BELOW_MIN_CELL"))
-    criteria = criteria_of(view)
+    criteria = criteria_of(view, space)
     criteria = replace(criteria, k=max(criteria.k, 0 if here is None else here.k))
     try:
         grouped = _grouped(view, table, space, criteria, here)
@@ -153,14 +154,15 @@ def _grouped(
     return Grouped(made.anonymized(), made.class_of, made.out, made.held_back)
 
 
-def criteria_of(view: View) -> Criteria:
+def criteria_of(view: View, space: Mapping[str, Hierarchy]) -> Criteria:
     """Return what every class of a release of `view` must satisfy."""
     sensitive = view.sensitive
     diversity = closeness = None
     if sensitive is not None and sensitive.diversity is not None:
         diversity = Diversity(sensitive.l, DiversityKind(sensitive.diversity), c=sensitive.c)
     if sensitive is not None and sensitive.t is not None:
-        closeness = Closeness(sensitive.t, Distance(sensitive.distance))
+        absent = order_of(space[sensitive.feature])[1] is not None
+        closeness = Closeness(sensitive.t, Distance(sensitive.distance), absent=absent)
     return Criteria(
         k=view.k,
         max_risk=view.risk_threshold,
@@ -232,7 +234,8 @@ def _measured(view: View, rows: Any, space: Mapping[str, Hierarchy]) -> Measured
     if view.sensitive is None:
         return measure(rows)
     name = view.sensitive.feature
-    return measure(rows, sensitive=name, order=space[name].leaves, l=int(view.sensitive.l))
+    order, absent = order_of(space[name])
+    return measure(rows, sensitive=name, order=order, absent=absent, l=int(view.sensitive.l))
 
 
 def _hides(view: View, measured: Measured) -> bool:

@@ -4,17 +4,19 @@ Guarantee: every number in it was counted by the gate or measured on the publish
 Pure but for the instant and the policy, which are the unit's.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pdms.anonymize.hierarchies import Hierarchy
 from pdms.policy.canonical import digest_of, plain
 from pdms.policy.definitions import View
 from pdms.publish import ledger
 from pdms.publish.manifest import ConsentCheckpoint, InformationLoss, Manifest, Risks, Together
 from pdms.taxonomy import Pseudonym
 from pdms.unit_of_work import UnitOfWork
-from pdms.views.definitions import measure_of
+from pdms.views.definitions import measure_of, order_of, space_of
 
 if TYPE_CHECKING:
     from pdms.anonymize.ledger_check import Composite
@@ -47,6 +49,17 @@ def of_rows(view: View, loss: "Loss") -> dict[str, float]:
     rows = loss.rows - loss.suppressed
     lost = [max(0.0, share * loss.rows - loss.suppressed) for share in loss.ncp_by_attribute]
     return {name: total / rows if rows else 0.0 for name, total in zip(coarsened(view), lost, strict=True)}
+
+
+def of_sensitive(view: View, reached: Mapping[str, float], space: Mapping[str, Hierarchy]) -> dict[str, object] | None:
+    """Return what was asked of the sensitive feature, what it reached, and the order that distances go by."""
+    if view.sensitive is None:
+        return None
+    said: dict[str, object] = {"required": plain(view.sensitive), "reached": reached}
+    if view.sensitive.t is not None and view.sensitive.distance == "ordered":
+        order, absent = order_of(space[view.sensitive.feature])
+        said |= {"order": list(order), "absent": absent}
+    return said
 
 
 def draw_up(
@@ -114,7 +127,7 @@ def draw_up(
         algorithm=made.algorithm,
         data_sha256=made.sha256,
         average_risk_required=view.average_risk,
-        sensitive=None if view.sensitive is None else {"required": plain(view.sensitive), "reached": made.reached},
+        sensitive=of_sensitive(view, made.reached, space_of(uow.policy, view.name)),
         together=Together(
             family=taken.out.family,
             releases=taken.out.releases,

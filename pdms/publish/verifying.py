@@ -25,14 +25,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pdms.anonymize.check import Measured, measure
-from pdms.anonymize.hierarchies import from_edges
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, NotFound
 from pdms.policy.measures import IDENTIFYING
 from pdms.publish.manifest import SIGNER, verify_manifest
 from pdms.taxonomy import ReleaseState, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.views.comparing import Taken
-from pdms.views.definitions import COUNTED
 from pdms.views.files import unguarded
 from pdms.views.service import ReleaseInfo
 from pdms.views.store import encode, release_table_of
@@ -303,16 +301,9 @@ def _measured(document: Mapping[str, Any], table: Any) -> Measured:
     if not sensitive:
         return measure(table)
     required = sensitive["required"]
-    feature = next(one for one in document["features"] if one["name"] == required["feature"])
-    order: tuple[str, ...] = ()
-    if feature.get("edges"):
-        edges = [float(edge) for edge in feature["edges"]]
-        whole = feature.get("unit") in COUNTED and all(edge == int(edge) for edge in edges)
-        style: Literal["integer", "interval"] = "integer" if whole else "interval"
-        known = from_edges("order", edges, open_low=True, style=style).leaves
-        # the leaf of absent values stands last, as in `views.definitions`
-        order = (*known, *sorted(set(table[required["feature"]].to_pylist()) - set(known)))
-    return measure(table, sensitive=required["feature"], order=order, l=int(required["l"]))
+    ordered = required.get("t") is not None and required.get("distance") == "ordered"
+    order, absent = (sensitive["order"], sensitive["absent"]) if ordered else ((), None)
+    return measure(table, sensitive=required["feature"], order=order, absent=absent, l=int(required["l"]))
 
 
 def _rows(document: Mapping[str, Any], measured: Measured) -> Check:

@@ -78,6 +78,11 @@ def _hierarchy(policy: Policy, view: str, feature: Feature) -> Hierarchy:
     return from_rows(feature.name, rows, missing=feature.missing)
 
 
+def order_of(hierarchy: Hierarchy) -> tuple[tuple[str, ...], str | None]:
+    """Return the leaves in their order without that of absent values, and that one, if there is one."""
+    return tuple(leaf for leaf in hierarchy.leaves if leaf != hierarchy.missing), hierarchy.missing
+
+
 def leaf_of(hierarchy: Hierarchy) -> tuple[str, str]:
     """Return the leaf labels that stand for an absent value and for one that the hierarchy does not list."""
     absent = hierarchy.missing or UNKNOWN

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from pycanon import anonymity
 
-from pdms.anonymize import measure
+from pdms.anonymize import Closeness, Distance, measure
+from pdms.anonymize.criteria import distance
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -49,6 +50,20 @@ def test_missing_labels_count_as_a_value_of_their_own() -> None:
 def test_a_table_of_sensitive_values_alone_is_one_class() -> None:
     reached = measure({"topic": ["news", "news", "sport"]}, sensitive="topic")
     assert (reached.classes, reached.k, reached.distinct_l, reached.t_equal) == (1, 3, 2, 0)
+
+
+def test_a_value_that_nobody_lacks_does_not_bring_classes_nearer_and_absence_lies_one_from_every_bin() -> None:
+    order = ("<1", "1-2", "3-4", ">=5")
+    spent = ["<1", "<1", "1-2", "3-4", "1-2", "3-4", ">=5", ">=5"]
+    table = {"city": list("aaaabbbb"), "spend": spent}
+    nobody = measure(table, sensitive="spend", order=order, absent="unknown").t_ordered
+    assert nobody == pytest.approx(measure(table, sensitive="spend", order=order).t_ordered) == pytest.approx(1 / 3)
+    # one of the highest of the second city is absent instead: 1/8 of it comes from a bin, at 1
+    table["spend"] = [*spent[:-1], "unknown"]
+    reached = measure(table, sensitive="spend", order=order, absent="unknown")
+    both = np.array([[2, 1, 1, 0, 0], [0, 1, 1, 1, 1]])
+    near = Closeness(0, Distance.ORDERED, absent=True)
+    assert reached.t_ordered == pytest.approx(max(distance(one, both.sum(axis=0), near) for one in both))
 
 
 def test_an_empty_table_reaches_nothing() -> None:

@@ -1,9 +1,11 @@
 """Criteria judged on classes small enough to check by hand; figures follow from the definitions."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from pdms.anonymize import Closeness, Criteria, Distance, Diversity, DiversityKind, Presence
 from pdms.anonymize.criteria import distance, diverse, satisfied
@@ -45,9 +47,28 @@ def test_distance_of_the_paper() -> None:
     # Li et al. 2007, section 5: salaries 3k..11k; {3k,4k,5k} lies .375 and {6k,8k,11k} .167 from the whole
     whole = np.ones(9, dtype=np.int64)
     low, spread = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0]), np.array([0, 0, 0, 1, 0, 1, 0, 0, 1])
-    assert distance(low, whole, Distance.ORDERED) == pytest.approx(0.375)
-    assert distance(spread, whole, Distance.ORDERED) == pytest.approx(1 / 6)
-    assert distance(low, whole, Distance.EQUAL) == pytest.approx(2 / 3)
+    assert distance(low, whole, Closeness(0, Distance.ORDERED)) == pytest.approx(0.375)
+    assert distance(spread, whole, Closeness(0, Distance.ORDERED)) == pytest.approx(1 / 6)
+    assert distance(low, whole, Closeness(0)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 7])
+def test_with_absence_the_ordered_distance_is_what_the_cheapest_carriage_costs(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    ground = np.ones((bins + 1, bins + 1)) - np.eye(bins + 1)
+    ground[:bins, :bins] = np.abs(np.subtract.outer(np.arange(bins), np.arange(bins))) / max(bins - 1, 1)
+    # what leaves each value, then what comes to each
+    rows = [np.kron(np.eye(bins + 1), np.ones(bins + 1)), np.kron(np.ones(bins + 1), np.eye(bins + 1))]
+    for _ in range(40):
+        here, whole = (rng.integers(0, 5, bins + 1) * rng.integers(0, 2, bins + 1) + [1, *[0] * bins] for _ in range(2))
+        shares = here / here.sum(), whole / whole.sum()
+        cost = linprog(ground.ravel(), A_eq=np.concatenate(rows), b_eq=np.concatenate(shares)).fun
+        near = Closeness(0, Distance.ORDERED, absent=True)
+        assert distance(here, whole, near) == pytest.approx(cost, abs=1e-9)
+        for t in (cost + 1e-6, cost - 1e-6):
+            if 0 <= t <= 1:
+                rules = rules_of(Criteria(k=1, closeness=replace(near, t=t)))
+                assert holds(np.append(here, 0), shares[1], rules) is (t > cost)
 
 
 def test_presence_needs_a_population() -> None:
@@ -64,7 +85,7 @@ def test_the_compiled_judge_agrees_with_the_plain_one(values: int, seed: int) ->
     rng = np.random.default_rng(seed)
     whole = rng.integers(1, 30, values)
     kinds = [None, *(Diversity(2, kind, c=1.5) for kind in DiversityKind)]
-    nears = [None, Closeness(0.2), Closeness(0.2, Distance.ORDERED)]
+    nears = [None, Closeness(0.2), Closeness(0.2, Distance.ORDERED), Closeness(0.3, Distance.ORDERED, absent=True)]
     verdicts = set()
     for _ in range(150):
         histogram, others = rng.integers(0, 6, values), int(rng.integers(0, 9))

@@ -12,9 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pdms.anonymize import flat, from_edges, tabulate
 from pdms.crypto import Signer
-from pdms.errors import InvalidInput
+from pdms.errors import Denied, InvalidInput
+from pdms.policy.definitions import Feature, SensitiveFeature, View
+from pdms.publish import release
 from pdms.publish.manifest import InformationLoss, Manifest, Risks, public_manifest, sign_manifest
+from pdms.publish.statement import of_sensitive
 from pdms.publish.verifying import verify_release
 from pdms.views import store
 from pdms.views.files import arrow_bytes, content_of, csv_bytes, format_of, guard, unguarded
@@ -145,6 +149,8 @@ def test_a_column_that_is_no_label_or_an_identifier_is_named_even_where_it_is_si
 SECRET = {
     "required": {"feature": "recency_days", "diversity": "distinct", "l": 2, "c": 1.0, "t": 0.3, "distance": "ordered"},
     "reached": {"l": 2.0, "t": 0.25},
+    "order": ["<30", "30-89", ">=90"],
+    "absent": None,
 }
 
 
@@ -163,6 +169,31 @@ def test_l_and_t_of_a_sensitive_feature_are_measured_again(cells, wrong):
         MANIFEST, rows=24, classes=2, k=12, sensitive=SECRET, data_sha256=sha256(data).hexdigest()
     )
     assert broken(data, signed(said)).get("CRITERIA", "") == wrong
+
+
+@pytest.mark.parametrize("lacking", [0, 9])
+def test_the_recipient_measures_the_ordered_distance_that_the_publisher_did(lacking):
+    space = {"tier": flat("tier", ["1", "2"]), "spend": from_edges("spend", [1, 3, 5], open_low=True, missing="none")}
+    cells = [(0, 0, 20), (0, 1, 10), (0, 2, 10), (1, 1, 10), (1, 2, 10), (1, 3, 20 - lacking), (1, 4, lacking)]
+    table = tabulate([one[:2] for one in cells if one[2]], counts=[one[2] for one in cells if one[2]])[0]
+    view = View(
+        name="value", label={}, purpose="segment", window_days=365, k=4, risk_threshold=0.25, min_cell=10,
+        suppression_limit=0.0, consumers=(), expiry_days=30,
+        features=tuple(Feature(n, n, None, (), None, "", 1.0) for n in space),
+        sensitive=SensitiveFeature("spend", diversity=None, l=2.0, c=3.0, t=0.26, distance="ordered"),
+    )  # fmt: skip
+    made = release.make(view, table, space)
+    said = dataclasses.replace(
+        MANIFEST, rows=80, classes=made.measured.classes, k=made.measured.k, k_required=4, data_sha256=made.sha256,
+        risks=dataclasses.replace(MANIFEST.risks, threshold=0.25), sensitive=of_sensitive(view, made.reached, space),
+        features=({"name": "tier", "edges": None}, {"name": "spend", "edges": [1, 3, 5], "unit": "CNY"}),
+    )  # fmt: skip
+    found = verify_release(made.data, signed(said), public_key=SIGNER.public_key, now=NOW)
+    assert (found.verdict, [one.detail for one in found.checks if one.state == "broken"]) == ("whole", [])
+    # a quarter more of the lowest bin and less of the highest, three steps of a third away
+    assert (made.measured.classes, made.reached["t"]) == (2, pytest.approx(0.25))
+    with pytest.raises(Denied):  # one class says nothing; a leaf that nobody holds would loosen this to .25
+        release.make(dataclasses.replace(view, sensitive=dataclasses.replace(view.sensitive, t=0.2)), table, space)
 
 
 def test_no_cell_of_a_csv_is_a_formula_and_every_label_comes_back():
@@ -194,7 +225,11 @@ JUNK = [None, True, -1, 1e999, "x", "", [], [1], {}, {"a": 1}]
 def test_a_manifest_with_anything_in_any_place_gives_a_verdict_and_no_crash():
     document = json.loads(signed(dataclasses.replace(MANIFEST, sensitive=SECRET)))
     places = [(name,) for name in document] + [("risks", "threshold"), ("sensitive", "required")]
-    places += [("sensitive", "required", name) for name in SECRET["required"]] + [("certificate", "signature")]
+    places += (
+        [("sensitive", "required", name) for name in SECRET["required"]]
+        + [("sensitive", "order")]
+        + [("certificate", "signature")]
+    )
     for *path, last in places:
         for junk in JUNK:
             spoilt = json.loads(json.dumps(document))
