@@ -4,7 +4,8 @@ Guarantee of `restore`: the target folder appears whole or not at all, and only 
 again; before, there is no `home.yaml`, and nothing opens. Killed at any point, the same command makes it anew. Its
 operator is the one whose key the backup itself knows, as an administrator; every other key, binding and token is ended,
 since the backup does not know which were revoked later. It does not bring back what was ingested, sent or allowed after
-the backup.
+the backup. Nor does it touch the home that the backup is of: the roots that both hang on are marked as shared, and none
+of them is destroyed from here unless an administrator says that the other home is gone.
 """
 
 import fcntl
@@ -40,6 +41,7 @@ from pdms.rights import service as rights
 from pdms.rights.codes import drop_codes
 from pdms.rights.ledger import Position
 from pdms.rights.replay import Replayed
+from pdms.rotation import service as rotation
 from pdms.settings import Home, Settings
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import Actor
@@ -144,6 +146,7 @@ def _replay(
         if earlier is not None:
             verify_note(earlier.note, audit.note_key(uow.log_signer))
             newest = max(newest, earlier.size)
+    rotation.take_over(app.units(operator))  # before a sweep goes on with an end that the backup caught under way
     key = app.keys.system_key(ledger.LABEL)
     position = Position(manifest.ledger_number, manifest.ledger_mac, manifest.checkpoint_size)
     replay.check(ledger.read(source, key=key), backup=position, newest=newest)

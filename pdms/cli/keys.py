@@ -133,10 +133,18 @@ def destroy(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask: every backup made under it is lost for good.")
     ] = False,
+    other_home_gone: Annotated[
+        bool,
+        typer.Option(
+            "--other-home-gone",
+            help="In a restored home: the home that the backup is of, whose root this is too, is needed no more.",
+        ),
+    ] = False,
 ) -> None:
     """Destroy the root of an old epoch: backups made before its rotation open no more, for anyone, ever.
 
-    Example: `pdms keys destroy 1`
+    In a home made from a backup, the roots that came with it are the first home's, too, and are not destroyed
+    (`ROOT_SHARED`) unless you say `--other-home-gone`. Example: `pdms keys destroy 1`
     """
     from pdms.rotation import service as rotation
 
@@ -146,7 +154,8 @@ def destroy(
         if not sys.stdin.isatty():
             raise InvalidInput("destroy: to be confirmed, with --yes where nobody can be asked")
         typer.confirm(f"Destroy the root of epoch {epoch}? Backups made under it are lost for good.", abort=True)
-    show(rotation.destroy_epoch(units, epoch=epoch), as_json=face.json, title="destroyed")
+    ended = rotation.destroy_epoch(units, epoch=epoch, other_home_gone=other_home_gone)
+    show(ended, as_json=face.json, title="destroyed")
 
 
 @app.command("leakage")

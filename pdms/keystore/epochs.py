@@ -100,6 +100,16 @@ def end_epoch(connection: Connection, epoch: int, *, now: datetime) -> None:
     connection.execute(update(_EPOCH).where(_EPOCH.c.epoch == epoch).values(wrapped=None, destroyed_at=now))
 
 
+def share_all(connection: Connection, *, now: datetime) -> None:
+    """Note of every living epoch that another home may hang on its root."""
+    connection.execute(update(_EPOCH).where(_EPOCH.c.destroyed_at.is_(None)).values(shared_at=now))
+
+
+def is_shared(connection: Connection, epoch: int) -> bool:
+    """Tell whether another home may hang on the root of an epoch."""
+    return connection.execute(select(_EPOCH.c.shared_at).where(_EPOCH.c.epoch == epoch)).scalar_one() is not None
+
+
 def root_uri_of(connection: Connection, epoch: int) -> str:
     """Return where the root of an epoch lies. :raises NotFound: no such epoch."""
     uri = connection.execute(select(_EPOCH.c.root_uri).where(_EPOCH.c.epoch == epoch)).scalar_one_or_none()

@@ -4,6 +4,8 @@ Guarantees: nothing that the keys sealed is touched; each batch is one committed
 to be done stands in their own rows, so that a run that was cut off goes on where it was, in this process or another.
 Other processes read, mint and promote meanwhile: a row is of one epoch or of the other, never half. An epoch is ended
 only when no key hangs on it, coming ones included; its end is claimed only of a root that was seen and then destroyed.
+The root of an epoch that a restore took over is not destroyed while the home that the backup is of may hang on it, too:
+pdms knows of that home only what the operator says. A folder copied by other means is not known as a copy.
 """
 
 from collections.abc import Iterator
@@ -16,7 +18,16 @@ from sqlalchemy import Connection
 from pdms.crypto import RootKey, RootsOf, has_horizon, in_suite
 from pdms.db import Lock, alone, for_update, on_postgres
 from pdms.errors import Conflict, KeyUnavailable, NotFound
-from pdms.keystore.epochs import EpochKeys, begin_end, begin_epoch, end_epoch, ending, root_uri_of
+from pdms.keystore.epochs import (
+    EpochKeys,
+    begin_end,
+    begin_epoch,
+    end_epoch,
+    ending,
+    is_shared,
+    root_uri_of,
+    share_all,
+)
 from pdms.keystore.places import month_context, system_context
 from pdms.keystore.rewrapping import Rewrapping
 from pdms.keystore.store import KeyStore
@@ -127,13 +138,19 @@ def rewrap_some(
         return Rewrapped(members, coming, system, held), after
 
 
-def check_end(store: KeyStore, epoch: int) -> None:
+def share(store: KeyStore, *, now: datetime) -> None:
+    """Note of every living epoch that another home may hang on its root, as after a restore."""
+    with store.engine.begin() as connection:
+        share_all(connection, now=now)
+
+
+def check_end(store: KeyStore, epoch: int, *, other_home_gone: bool = False) -> None:
     """Return if the epoch may be ended.
 
-    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
+    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`, `ROOT_SHARED`.
     """
     with store.reading.connect() as connection:
-        _check_end(connection, epoch)
+        _check_end(connection, epoch, other_home_gone=other_home_gone)
 
 
 def endings(store: KeyStore) -> list[int]:
@@ -143,20 +160,21 @@ def endings(store: KeyStore) -> list[int]:
         return [int(one) for one in connection.exec_driver_sql(sql).scalars()]
 
 
-def end(store: KeyStore, epoch: int, *, now: datetime) -> bool:
+def end(store: KeyStore, epoch: int, *, now: datetime, other_home_gone: bool = False) -> bool:
     """Destroy the root of an epoch and forget the epoch's key; return whether its end can be known everywhere.
 
     Three steps, each durable before the next: the root is seen and the end noted, the root is destroyed, the epoch's
     key is forgotten. A second run goes on where one was cut off; only after the note does a missing root count as
     destroyed. Of a root that pdms does not make (`env:`) only the wrapped key is forgotten.
 
-    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
+    :param other_home_gone: of an epoch that a restore took over: nothing else hangs on its root any more.
+    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`, `ROOT_SHARED`.
     :raises KeyUnavailable: `ROOT_UNREACHABLE`: the root is not where its epoch names it, or as opening it; nothing is
         claimed.
     """
     with store.engine.begin() as connection:
         alone(connection, Lock.FENCE)
-        _check_end(connection, epoch)
+        _check_end(connection, epoch, other_home_gone=other_home_gone)
         uri = root_uri_of(connection, epoch)
         certain = has_horizon(uri)
         if certain and not ending(connection, epoch):
@@ -169,7 +187,7 @@ def end(store: KeyStore, epoch: int, *, now: datetime) -> bool:
             begin_end(connection, epoch, now=now)
     with store.engine.begin() as connection:  # behind the write lock: nothing is minted meanwhile
         alone(connection, Lock.FENCE)
-        _check_end(connection, epoch)
+        _check_end(connection, epoch, other_home_gone=other_home_gone)
         if certain:
             try:
                 _roots(store).destroy(uri)
@@ -187,7 +205,7 @@ def _roots(store: KeyStore) -> RootsOf:
     return store.roots
 
 
-def _check_end(connection: Connection, epoch: int) -> None:
+def _check_end(connection: Connection, epoch: int, *, other_home_gone: bool) -> None:
     found = connection.exec_driver_sql("SELECT epoch, destroyed_at FROM epoch").all()
     rows = {int(row[0]): row[1] for row in found}
     if epoch not in rows:
@@ -199,6 +217,12 @@ def _check_end(connection: Connection, epoch: int) -> None:
     if any(one.total for one in _counts(connection) if one.epoch == epoch):
         raise Conflict(
             "key epoch: keys that are needed still hang on it; finish the rotation first", code="EPOCH_IN_USE"
+        )
+    if not other_home_gone and is_shared(connection, epoch):
+        raise Conflict(
+            "root key: this home was restored from a backup, and the home that the backup is of hangs on this root too:"
+            " destroy it there, or say that nothing of that home is needed any more",
+            code="ROOT_SHARED",
         )
 
 

@@ -21,6 +21,8 @@ class EpochRow(KeysTable, table=True):
     ending_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """The root was seen and is about to be destroyed: from now on its absence means that it was."""
     destroyed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    shared_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When a restore took the epoch over: the home that the backup is of may live, and hang on the same root."""
 
 
 class SystemKeyRow(KeysTable, table=True):

@@ -194,20 +194,36 @@ def _rewrap(units: UnitFactory, store: KeyStore, progress: Progress | None, batc
     return members, system, held
 
 
-def destroy_epoch(units: UnitFactory, *, epoch: int) -> EpochEnded:
+def take_over(units: UnitFactory) -> None:
+    """Note, in a home just made from a backup, that every root in it is the other home's, too.
+
+    So is a root that a rotation had noted and not put in place when the backup was made: it is not ours to take.
+    """
+    with units() as uow:
+        uow.require(Scope.ADMIN)
+        store, now = store_of(uow), uow.now
+    keys.share(store, now=now)
+    walk = walk_of(store.engine, EPOCH)
+    if walk is not None and all(one.root_uri != walk.target for one in store.epochs()):
+        _end_walk(units, store)
+
+
+def destroy_epoch(units: UnitFactory, *, epoch: int, other_home_gone: bool = False) -> EpochEnded:
     """Destroy the root of an epoch, and the epoch's key: whatever still hangs on it, in any backup, is lost for good.
 
-    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`.
+    :param other_home_gone: of an epoch that a restore took over: whoever asks knows that the home which the backup is
+        of is needed no more; without it that home's root is not destroyed.
+    :raises NotFound: no such epoch. :raises Conflict: `EPOCH_ENDED`, `EPOCH_NEWEST`, `EPOCH_IN_USE`, `ROOT_SHARED`.
     :raises KeyUnavailable: the root cannot be reached; nothing was destroyed.
     """
     with units() as uow:
         uow.require(Scope.ADMIN)
         store = store_of(uow)
-        keys.check_end(store, epoch)
+        keys.check_end(store, epoch, other_home_gone=other_home_gone)
         uri = next(one.root_uri for one in store.epochs() if one.id == epoch)
         uow.record(EventKind.KEY_EPOCH_DESTROYED, outcome=Outcome.INTENDED, numbers={"epoch": epoch})
     with units() as uow:
-        horizon = keys.end(store, epoch, now=uow.now)
+        horizon = keys.end(store, epoch, now=uow.now, other_home_gone=other_home_gone)
         uow.record(EventKind.KEY_EPOCH_DESTROYED, numbers={"epoch": epoch, "horizon": int(horizon)})
     try:
         store.purge()
@@ -220,7 +236,8 @@ def destroy_epoch(units: UnitFactory, *, epoch: int) -> EpochEnded:
 def resume_epochs(units: UnitFactory) -> int:
     """Finish what was cut off: keys not yet under the newest epoch, ends begun, and ends the log does not tell.
 
-    An end whose root is out of reach waits for the next time.
+    An end whose root is out of reach waits for the next time; one of a root that another home may hang on, for whoever
+    says that none does.
 
     :return: keys wrapped anew.
     """
@@ -228,7 +245,7 @@ def resume_epochs(units: UnitFactory) -> int:
         uow.require(Scope.ADMIN, Scope.COMPLIANCE)
         store = store_of(uow)
         for number in keys.endings(store):
-            with suppress(KeyUnavailable, Conflict):  # Conflict: another process has just ended it
+            with suppress(KeyUnavailable, Conflict):  # Conflict: another process has just ended it, or ROOT_SHARED
                 keys.end(store, number, now=uow.now)
         ended = [one.id for one in store.epochs() if one.destroyed_at is not None]
         told = audit.list_events(uow.session, kinds=[EventKind.KEY_EPOCH_DESTROYED], limit=1000).items if ended else ()

@@ -8,6 +8,7 @@ from pdms.rotation.epochs import (
     destroy_epoch,
     plan_epoch,
     rotate_epoch,
+    take_over,
 )
 from pdms.rotation.horizons import EpochHorizon, horizon_at, horizons
 from pdms.rotation.indexes import (
@@ -59,4 +60,5 @@ __all__ = [
     "rotate_suite",
     "rotate_suppression",
     "rotated_labels",
+    "take_over",
 ]
