@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 
 class GuardedAct(StrEnum):
-    """What one operator alone may not do: a second one approves it first (PIPL-10, PIPL-51)."""
+    """What one operator alone may not do: a second one approves it first (PIPL-10, PIPL-51, MIN-36)."""
 
     BULK_EXPORT = "bulk_export"
     """Rows of a release leave as a file."""
@@ -44,6 +44,8 @@ class GuardedAct(StrEnum):
     """A record kept by statute is opened."""
     POLICY_ACTIVATION = "policy_activation"
     """Another policy comes into force."""
+    MINOR_REVEAL = "minor_reveal"
+    """Fields of a minor are opened (MIN-36)."""
 
 
 class LawfulBasis(StrEnum):

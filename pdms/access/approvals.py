@@ -76,6 +76,14 @@ RULES: Mapping[GuardedAct, Rule] = {
     GuardedAct.POLICY_ACTIVATION: Rule(
         (Scope.ADMIN, Scope.COMPLIANCE), (Scope.ADMIN, Scope.COMPLIANCE), ("policy",), (), "PIPL-51", trained=False
     ),
+    GuardedAct.MINOR_REVEAL: Rule(
+        (Scope.SUPPORT, Scope.COMPLIANCE),
+        (Scope.COMPLIANCE,),
+        ("member", "fields", "purpose"),
+        (),
+        "MIN-36",
+        trained=True,
+    ),
 }
 
 
@@ -169,7 +177,7 @@ def approve(uow: UnitOfWork, *, approval_id: str) -> Approval:
 
 def refuse(uow: UnitOfWork, *, approval_id: str) -> Approval:
     """Refuse a question, or take one's own back. Errors as `approve`, but for one's own."""
-    uow.require(Scope.COMPLIANCE, Scope.ADMIN, Scope.MARKETING)
+    uow.require(Scope.COMPLIANCE, Scope.ADMIN, Scope.MARKETING, Scope.SUPPORT)
     return _decide(uow, approval_id, approves=False)
 
 

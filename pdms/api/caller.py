@@ -158,7 +158,7 @@ SupportOrCompliance = Annotated[Caller, Depends(Needs((Scope.SUPPORT, Scope.COMP
 Finder = Annotated[Caller, Depends(Needs((Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)))]
 Admin = Annotated[Caller, Depends(Needs((Scope.ADMIN,)))]
 AdminOrCompliance = Annotated[Caller, Depends(Needs((Scope.ADMIN, Scope.COMPLIANCE)))]
-Asker = Annotated[Caller, Depends(Needs((Scope.MARKETING, Scope.COMPLIANCE, Scope.ADMIN)))]
+Asker = Annotated[Caller, Depends(Needs((Scope.MARKETING, Scope.COMPLIANCE, Scope.ADMIN, Scope.SUPPORT)))]
 """Whoever may ask another operator for an approval."""
 Member = Annotated[Caller, Depends(Needs((Scope.MEMBER,), kind=ActorKind.MEMBER))]
 """A member acting for themself, with a member token."""

@@ -13,7 +13,7 @@ from pdms.access.approvals import Approval
 from pdms.access.service import IssuedKey, Operator
 from pdms.api.caller import Admin, AdminOrCompliance, Anyone, Asker
 from pdms.api.edge import edge
-from pdms.api.fields import Body, Cursor, Day, Instant, Limit, Name, OperatorPath
+from pdms.api.fields import Body, Cursor, Day, Instant, Limit, Name, OperatorPath, member
 from pdms.api.guarded import router
 from pdms.api.pages import Key, page, page_from, page_of
 from pdms.bootstrap import approving
@@ -92,6 +92,11 @@ class Question(Body):
     policy: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
         default=None, description="policy_activation: digest of the policy; null: of the documents as they are."
     )
+    member_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="minor_reveal: the member."
+    )
+    fields: list[Name] = Field(default=[], max_length=16, description="minor_reveal: the fields to open.")
+    purpose: Name | None = Field(default=None, description="minor_reveal: for which purpose.")
 
 
 class Training(Body):
@@ -144,8 +149,10 @@ def list_approvals(caller: Anyone, waiting: bool = False, cursor: Cursor = None,
 
 @routes.post("/approvals", status_code=201, summary="Ask for an approval", response_model=edge(Approval))
 def ask_approval(caller: Asker, body: Question) -> Any:
-    """Asks another operator to approve an export, the opening of a held record or a policy, for one day."""
-    asked = approving.ask(caller.app, caller.actor, **body.model_dump())
+    """Asks another operator to approve an export, the opening of a held record or of a minor's fields, or a policy, for
+    one day."""
+    said = body.model_dump() | {"member_id": member(body.member_id) if body.member_id else None}
+    asked = approving.ask(caller.app, caller.actor, **said)
     made = caller.made("/v1/operators/approvals")
     made.place(plain(asked))
     return plain(asked)

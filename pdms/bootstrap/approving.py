@@ -4,6 +4,7 @@ Guarantee: an export uses its approval up before its rows are made, and gets row
 export that then fails has used it up all the same. The anonymised side never reads approvals: it is handed the proof.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -13,9 +14,10 @@ from pdms.bootstrap.app import App
 from pdms.errors import InvalidInput
 from pdms.gate import service as gate
 from pdms.policy.loader import load
+from pdms.rights import service as rights
 from pdms.segments import service as segments
 from pdms.segments.service import Export
-from pdms.taxonomy import GuardedAct
+from pdms.taxonomy import GuardedAct, MemberId
 from pdms.unit_of_work import Actor
 from pdms.views import service as views
 from pdms.views.files import ReleaseFormat
@@ -40,6 +42,9 @@ def ask(
     held_id: str | None = None,
     ticket: str | None = None,
     policy: str | None = None,
+    member_id: MemberId | None = None,
+    fields: Sequence[str] = (),
+    purpose: str | None = None,
 ) -> Approval:
     """Ask for an approval of an act as it would be done now.
 
@@ -47,6 +52,7 @@ def ask(
     :param format: or of a consent export (default: jsonl), with its clocks `as_of` and `known`.
     :param held_id: with `ticket`, of a held record.
     :param policy: digest of the policy to activate; default: that of the documents as they are now.
+    :param member_id: with `fields` and `purpose`, of a minor whose fields are opened.
     :raises InvalidInput: what the act needs is not given, or is given beside what it does not need.
     """
     given = {
@@ -54,6 +60,8 @@ def ask(
     }
     if act is not GuardedAct.CONSENT_EXPORT and (as_of or known):
         raise InvalidInput("as_of, known: only consent_export takes them")
+    if act is not GuardedAct.MINOR_REVEAL and (member_id or fields or purpose):
+        raise InvalidInput("member, fields, purpose: only minor_reveal takes them")
     parameters: dict[str, str]
     if act is GuardedAct.BULK_EXPORT and len(given) == 1 and (release_id or segment):
         if format == "jsonl":
@@ -74,10 +82,12 @@ def ask(
         parameters = {"hold": held_id, "ticket": ticket}
     elif act is GuardedAct.POLICY_ACTIVATION and not given:
         parameters = {"policy": policy or load(app.policies).digest}
+    elif act is GuardedAct.MINOR_REVEAL and member_id and fields and purpose and not given:
+        parameters = rights.to_reveal(member_id=member_id, fields=fields, purpose=purpose)
     else:
         raise InvalidInput(
             "approval: bulk_export needs a release or a segment, hold_access a held record and a ticket, "
-            "consent_export and policy_activation none of them"
+            "minor_reveal a member, fields and a purpose, consent_export and policy_activation none of them"
         )
     return app.run(actor, approvals.ask, act=act, parameters=parameters)
 

@@ -11,7 +11,8 @@ from pdms.cli.render import show
 from pdms.taxonomy import GuardedAct
 
 app = typer.Typer(
-    no_args_is_help=True, help="Acts that a second operator approves first: exports, held records, policies."
+    no_args_is_help=True,
+    help="Acts that a second operator approves first: exports, held records, policies, fields of minors.",
 )
 ApprovalId = Annotated[str, typer.Argument(help="Id of a question, apr-…")]
 COLUMNS = ("approval_id", "act", "parameters", "state", "asked_by", "expires_at", "decided_by")
@@ -40,7 +41,9 @@ def list_(
 @app.command("ask")
 def ask(
     context: typer.Context,
-    act: Annotated[GuardedAct, typer.Argument(help="bulk_export, consent_export, hold_access or policy_activation.")],
+    act: Annotated[
+        GuardedAct, typer.Argument(help="bulk_export, consent_export, hold_access, minor_reveal or policy_activation.")
+    ],
     release: Annotated[str | None, typer.Option(help="bulk_export: a release …")] = None,
     segment: Annotated[str | None, typer.Option(help="… or whole classes of a segment.")] = None,
     file_format: Annotated[
@@ -56,15 +59,20 @@ def ask(
     policy: Annotated[
         str | None, typer.Option(help="policy_activation: digest of the policy; default: of the documents as they are.")
     ] = None,
+    member: Annotated[str | None, typer.Option(help="minor_reveal: member id, or SYSTEM:NUMBER.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="minor_reveal: a field to open; may be repeated.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="minor_reveal: for which purpose, e.g. service.")] = None,
 ) -> None:
     """Ask another operator to approve an act exactly as it would be done now; the approval is used once, within a day.
 
     Examples: `pdms access approvals ask bulk_export --segment loyal --format csv`,
     `pdms access approvals ask consent_export --format csv`,
     `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`,
+    `pdms access approvals ask minor_reveal --member shop:H00042 --field phone --purpose service`,
     `pdms access approvals ask policy_activation`
     """
     from pdms.bootstrap import approving
+    from pdms.cli.members import parse_member
 
     face: Face = context.obj
     asked = approving.ask(
@@ -79,6 +87,9 @@ def ask(
         held_id=held,
         ticket=ticket,
         policy=policy,
+        member_id=face.run(parse_member, member) if member else None,
+        fields=field or (),
+        purpose=purpose,
     )
     show(asked, as_json=face.json, title="asked")
 

@@ -70,6 +70,8 @@ def reveal(
 ) -> None:
     """Open fields of one member: permitted by the gate, logged before it is shown, limited per hour.
 
+    A second operator approves it first where the member is below 18: `pdms access approvals ask minor_reveal`.
+
     Example: `pdms member reveal shop:H00042 --field phone --purpose service --reason CALL_BACK`
     """
     from pdms.cli.members import parse_member

@@ -8,16 +8,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pdms.access import approvals
 from pdms.audit.catalogue import EventKind
+from pdms.clock import SHANGHAI
 from pdms.crypto import set_digest
-from pdms.errors import Denied, InvalidInput
+from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.ingest.normalise import normalise_value
 from pdms.policy.definitions import SearchDefinition
 from pdms.policy.permit import Permit
-from pdms.taxonomy import MemberId, Operation, Scope
+from pdms.taxonomy import AgeStage, GuardedAct, MemberId, Operation, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
+from pdms.vault.age import age_stage
 from pdms.vault.searches import folded
 
 _LAST_FOUR: Final = re.compile(r"[0-9]{3}[0-9X]")
@@ -94,6 +97,21 @@ def tell_looked_up(
     vault.alarm(uow, found, act="look-up")
 
 
+def to_reveal(*, member_id: MemberId, fields: Sequence[str], purpose: str) -> dict[str, str]:
+    """Return what a second operator approves for `reveal` of a minor: parameters of GuardedAct.MINOR_REVEAL."""
+    return {"member": member_id.hex(), "fields": ":".join(sorted(set(fields))), "purpose": purpose}
+
+
+def _is_minor(uow: UnitOfWork, member_id: MemberId) -> bool:
+    """Whether the member is known to be below 18; nobody else is told apart here, an unknown age included."""
+    try:
+        state = vault.state(uow, member_id)
+    except NotFound:  # the gate says so
+        return False
+    today = uow.now.astimezone(SHANGHAI).date()
+    return age_stage(state.turns_14, state.turns_18, today) in (AgeStage.CHILD, AgeStage.MINOR)
+
+
 def reveal(
     uow: UnitOfWork,
     *,
@@ -105,13 +123,18 @@ def reveal(
 ) -> dict[str, str]:
     """Open fields of one member for a purpose and a reason: gate, Permit, event, then plaintext after the commit.
 
+    A minor's are opened as another operator approved, once (MIN-36).
+
     :param reason: a code that the policy lists. :param ticket: such as CS-1024.
-    :raises Denied: not permitted, or this hour's reveals are used up; the refusal is logged.
+    :raises Denied: not permitted, not approved, or this hour's reveals are used up; the refusal is logged.
     """
     uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
     if not fields:
         raise InvalidInput("fields: name at least one")
     try:
+        if _is_minor(uow, member_id):
+            asked = to_reveal(member_id=member_id, fields=fields, purpose=purpose)
+            approvals.use(uow, act=GuardedAct.MINOR_REVEAL, parameters=asked)
         permit = gate.permit(
             uow,
             member_id=member_id,

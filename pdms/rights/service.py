@@ -25,7 +25,7 @@ from pdms.rights.intake import (
     submit,
 )
 from pdms.rights.invalidate import Invalidation, invalidate
-from pdms.rights.lookup import find_by_number, find_members, reveal, search_members
+from pdms.rights.lookup import find_by_number, find_members, reveal, search_members, to_reveal
 from pdms.rights.machine import OPEN
 from pdms.rights.packages import OpenedPackage, PackageLink, open_package
 from pdms.rights.refusals import RefusalCode
@@ -80,6 +80,7 @@ __all__ = [
     "show",
     "submit",
     "sweep",
+    "to_reveal",
     "verify",
     "withdraw",
 ]

@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "access approvals approve": (["apr-" + "0" * 32], OFFICE),
     "access approvals ask": (["policy_activation"], OFFICE),
     "access approvals list": ([], set(ROLES)),
-    "access approvals refuse": (["apr-" + "0" * 32], READERS),
+    "access approvals refuse": (["apr-" + "0" * 32], READERS | CARE),
     "access link": ([OPERATOR], {"admin"}),
     "access rotate": (["0" * 32], {"admin"}),
     "access create": (["someone-else", "--role", "marketing"], {"admin"}),

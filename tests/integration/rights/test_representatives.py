@@ -1,4 +1,5 @@
-"""Guardians of minors and kin of the deceased: their route from intake to receipt or letter, and who is kept out."""
+"""Guardians of minors and kin of the deceased: their route from intake to receipt or letter, and who is kept out; and
+staff who open a minor's fields."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +8,11 @@ from datetime import date, timedelta
 import pytest
 
 from common.world import World, people
+from pdms.access import approvals
 from pdms.access import service as access
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
+from pdms.bootstrap import approving
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.rights import service as rights
@@ -17,8 +20,10 @@ from pdms.rights.service import RefusalCode
 from pdms.taxonomy import (
     ConsentState,
     ConsentType,
+    GuardedAct,
     KinInterest,
     Language,
+    MemberId,
     Requester,
     RequestState,
     RequestType,
@@ -220,6 +225,33 @@ def test_others_requests_neither_stand_in_the_members_way_nor_are_the_members_ow
     with pytest.raises(Denied):  # of the member's own session nobody carries out what kin asked
         rights.execute(shop.app.units(actor), request_id=foreign.request_id)
     shop.app.run(actor, rights.cancel, request_id=foreign.request_id)
+
+
+def test_MIN_36_staff_opens_a_minors_fields_as_a_second_operator_approved_and_nobody_elses(shop: World) -> None:
+    minor, adult = shop.id_of("H00001"), shop.id_of("H00008")
+    use = {"purpose": "service", "reason": "CALL_BACK"}
+
+    def opened_by_staff(member: MemberId = minor, fields: tuple[str, ...] = ("phone",)) -> str:
+        try:
+            return str(shop.run("support", rights.reveal, member_id=member, fields=fields, **use)["phone"])
+        except Denied as error:
+            return str(error.reasons[0].code)
+
+    assert opened_by_staff(adult).startswith("+86")
+    assert opened_by_staff() == "APPROVAL_MISSING"
+    asked = {"member_id": minor, "fields": ("phone",), "purpose": "service"}
+    question = approving.ask(shop.app, shop.actor("support"), act=GuardedAct.MINOR_REVEAL, **asked)
+    for role in ("support", "admin"):  # nobody approves their own, and who sees no member approves no opening
+        with pytest.raises(Denied):
+            shop.run(role, approvals.approve, approval_id=question.approval_id)
+    shop.run("compliance", approvals.approve, approval_id=question.approval_id)
+    assert opened_by_staff(fields=("phone", "email")) == "APPROVAL_MISSING"  # exactly as it was asked
+    assert opened_by_staff(shop.id_of("H00000")) == "APPROVAL_MISSING"
+    assert opened_by_staff().startswith("+86")
+    assert opened_by_staff() == "APPROVAL_MISSING"  # once
+    with shop.unit() as uow:
+        used = audit.list_events(uow.session, kinds=[EventKind.APPROVAL_USED], limit=5).items[0].event
+    assert used.refs["act"] == "minor_reveal"
 
 
 def test_whoever_may_not_look_at_members_opens_nothing(shop: World) -> None:
