@@ -113,7 +113,7 @@ class ReceiptKeys(BaseModel):
 
 
 def expressed(body: Expressed) -> dict[str, Any]:
-    """Return the keyword arguments of `gate.record_consent`."""
+    """Return the keyword arguments of `rights.express`."""
     return {
         "purpose": body.purpose,
         "state": body.state,
@@ -138,7 +138,7 @@ def record(caller: Finder, body: NewConsent) -> Any:
     """Records one act of one member: one purpose, one recipient, bound to the notice in force. Answers with the signed
     receipt (fields of ISO/IEC TS 27560)."""
     made = caller.made("/v1/consents/{record_id}/receipt")
-    return made.run(gate.record_consent, member(body.member_id), **expressed(body))
+    return made.run(rights.express, member(body.member_id), **expressed(body))
 
 
 @routes.post("/withdrawals", status_code=201, summary="Withdraw a consent", response_model=edge(Withdrawal))

@@ -20,6 +20,7 @@ from pdms.api.fields import Limit, Name
 from pdms.api.guarded import REPEATABLE, router
 from pdms.ingest import service as ingest
 from pdms.ingest.service import IngestReport, LoadInfo, Rejected
+from pdms.rights import service as rights
 from pdms.taxonomy import Scope
 
 routes = router("members/imports")
@@ -62,7 +63,7 @@ async def load(
         with os.fdopen(descriptor, "wb", closefd=False) as out:
             async for chunk in request.stream():
                 out.write(chunk)
-        return await run_in_threadpool(caller.long, ingest.ingest, source=source, path=path)
+        return await run_in_threadpool(caller.long, rights.ingest, source=source, path=path)
 
 
 @routes.get("", summary="List loads", response_model=edge(list[LoadInfo]))

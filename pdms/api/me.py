@@ -16,7 +16,6 @@ from pdms.api.requests import Outcome, listed, outcome, receipt_of
 from pdms.api.shown import Standings, standings
 from pdms.consent import service as consent
 from pdms.consent.service import Askable, ConsentReceipt, Delivery, HistoryItem, NoticeDiff
-from pdms.gate import service as gate
 from pdms.rights import service as rights
 from pdms.rights.service import RequestView, Withdrawal
 from pdms.taxonomy import Requester, RequestState, RequestType
@@ -85,7 +84,7 @@ def my_notice_changes(caller: Member) -> Any:
 @routes.post("/consents", status_code=201, summary="Give or refuse consent", response_model=edge(ConsentReceipt))
 def give(caller: Member, body: Expressed) -> Any:
     """Records one act: one purpose, one recipient. Answers with the signed receipt."""
-    return caller.run(gate.record_consent, caller.member_id, **expressed(body))
+    return caller.run(rights.express, caller.member_id, **expressed(body))
 
 
 @routes.post("/consents/withdrawals", status_code=201, summary="Withdraw consent", response_model=edge(Withdrawal))

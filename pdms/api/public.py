@@ -21,7 +21,6 @@ from pdms.api.guarded import GuardedRoute
 from pdms.api.problems import MEDIA_TYPE, PUBLIC_RESPONSES
 from pdms.bootstrap.app import ANONYMOUS, App
 from pdms.bootstrap.plain import plain
-from pdms.dispatch import service as dispatch
 from pdms.errors import NotFound
 from pdms.reports.rules import PublicRules, public_rules
 from pdms.rights import service as rights
@@ -143,7 +142,7 @@ def opt_out(request: Request, link: Secret) -> Response:
     """Withdraws the consent to the message's channel (RFC 8058 one-click). The answer is constant: it tells nobody
     whether the link exists or was used."""
     app: App = request.app.state.pdms
-    app.run(ANONYMOUS, dispatch.opt_out, link=link)
+    app.run(ANONYMOUS, rights.opt_out, link=link)
     return page(
         "已退订。您可随时在会员中心重新订阅。", "You have opted out. You may subscribe again in the member centre."
     )

@@ -55,11 +55,11 @@ def record(
     Example: `pdms consent record shop:H00042 --purpose market_email --evidence EV-1`
     """
     from pdms.cli.members import parse_member
-    from pdms.gate import service
+    from pdms.rights import service
 
     face: Face = context.obj
     receipt = face.run(
-        service.record_consent,
+        service.express,
         face.run(parse_member, member),
         purpose=purpose,
         state=state,

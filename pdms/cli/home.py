@@ -154,14 +154,14 @@ def _tell(face: Face, report: "IngestReport", title: str, *, strict: bool) -> No
 
 
 def _from_file(face: Face, source: str, file: Path, rejected_rows: Path | None) -> "IngestReport":
-    from pdms.ingest import service
+    from pdms.rights import service
 
     with bar(f"ingest {source}", quiet=face.json) as progress:
         return service.ingest(face.units, source=source, path=file, progress=progress, rejected_rows=rejected_rows)
 
 
 def _from_table(face: Face, source: str, address: str, table: str) -> "IngestReport":
-    from pdms.ingest import service
+    from pdms.rights import service
 
     word = face.settings.source_password
     with bar(f"ingest {source}", quiet=face.json) as progress:

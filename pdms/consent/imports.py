@@ -8,7 +8,7 @@ are rejected, the rest is kept. A day without a time counts from its beginning w
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -76,6 +76,8 @@ class ImportResult:
     superseded: int
     """Of those added, the ones that do not count, since a weightier record stands."""
     rejected: tuple[RejectedConsent, ...]
+    declined: tuple[tuple[MemberId, str], ...] = field(default=(), repr=False)
+    """Of those added, each no: the member's, to a purpose."""
 
 
 def import_records(uow: UnitOfWork, rows: Sequence[ImportRow], *, evidence_store: str) -> ImportResult:
@@ -109,6 +111,9 @@ def import_records(uow: UnitOfWork, rows: Sequence[ImportRow], *, evidence_store
         repeated=repeated + len(known),
         superseded=len(fresh) - winners,
         rejected=tuple(rejected),
+        declined=tuple(
+            (MemberId(one["member_id"]), one["purpose"]) for one in fresh if one["state"] in rules.DECLINING
+        ),
     )
     if rows:
         uow.record(

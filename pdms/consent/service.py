@@ -59,7 +59,7 @@ from pdms.consent.reading import (
 )
 from pdms.consent.receipt import ConsentReceipt
 from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
-from pdms.consent.rules import Broken
+from pdms.consent.rules import DECLINING, Broken
 from pdms.consent.store import CHANGED, CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
 from pdms.db import draw, mark, member_alone
 from pdms.errors import InvalidInput, NotFound
@@ -67,6 +67,7 @@ from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberI
 from pdms.unit_of_work import ActorKind, UnitOfWork
 
 __all__ = [
+    "DECLINING",
     "Askable",
     "ConsentExport",
     "ConsentReceipt",

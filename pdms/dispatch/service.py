@@ -166,14 +166,14 @@ def officer_counts(uow: UnitOfWork, *, campaign: str) -> OfficerCounts:
     )
 
 
-def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
+def opt_out(uow: UnitOfWork, *, link: str) -> tuple[MemberId, str] | None:
     """Use the random part of an opt-out link: it withdraws the consent to that channel's purpose, once.
 
-    The answer is constant: nobody learns from it whether a link exists, was used, or whose it is.
+    Returns whose consent to which purpose ended, for what follows from it (`rights.opt_out`) and for nobody outside.
     """
     row = attempts.find_opt_out(uow, link) if link.isascii() and len(link) <= MAX_LINK else None
     if row is None or row.used_at is not None:
-        return OptOutAnswer()
+        return None
     row.used_at = uow.now
     uow.session.add(row)
     member = MemberId(row.member_id)
@@ -183,7 +183,7 @@ def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
         consent.restrict(uow, member, kind=RestrictionKind.DO_NOT_CONTACT, channel=row.channel)
     elif consent.state_of(uow, member, purpose=row.purpose).state is not ConsentState.WITHDRAWN:
         consent.withdraw(uow, member, purpose=row.purpose, channel=row.channel)
-    return OptOutAnswer()
+    return member, row.purpose
 
 
 def in_flight(uow: UnitOfWork, *, member_id: MemberId) -> bool:

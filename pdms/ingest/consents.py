@@ -49,7 +49,7 @@ class Consents:
             return Stored(rejected=batch.rejected)
         result = consent.import_records(uow, rows, evidence_store=self._source.evidence or "")
         wrong = [Rejected(one.row, column_name(self._source, one.field), one.rule) for one in result.rejected]
-        return Stored(accepted=result.accepted, rejected=[*batch.rejected, *wrong])
+        return Stored(accepted=result.accepted, rejected=[*batch.rejected, *wrong], declined=result.declined)
 
     def finish(self, uow: UnitOfWork, batch: int) -> None:
         """Nothing is left over."""

@@ -1,7 +1,7 @@
 """What every kind of source has in common."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from pdms.facts.names import FactTable
@@ -9,7 +9,7 @@ from pdms.ingest.mapping import KEY_MEMBER, Batch
 from pdms.ingest.readers import Rejected
 from pdms.ingest.seen import KeysSeen
 from pdms.policy.definitions import Source
-from pdms.taxonomy import Pseudonym
+from pdms.taxonomy import MemberId, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault import service as vault
 
@@ -23,6 +23,12 @@ class Stored:
     unchanged: int = 0
     accepted: int = 0
     rejected: Sequence[Rejected] = ()
+    declined: Sequence[tuple[MemberId, str]] = field(default=(), repr=False)
+    """Members who said no to a purpose."""
+
+
+Declined = Callable[[UnitOfWork, Sequence[tuple[MemberId, str]]], None]
+"""What follows from each no, in the unit that records it."""
 
 
 class Kind(Protocol):

@@ -25,7 +25,7 @@ from pdms.ingest import progress as records
 from pdms.ingest.commerce import Events, Interactions, Orders
 from pdms.ingest.consents import Consents
 from pdms.ingest.inspect import inspect
-from pdms.ingest.kind import Kind
+from pdms.ingest.kind import Declined, Kind
 from pdms.ingest.mapping import Batch, Binding, bind
 from pdms.ingest.members import Members
 from pdms.ingest.order_lines import OrderLines
@@ -85,10 +85,13 @@ def ingest(
     batch_rows: int = BATCH_ROWS,
     progress: Progress | None = None,
     rejected_rows: Path | None = None,
+    declined: Declined | None = None,
 ) -> IngestReport:
     """Load a file of a source.
 
     :param source: name of a definition in `policies/sources/`. :param batch_rows: records of one unit.
+    :param declined: what follows from each no in a file of consents, which `rights.ingest` gives; without it such a
+        batch is refused.
     :param rejected_rows: where to write the rejected rows whole (mode 0600); outside the home, not existing yet.
     :raises NotFound: no such file or source. :raises InvalidInput: the file is refused whole; nothing was stored.
     :raises Conflict: the file changes, or another run loads it at this moment.
@@ -104,7 +107,7 @@ def ingest(
         binding = bind(uow.policy, definition, found.columns, now=uow.now)
         load = _begin(uow, definition, content=found.digest, rows=found.rows, size=batch_rows)
     reading = batches(path, found, batch_rows=load.batch_rows)
-    report = _run(units, reading, binding, load, rows=found.rows, progress=progress)
+    report = _run(units, reading, binding, load, rows=found.rows, progress=progress, declined=declined)
     if rejected_rows is not None:
         with units() as uow:
             write_rejected(rejected_rows, path, found, rows=_all_rejected(uow, load.load_id))
@@ -120,11 +123,12 @@ def ingest_table(
     password: str | None = None,
     batch_rows: int = BATCH_ROWS,
     progress: Progress | None = None,
+    declined: Declined | None = None,
 ) -> IngestReport:
     """Take over a table of an existing database. Run again, it takes only what changed meanwhile.
 
     :param address: SQLAlchemy URL. :param table: `NAME` or `SCHEMA.NAME`; it needs a key.
-    :param password: of the account; the URL holds none.
+    :param password: of the account; the URL holds none. :param declined: as `ingest`.
     :raises NotFound: no such source, file or table. :raises InvalidInput: the table is refused whole, nothing was
         stored; or the database failed on the way, and the next run goes on. :raises Conflict: another run loads it.
     """
@@ -141,7 +145,7 @@ def ingest_table(
         places = Places(uow.keys.system_key("row-digest"), load.load_id)
     stored = places.opened(load.position) if load.position is not None else None
     reading = reader.batches(size=load.batch_rows, first=load.next_batch, read=load.read, stored=stored)
-    return _run(units, reading, binding, load, rows=rows, progress=progress, places=places)
+    return _run(units, reading, binding, load, rows=rows, progress=progress, places=places, declined=declined)
 
 
 def source_of(uow: UnitOfWork, name: str) -> Source:
@@ -183,9 +187,10 @@ def _run(
     rows: int,
     progress: Progress | None,
     places: Places | None = None,
+    declined: Declined | None,
 ) -> IngestReport:
     kind = KINDS[binding.source.kind](binding.source, load.load_id)
-    _store_all(units, reading, binding, load, kind, rows=rows, progress=progress, places=places)
+    _store_all(units, reading, binding, load, kind, rows=rows, progress=progress, places=places, declined=declined)
     with units() as uow:
         home = uow.home
     _merge_parts(home, kind.tables)
@@ -215,6 +220,7 @@ def _store_all(
     rows: int,
     progress: Progress | None,
     places: Places | None,
+    declined: Declined | None,
 ) -> None:
     # A file is read again from its beginning, a table only looked through (batches numbered −1).
     count = load.next_batch if places is not None else 0
@@ -225,7 +231,7 @@ def _store_all(
             if raw is None:
                 break
             position = places.sealed(raw.position) if places is not None else None
-            _store(units, kind, binding.apply(raw), load, position)
+            _store(units, kind, binding.apply(raw), load, position, declined)
         if raw.number < 0:
             continue
         count, read = raw.number + 1, read + raw.read
@@ -238,13 +244,21 @@ def _store_all(
         uow.record(EventKind.INGEST_FINISHED, refs=_refs(load), numbers=totals)
 
 
-def _store(units: UnitFactory, kind: Kind, batch: Batch, load: Load, position: bytes | None) -> None:
+def _store(
+    units: UnitFactory, kind: Kind, batch: Batch, load: Load, position: bytes | None, declined: Declined | None
+) -> None:
     """Store one batch in a unit of its own, or pass what an earlier run stored."""
     with units() as uow:
         write = batch.number >= load.next_batch
+        if write and isinstance(kind, Consents):
+            uow.lock_anon_first()
         if write:
             records.check_turn(uow, load.load_id, number=batch.number)
         stored = kind.store(uow, batch, write=write)
+        if stored.declined:
+            if declined is None:
+                raise TypeError("declined: what follows from a no is needed for a file of consents")
+            declined(uow, stored.declined)
         if write:
             records.add_batch(uow, load.load_id, number=batch.number, read=batch.read, stored=stored, position=position)
             uow.record(

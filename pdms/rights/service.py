@@ -32,7 +32,7 @@ from pdms.rights.refusals import RefusalCode
 from pdms.rights.representatives import open_for, prove
 from pdms.rights.sweep import Swept, sweep
 from pdms.rights.tables import SubjectRequestRow
-from pdms.rights.withdraw import Withdrawal, lift, restrict, withdraw
+from pdms.rights.withdraw import Withdrawal, express, ingest, ingest_table, lift, opt_out, restrict, withdraw
 from pdms.taxonomy import MemberId, MemberStatus, Requester, RequestState, RequestType, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
@@ -55,10 +55,13 @@ __all__ = [
     "enter_code",
     "erase_member",
     "execute",
+    "express",
     "find_by_number",
     "find_held",
     "find_members",
     "held_overview",
+    "ingest",
+    "ingest_table",
     "invalidate",
     "lift",
     "list_decoys",
@@ -68,6 +71,7 @@ __all__ = [
     "open_for",
     "open_held",
     "open_package",
+    "opt_out",
     "plan",
     "prove",
     "refusal_code",

@@ -1,24 +1,33 @@
 """Withdrawal, refusal and restriction: synchronous, self-service, binding from the next decision on (PIPL-15-1, 44).
 
-Guarantee: the record, the stale marks on releases and the queue of data that lost their last basis are committed
-together. It removes nothing itself; `sweep` does, within the legal clock (PIPL-47-1).
+Guarantee: by whatever door a no comes in (the member, staff, a link in a message, a file of the shop), its record, the
+stale marks on releases and the queue of data that lost their last basis are committed together. It removes nothing
+itself; `sweep` does, within the legal clock (PIPL-47-1).
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from sqlmodel import col, select
 
 from pdms.consent import service as consent
+from pdms.consent.service import ConsentReceipt
 from pdms.dispatch import service as dispatch
+from pdms.dispatch.service import OptOutAnswer
 from pdms.errors import InvalidInput
+from pdms.gate import service as gate
+from pdms.ingest import service as intake
+from pdms.ingest.service import IngestReport
 from pdms.policy.definitions import Policy
 from pdms.publish import service as publish
 from pdms.rights.clocks import due_on
 from pdms.rights.intake import guard_member
 from pdms.rights.tables import PurgeRow
 from pdms.taxonomy import ConsentState, LawfulBasis, MemberId, Operation, RestrictionKind, Scope
-from pdms.unit_of_work import UnitOfWork
+from pdms.unit_of_work import UnitFactory, UnitOfWork
 
 PATIENCE, PAUSE_SECONDS = 40, 0.1
 
@@ -58,10 +67,64 @@ def withdraw(
     receipts = consent.withdraw(uow, member_id, purpose=purpose, recipient=recipient, channel=channel)
     stale = publish.mark_stale_for(uow, purpose=purpose)
     queued = queue_orphans(uow, member_id)
-    # Recorded first, so that no further message is decided on; then acknowledged, when none is under way any more.
-    uow.commit_intent()
-    in_flight = _under_way(uow, member_id)
+    in_flight = _settled(uow, member_id)
     return Withdrawal(purpose, tuple(receipt.to_json() for receipt in receipts), len(stale), queued, in_flight)
+
+
+def express(
+    uow: UnitOfWork, /, member_id: MemberId, *, purpose: str, state: ConsentState, **act: Any
+) -> ConsentReceipt:
+    """Record what a member says, a no with all that follows from it; returns the signed receipt.
+
+    :param act: the rest of what `gate.record_consent` takes. :raises NotFound: no such member.
+    :raises InvalidInput: a rule is broken; `code` names it.
+    """
+    if state not in consent.DECLINING:
+        return gate.record_consent(uow, member_id, purpose=purpose, state=state, **act)
+    uow.lock_anon_first()
+    receipt = gate.record_consent(uow, member_id, purpose=purpose, state=state, **act)
+    declined(uow, [(member_id, purpose)])
+    _settled(uow, member_id)
+    return receipt
+
+
+def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
+    """Use the random part of an opt-out link, as `dispatch.opt_out`; the answer is the same for every link."""
+    uow.lock_anon_first()
+    if (used := dispatch.opt_out(uow, link=link)) is not None:
+        declined(uow, [used])
+    return OptOutAnswer()
+
+
+def ingest(units: UnitFactory, /, *, source: str, path: Path, **options: Any) -> IngestReport:
+    """Load a file of a source, as `ingest.ingest`; whoever declined in it is treated as one who says so here."""
+    return intake.ingest(units, source=source, path=path, declined=declined, **options)
+
+
+def ingest_table(units: UnitFactory, /, *, source: str, address: str, table: str, **options: Any) -> IngestReport:
+    """Take over a table, as `ingest.ingest_table`; whoever declined in it is treated as one who says so here."""
+    return intake.ingest_table(units, source=source, address=address, table=table, declined=declined, **options)
+
+
+def declined(uow: UnitOfWork, who: Iterable[tuple[MemberId, str]]) -> None:
+    """Let follow what follows from each no, a member's to a purpose. Call in its unit, which began on the releases."""
+    purposes: set[str] = set()
+    collecting: set[MemberId] = set()
+    for member_id, name in who:
+        purposes.add(name)
+        purpose = uow.policy.purposes.get(name)
+        if purpose is not None and Operation.COLLECT in purpose.operations:  # another orphans nothing
+            collecting.add(member_id)
+    for name in sorted(purposes):
+        publish.mark_stale_for(uow, purpose=name)
+    for member_id in sorted(collecting):
+        queue_orphans(uow, member_id)
+
+
+def _settled(uow: UnitOfWork, member_id: MemberId) -> bool:
+    """Commit, so that no further message is decided on, and wait for one under way; tell whether it may still be."""
+    uow.commit_intent()
+    return _under_way(uow, member_id)
 
 
 def _under_way(uow: UnitOfWork, member_id: MemberId) -> bool:

@@ -255,7 +255,7 @@ OPEN_DOORS = {
     "pdms.access.idempotency.claim": "the guard calls it for the caller it has just recognised; keyed by that caller",
     "pdms.access.idempotency.release": "as claim",
     "pdms.access.idempotency.settle": "as claim",
-    "pdms.dispatch.service.opt_out": "the opaque link is the right; the answer is always the same",
+    "pdms.rights.withdraw.opt_out": "the opaque link is the right; the answer is always the same",
     "pdms.rights.packages.open_package": "the one-time secret is the right",
     "pdms.consent.notices.versions": "published texts, no member data",
     "pdms.consent.notices.notice_text": "published texts, no member data",

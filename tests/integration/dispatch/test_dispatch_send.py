@@ -19,6 +19,8 @@ from pdms.dispatch.tables import SendAttemptRow
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.marketing import service as marketing
 from pdms.marketing.service import CampaignState
+from pdms.publish.tables import Publication
+from pdms.rights import service as rights
 from pdms.segments import service as segments
 from pdms.taxonomy import Channel, ConsentState, RestrictionKind
 from pdms.unit_of_work import Actor
@@ -347,7 +349,7 @@ def test_an_opt_out_works_once_and_its_answer_is_constant(shop):
     link, member = link_of(outgoing), shop.members["plain07"]
 
     def use(text):
-        return shop.app.run(shop.anybody, dispatch.opt_out, link=text)
+        return shop.app.run(shop.anybody, rights.opt_out, link=text)
 
     answers = {use(link), use(link), use("x" * 43), use(""), use("x" * 100_000), use("王"), use("\ud800")}
     assert len(answers) == 1
@@ -359,12 +361,25 @@ def test_an_opt_out_works_once_and_its_answer_is_constant(shop):
     assert len(shop.events(EventKind.CONSENT_WITHDRAWN)) == 1
 
 
+def test_a_way_out_overtakes_a_view_for_the_same_purpose_that_is_being_made(shop):
+    channel = RecordingChannel()
+    shop.send(channel)
+    with shop.app.unit(Actor.system()) as uow:
+        uow.session.add(
+            Publication(release_id="rel-1", view="v", purpose="market_email", state="intent", started_at=uow.now)
+        )
+    shop.app.run(shop.anybody, rights.opt_out, link="x" * 43)
+    shop.app.run(shop.anybody, rights.opt_out, link=link_of(channel.messages[0]))
+    with shop.app.unit(Actor.system()) as uow:
+        assert uow.session.exec(select(Publication)).one().overtaken
+
+
 def test_EML_14_the_way_out_of_a_mail_still_works_after_thirty_days(shop):
     channel = RecordingChannel()
     shop.send(channel)
     link = next(link_of(m) for m in channel.messages if m.recipient.startswith("plain07@"))
     shop.clock.instant += timedelta(days=31)
-    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.app.run(shop.anybody, rights.opt_out, link=link)
     shop.draft_only(name="summer")
     _, sent = shop.send(campaign="summer")
     assert sorted(sent) == sorted(PLAIN - {"plain07"})
@@ -386,7 +401,7 @@ def test_SMS_a_text_tells_the_way_out_and_who_takes_it_gets_no_further_one(shop)
     assert all(text.startswith("【示例商城】广告：") and "退订" in text for text in first.values())
     leaver = phones["texted09"]
     link = re.search(r"/v1/opt-outs/([A-Za-z0-9_-]+)", first[leaver])[1]
-    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.app.run(shop.anybody, rights.opt_out, link=link)
     shop.clock.instant += timedelta(days=31)  # the cap on messages is over
     assert set(texts("summer_texts")) == set(phones.values()) - {leaver}
 
@@ -396,13 +411,13 @@ def test_a_used_link_does_not_undo_a_new_consent(shop):
     shop.send(channel)
     link = link_of(channel.messages[0])
     member = shop.members[channel.messages[0].recipient.partition("@")[0]]
-    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.app.run(shop.anybody, rights.opt_out, link=link)
     shop.clock.instant += timedelta(days=1)
     from pdms.gate import service as gate
 
     with shop.app.unit(Actor.system()) as uow:
         gate.record_consent(uow, member, purpose="market_email", state=ConsentState.GIVEN)
-    shop.app.run(shop.anybody, dispatch.opt_out, link=link)
+    shop.app.run(shop.anybody, rights.opt_out, link=link)
     with shop.app.unit(Actor.system()) as uow:
         assert consent.state_of(uow, member, purpose="market_email").state is ConsentState.GIVEN
 

@@ -15,18 +15,21 @@ from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.clock import FixedClock
 from pdms.errors import Conflict, Denied, NotFound
+from pdms.ingest import service as ingest
 from pdms.policy.definitions import SensitiveFeature
 from pdms.publish import service as publish
 from pdms.publish.manifest import public_manifest, verify_manifest
 from pdms.publish.tables import Publication
+from pdms.rights import service as rights
 from pdms.settings import Home
-from pdms.taxonomy import ReleaseState
+from pdms.taxonomy import ConsentState, ReleaseState
 from pdms.vault import service as vault
 from pdms.views import service as views
 from pdms.views import store
 
 MEMBERS, CONSENTING = 1000, 900
 VIEWS = ("member_value", "member_lifecycle")
+COLUMNS = "会员编号,目的,状态,时间,方式,采集渠道,证据编号"
 
 
 def module():
@@ -224,6 +227,44 @@ def test_a_consent_withdrawn_while_the_view_is_computed_is_not_in_the_release(wo
         assert views.read(uow, view="member_value").info.state is ReleaseState.LIVE
     folder = world.home.releases / "member_value"
     assert {path.name for path in folder.iterdir()} == {".lock", manifest.release_id}
+
+
+def said_no_here(world, member: str) -> None:
+    with world.unit() as uow:
+        who = vault.find_external(uow, system="shop", external_id=member)
+    with world.unit() as uow:
+        rights.express(uow, who, purpose="segment", state=ConsentState.REFUSED)
+
+
+def said_no_elsewhere(world, member: str) -> None:
+    path = world.home.root.parent / f"no-{member}.csv"
+    path.write_text(f"{COLUMNS}\n{member},分群分析,撤回,2026-03-02 11:00:00,同意,电话,E-{member}\n", "utf-8")
+    assert rights.ingest(world.unit, source="shop-consents", path=path).accepted == 1
+
+
+@pytest.mark.parametrize("say_no", [said_no_here, said_no_elsewhere])
+def test_a_no_by_any_door_marks_what_is_out_and_overtakes_what_is_being_made(world, say_no):
+    first = published(world)
+    say_no(world, "M00001")
+    with world.anon_unit() as uow:
+        assert [info.state for info in views.list_releases(uow)] == [ReleaseState.STALE]
+    stages = []
+
+    def meanwhile(stage: str) -> None:
+        stages.append(stage)
+        if stage == "anonymise" and stages.count("anonymise") == 1:
+            say_no(world, "M00002")
+
+    second = published(world, progress=meanwhile)
+    assert (first.eligible, second.eligible, stages.count("eligible")) == (CONSENTING, CONSENTING - 2, 2)
+
+
+def test_a_file_of_consents_is_not_taken_in_where_nothing_would_follow_from_a_no(world):
+    path = world.home.root.parent / "no.csv"
+    path.write_text(f"{COLUMNS}\nM00001,分群分析,拒绝,2026-03-02 11:00:00,同意,电话,E-1\n", "utf-8")
+    with pytest.raises(TypeError, match="declined"):
+        ingest.ingest(world.unit, source="shop-consents", path=path)
+    assert len(consenting(world)) == CONSENTING
 
 
 def test_consents_that_never_rest_end_in_a_refusal_to_publish(world):

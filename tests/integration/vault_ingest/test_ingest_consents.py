@@ -5,6 +5,7 @@ import pytest
 from pdms.consent import service as consent
 from pdms.ingest import service as ingest
 from pdms.policy.loader import load
+from pdms.rights import service as rights
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import Actor, ActorKind
 from pdms.vault import service as vault
@@ -39,7 +40,7 @@ def test_members_are_recorded_as_told_and_consents_imported_with_evidence(starte
         "m2,邮件营销,同意,2027-03-01 10:00:00,同意,网站,E-5\n",
         "utf-8",
     )
-    report = ingest.ingest(starter_home.unit, source="shop-consents", path=path)
+    report = rights.ingest(starter_home.unit, source="shop-consents", path=path)
     assert (report.read, report.accepted, report.rejected) == (6, 2, 4)
     assert [(one.row, one.rule) for one in report.rejections] == [
         (3, "MISSING_VALUE"),
@@ -50,6 +51,6 @@ def test_members_are_recorded_as_told_and_consents_imported_with_evidence(starte
     with starter_home.unit(SUPPORT) as uow:
         assert consent.state_of(uow, one, purpose="market_email").state == "withdrawn"
         before = len(consent.history(uow, one))
-    ingest.ingest(starter_home.unit, source="shop-consents", path=path)
+    rights.ingest(starter_home.unit, source="shop-consents", path=path)
     with starter_home.unit(SUPPORT) as uow:
         assert len(consent.history(uow, one)) == before == 2
