@@ -11,12 +11,12 @@ What is checked, each by itself, so that what is wrong has a name:
    required and are what was stated;
 8. EXPIRY: the release may still be used on that day.
 
+Where the signature is broken, 4 to 7 are not tried: what a file unfolds to is bounded by what was signed (`opening`).
+
 Deliberately not here: whether a release was withdrawn since; ask the controller.
 """
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -26,22 +26,19 @@ from typing import Any, Literal
 
 from pdms.anonymize.check import Measured, measure
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, NotFound
-from pdms.policy.measures import IDENTIFYING
 from pdms.publish.manifest import SIGNER, verify_manifest
+from pdms.publish.opening import Opened, opened
 from pdms.taxonomy import ReleaseState, Scope
 from pdms.unit_of_work import UnitOfWork
 from pdms.views.comparing import Taken
-from pdms.views.files import unguarded
 from pdms.views.service import ReleaseInfo
-from pdms.views.store import encode, release_table_of
+from pdms.views.store import encode
 
 KINDS = ("release-manifest", "release-manifest-public")
 RELEASE = re.compile(r"rel-[0-9a-f]{32}")
 LARGEST_MANIFEST = 4 << 20
 TOLERANCE = 1e-9
-MOST_ROWS = 10**8
-MORE_ROWS, MORE_COLUMNS = 1_000_000, 64
-"""Beyond what the manifest says; a Parquet file with more is not read: a thousand bytes may unfold to gigabytes."""
+OF_ROWS = ("TABLE", "DIGEST", "ROWS", "CRITERIA")
 
 State = Literal["whole", "broken", "not checked"]
 
@@ -81,24 +78,16 @@ def verify_release(
     if document is None:
         detail = "not one JSON object in UTF-8, a key twice in it, or no release's manifest"
         return _verdict({}, 0, Measured(0, 0, 0), [Check("FORM", "broken", detail)])
-    checks = [Check("FORM", "whole"), _signature(document, public_key), _named(document, filename)]
-    table, broken = _table(data, form, document)
-    measured = Measured(0, 0, 0)
-    if table is None:
-        same = form == "parquet" and hashlib.sha256(data).hexdigest() == document["data_sha256"]
-        checks.append(Check("TABLE", "broken", broken))
-        checks.append(Check("DIGEST", "whole" if same else "broken", "" if same else "the bytes are not those signed"))
-        checks += [Check(name, "not checked", "there are no rows to measure") for name in ("ROWS", "CRITERIA")]
-        rows = 0
-    else:
-        rows = table.num_rows
-        columns = _columns(document, table)
-        checks += [columns, _digest(document, data, table, form)]
-        if columns.state == "whole":
-            measured, outcome = _held(document, table)
-            checks += [_rows(document, measured), outcome]
-        else:
-            checks += [Check(name, "not checked", "the columns are others") for name in ("ROWS", "CRITERIA")]
+    signature = _signature(document, public_key)
+    checks = [Check("FORM", "whole"), signature, _named(document, filename)]
+    rows, measured = 0, Measured(0, 0, 0)
+    if signature.state == "whole":
+        found = opened(data, form, document)
+        rows = found.rows or 0
+        measured, outcome = _held(document, found)
+        checks += [_table(found), _digest(document, found, form), _rows(document, found, measured), outcome]
+    else:  # what a file unfolds to is bounded by what was signed
+        checks += [Check(name, "not checked", "the manifest is not signed") for name in OF_ROWS]
     checks.append(_expiry(document, now))
     return _verdict(document, rows, measured, checks)
 
@@ -136,7 +125,7 @@ def taken_from(data: bytes, manifest: bytes, *, public_key: bytes, now: datetime
         wrong = next(one for one in found.checks if one.state == "broken" and one.check != "EXPIRY")
         raise IntegrityBroken(f"release: {wrong.check}: {wrong.detail}", code="RELEASE_FILE")
     document = json.loads(manifest)
-    table, _ = _table(data, form, document)
+    table = opened(data, form, document).table
     expires = datetime.fromisoformat(document["expires_at"])
     info = ReleaseInfo(
         release_id=document["release_id"],
@@ -206,7 +195,7 @@ def _formed(document: Mapping[str, Any]) -> bool:
 def _signature(document: Mapping[str, Any], public_key: bytes) -> Check:
     try:
         verify_manifest(document, public_key)
-    except (IntegrityBroken, ValueError) as error:
+    except (IntegrityBroken, ValueError, RecursionError) as error:
         detail = error.message if isinstance(error, IntegrityBroken) else "it has no canonical form"
         return Check("SIGNATURE", "broken", detail)
     return Check("SIGNATURE", "whole")
@@ -221,65 +210,22 @@ def _named(document: Mapping[str, Any], filename: str) -> Check:
     return Check("NAME", "whole")
 
 
-def _table(data: bytes, form: str, document: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the rows, or None and why not."""
-    import pyarrow as pa
-
-    try:
-        if form == "parquet":
-            table = _parquet(data, document)
-        elif form == "arrow":
-            table = pa.ipc.open_file(io.BytesIO(data)).read_all()
-        else:
-            table = _csv(data)
-        table.validate(full=True)  # or a place that is none is read from memory that is another's
-        table.column_names  # noqa: B018 - raises where a name is no UTF-8
-    except (pa.ArrowException, OSError, ValueError, IndexError, KeyError, TypeError, MemoryError, csv.Error):
-        return None, f"the rows cannot be read as {form}"
-    return table, ""
-
-
-def _parquet(data: bytes, document: Mapping[str, Any]) -> Any:
-    """Return the rows of a Parquet file, unless it says itself that it is no such release."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(io.BytesIO(data))
-    most = min(MOST_ROWS, 2 * max(document["rows"], 0) + MORE_ROWS)
-    if file.metadata.num_rows > most or file.metadata.num_columns > len(document["features"]) + MORE_COLUMNS:
-        raise ValueError
-    return file.read()
-
-
-def _csv(data: bytes) -> Any:
-    import pyarrow as pa
-
-    header, *lines = csv.reader(io.StringIO(data.decode()), strict=True)
-    if any(len(line) != len(header) for line in lines):
-        raise ValueError
-    columns = [[unguarded(line[place]) for line in lines] for place in range(len(header))]
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=header)
-
-
-def _columns(document: Mapping[str, Any], table: Any) -> Check:
-    import pyarrow as pa
-
-    wanted = [feature["name"] for feature in document["features"]]
-    if table.column_names != wanted:
-        return Check("TABLE", "broken", "the columns are not the manifest's features: it is of another release")
-    if set(wanted) & IDENTIFYING:
-        return Check("TABLE", "broken", "a column is an identifier")
-    plain = [column.type.value_type if pa.types.is_dictionary(column.type) else column.type for column in table.columns]
-    if not all(pa.types.is_string(kind) for kind in plain) or any(column.null_count for column in table.columns):
-        return Check("TABLE", "broken", "a column holds something other than labels")
+def _table(found: Opened) -> Check:
+    if found.wrong:
+        return Check("TABLE", "broken", found.wrong)
+    if found.table is None:
+        return Check("TABLE", "not checked", "rows that are not as signed are not read")
     return Check("TABLE", "whole")
 
 
-def _digest(document: Mapping[str, Any], data: bytes, table: Any, form: str) -> Check:
-    content = data if form == "parquet" else encode(release_table_of(table))
-    if hashlib.sha256(content).hexdigest() == document["data_sha256"]:
+def _digest(document: Mapping[str, Any], found: Opened, form: str) -> Check:
+    same = found.same
+    if form != "parquet" and found.table is not None:
+        same = hashlib.sha256(encode(found.table)).hexdigest() == document["data_sha256"]
+    if same:
         return Check("DIGEST", "whole")
     detail = "the bytes are not those signed"
-    difference = table.num_rows - document["rows"]
+    difference = 0 if found.rows is None or found.wrong else found.rows - document["rows"]
     if difference:
         detail += f": {abs(difference)} rows {'removed' if difference < 0 else 'added'}"
     if form != "parquet":
@@ -287,13 +233,15 @@ def _digest(document: Mapping[str, Any], data: bytes, table: Any, form: str) -> 
     return Check("DIGEST", "broken", detail)
 
 
-def _held(document: Mapping[str, Any], table: Any) -> tuple[Measured, Check]:
+def _held(document: Mapping[str, Any], found: Opened) -> tuple[Measured, Check]:
     """Return what the rows reach, and whether that is what the manifest asks; one that asks nothing readable fails."""
+    if found.table is None:
+        return Measured(0, 0, 0), Check("CRITERIA", "not checked", "there are no rows to measure")
     try:
-        measured = _measured(document, table)
+        measured = _measured(document, found.table)
         return measured, _criteria(document, measured)
     except (AttributeError, InvalidInput, KeyError, OverflowError, StopIteration, TypeError, ValueError):
-        return measure(table), Check("CRITERIA", "broken", "what was required cannot be read")
+        return measure(found.table), Check("CRITERIA", "broken", "what was required cannot be read")
 
 
 def _measured(document: Mapping[str, Any], table: Any) -> Measured:
@@ -306,12 +254,14 @@ def _measured(document: Mapping[str, Any], table: Any) -> Measured:
     return measure(table, sensitive=required["feature"], order=order, absent=absent, l=int(required["l"]))
 
 
-def _rows(document: Mapping[str, Any], measured: Measured) -> Check:
-    wrong = [
-        f"{measured_number} {name} where the manifest says {document[name]}"
-        for name, measured_number in (("rows", measured.rows), ("classes", measured.classes))
-        if measured_number != document[name]
-    ]
+def _rows(document: Mapping[str, Any], found: Opened, measured: Measured) -> Check:
+    if found.rows is None or found.wrong:
+        return Check("ROWS", "not checked", "there are no rows of this release")
+    wrong = []
+    if found.rows != document["rows"]:
+        wrong.append(f"{found.rows} rows where the manifest says {document['rows']}")
+    if found.table is not None and measured.classes != document["classes"]:
+        wrong.append(f"{measured.classes} classes where the manifest says {document['classes']}")
     return Check("ROWS", "broken" if wrong else "whole", "; ".join(wrong))
 
 

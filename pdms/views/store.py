@@ -56,10 +56,12 @@ def release_table_of(table: pa.Table) -> pa.Table:
     """Return rows that were read from another format as `release_table` makes them, in the order that they have."""
     columns = []
     for name in table.column_names:
-        labels = table[name].cast(pa.string()).to_pylist()
-        values = sorted(set(labels))
+        # by distinct labels: a few long ones beside a million codes would else unfold to a million long ones
+        encoded = table[name].dictionary_encode().unify_dictionaries().combine_chunks()
+        indices, labels = encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
+        values = sorted({labels[one] for one in np.unique(indices).tolist()})
         place = {value: position for position, value in enumerate(values)}
-        codes = np.array([place[label] for label in labels], dtype=np.int32)
+        codes = np.array([place.get(label, -1) for label in labels], dtype=np.int32)[indices]
         columns.append(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.string())))
     return pa.table(columns, names=table.column_names)
 
