@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from pdms.audit.merkle import NodeReader
 from pdms.audit.tiles import TileKey, node_reader, tiles_for
-from pdms.db import Lock, alone, beside, insert_rows, on_postgres
+from pdms.db import Lock, alone, beside, fetch_here, insert_rows, on_postgres
 from pdms.errors import IntegrityBroken
 
 READ_ROWS = 4096
@@ -81,7 +81,7 @@ def sql(session: Session, statement: str, parameters: Any = ()) -> CursorResult[
 
 def rows(session: Session, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
     """Run a query with `?` marks and return all its rows; who reads much asks for it in batches."""
-    return cast("list[tuple[Any, ...]]", sql(session, statement, parameters).fetchall())
+    return fetch_here(session.connection(), statement, parameters)
 
 
 def lock(session: Session) -> None:

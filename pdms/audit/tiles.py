@@ -37,7 +37,7 @@ def node_in_tile(tile: bytes, first: int, span: int) -> bytes:
     part = tile[first * DIGEST_BYTES : (first + span) * DIGEST_BYTES]
     if len(part) != span * DIGEST_BYTES:
         raise IntegrityBroken("audit tree: a tile holds fewer digests than the tree needs", code="TILE_SHORT")
-    return fold(part, span.bit_length() - 1)
+    return part if span == 1 else fold(part, span.bit_length() - 1)
 
 
 def tiles_for(ranges: Iterable[tuple[int, int]]) -> set[TileKey]:
