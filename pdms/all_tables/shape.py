@@ -42,10 +42,12 @@ def _indexes(connection: Connection, table: str) -> list[Any]:
 def _index(connection: Connection, name: str, unique: int, origin: str, partial: int) -> Any:
     members = _rows(connection, "index_xinfo", 'name, "desc", coll, key', name)
     sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).scalar_one_or_none()
-    condition = re.split(r"\bWHERE\b", sql, flags=re.IGNORECASE)[1] if partial and sql else ""
+    on, condition, *_ = [*re.split(r"\bWHERE\b", re.sub(r"\s+", " ", sql or ""), flags=re.IGNORECASE), ""]
     keyed = tuple(tuple(member) for member in members if member[3])
+    # A member without a name is an expression: its text is all that tells it.
+    expressions = on.partition("(")[2].strip() if any(member[0] is None for member in keyed) else ""
     # SQLite itself names the index of a UNIQUE or PRIMARY KEY, by their order in the table.
-    return (name if origin == "c" else "", unique, origin, keyed, re.sub(r"\s+", " ", condition).strip())
+    return (name if origin == "c" else "", unique, origin, keyed, expressions, condition.strip() if partial else "")
 
 
 def _checks(sql: str) -> int:

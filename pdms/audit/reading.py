@@ -59,7 +59,7 @@ def list_events(
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"limit: must be between 1 and {MAX_PAGE}", code="PAGE_LIMIT")
-    where, values = _conditions(kinds=kinds, member_id=member_id, purpose=purpose, since=since, until=until)
+    where, values = _conditions(session, kinds=kinds, member_id=member_id, purpose=purpose, since=since, until=until)
     order, beyond = ("DESC", "<") if newest_first else ("ASC", ">")
     cursor = after
     if cursor is None:
@@ -88,7 +88,7 @@ def count_by_kind(
     session: Session, *, since: datetime | None = None, until: datetime | None = None
 ) -> dict[EventKind, int]:
     """Count living openings by kind. :param since: inclusive. :param until: exclusive."""
-    where, values = _conditions(kinds=(), member_id=None, purpose=None, since=since, until=until)
+    where, values = _conditions(session, kinds=(), member_id=None, purpose=None, since=since, until=until)
     found = store.rows(session, f"SELECT kind, count(*) FROM audit_event WHERE {where} GROUP BY kind", values)
     return {EventKind(kind): count for kind, count in found}
 
@@ -122,6 +122,7 @@ def decisions(
 
 
 def _conditions(
+    session: Session,
     *,
     kinds: Sequence[EventKind],
     member_id: str | None,
@@ -135,8 +136,9 @@ def _conditions(
         parts.append(f"kind IN ({','.join('?' * len(kinds))})")
         values += [kind.value for kind in kinds]
     if member_id is not None:
-        parts.append("member_id = ?")
-        values.append(_hex(member_id))
+        concerned, bound = store.of_member(session, _hex(member_id))
+        parts.append(concerned)
+        values += bound
     if purpose is not None:
         parts.append("purpose = ?")
         values.append(purpose)

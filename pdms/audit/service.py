@@ -273,12 +273,9 @@ def shred_openings(
         raise InvalidInput("member id: must be hex digits", code="MEMBER_ID") from None
     dying = [kind.value for kind, entry in CATALOGUE.items() if entry.dies_with_member]
     marks = ",".join("?" * len(dying))
-    shredded = sql(
-        session,
-        f"{SHRED} member_id = ? AND kind IN ({marks})",
-        (key, *dying),
-    ).rowcount
-    kept = store.rows(session, "SELECT count(*) FROM audit_event WHERE member_id = ?", (key,))[0][0]
+    concerned, bound = store.of_member(session, key)
+    shredded = sql(session, f"{SHRED} {concerned} AND kind IN ({marks})", (*bound, *dying)).rowcount
+    kept = store.rows(session, f"SELECT count(*) FROM audit_event WHERE {concerned}", bound)[0][0]
     if shredded:
         event = Event(
             EventKind.AUDIT_OPENINGS_SHREDDED, now, actor, refs=refs or {}, numbers={"openings": shredded, "kept": kept}

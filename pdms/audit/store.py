@@ -14,6 +14,7 @@ from sqlalchemy import Connection, CursorResult
 from sqlmodel import Session
 
 from pdms.audit.merkle import NodeReader
+from pdms.audit.tables import ERA_BITS
 from pdms.audit.tiles import TileKey, node_reader, tiles_for
 from pdms.db import Lock, alone, beside, fetch_here, insert_rows, on_postgres
 from pdms.errors import IntegrityBroken
@@ -25,6 +26,12 @@ _INSERT = "INSERT INTO audit_event (event_id, kind, at, member_id, purpose, leaf
 _MARKS = "(?, ?, ?, ?, ?, ?, ?, ?)"
 _ROWS_A_STATEMENT = 64
 """On SQLite: starting a statement costs as much as a third of storing a row."""
+_MEMBER = "member_id = ?"
+_MEMBER_BY_ERA = (
+    "seq IN (WITH RECURSIVE era(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM era"
+    f" WHERE number < (SELECT MAX(seq) >> {ERA_BITS} FROM audit_event))"
+    f" SELECT e.seq FROM era CROSS JOIN audit_event e WHERE e.seq >> {ERA_BITS} = era.number AND e.member_id = ?)"
+)
 _COPY_FROM = 8
 """Events from which a bulk path pays."""
 _EVENT = (
@@ -82,6 +89,11 @@ def sql(session: Session, statement: str, parameters: Any = ()) -> CursorResult[
 def rows(session: Session, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
     """Run a query with `?` marks and return all its rows; who reads much asks for it in batches."""
     return fetch_here(session.connection(), statement, parameters)
+
+
+def of_member(session: Session, member_id: bytes) -> tuple[str, tuple[bytes]]:
+    """Return the condition that an event concerns a member, and what to bind; on SQLite it asks each era's index."""
+    return (_MEMBER if on_postgres(session.connection()) else _MEMBER_BY_ERA), (member_id,)
 
 
 def lock(session: Session) -> None:
