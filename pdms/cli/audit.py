@@ -123,14 +123,14 @@ def head(
     path: Annotated[Path | None, typer.Argument(help="Write the signed checkpoint here.")] = None,
 ) -> None:
     """Show the newest signed checkpoint; keep it somewhere else, it convicts whoever rewrites the log."""
-    from pdms.cli.files import write_new
+    from pdms.cli.files import new_file_if
     from pdms.reports import evidence
 
     face: Face = context.obj
     face.sequence()
-    found = face.run(evidence.head)
-    if path is not None:
-        write_new(path, found.note.encode())
+    with new_file_if(path, home=face.app.home) as write:
+        found = face.run(evidence.head)
+        write(found.note.encode())
     show(found, as_json=face.json, title="checkpoint")
 
 
@@ -147,9 +147,11 @@ def prove(context: typer.Context, event_id: Annotated[str, typer.Argument(help="
 @app.command("export")
 def export(context: typer.Context, path: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
     """Write the whole log to one file that verifies anywhere. Example: `pdms audit export log.jsonl`"""
+    from pdms.cli.files import outside_home
     from pdms.reports import evidence
 
     face: Face = context.obj
+    outside_home(path, face.app.home)
     face.sequence()
     show(face.run(evidence.export, path=path), as_json=face.json, title="exported")
 
@@ -165,9 +167,11 @@ def pack(
 
     Example: `pdms audit pack --from 2026-01-01 --to 2027-01-01 --out 2026.zip`
     """
+    from pdms.cli.files import outside_home
     from pdms.reports import pack as packs
 
     face: Face = context.obj
+    outside_home(out, face.app.home)
     face.sequence()
     found = face.run(packs.pack, since=_start(since), until=_start(until), path=out)
     show(found, as_json=face.json, title="packed")

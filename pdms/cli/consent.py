@@ -214,16 +214,17 @@ def evidence(
 
     Example: `pdms consent evidence cns-0f3c9a7be1d24c58a6b07d1e2f3a4b5c proof.json`
     """
-    from pdms.cli.files import write_new
+    from pdms.cli.files import new_file_if
     from pdms.consent import service
 
     face: Face = context.obj
     face.sequence()
-    found = face.run(service.bundle, record_id=record_id)
+    with new_file_if(path, home=face.app.home) as write:
+        found = face.run(service.bundle, record_id=record_id)
+        write(found.to_json().encode())
     if path is None:
         print(found.to_json())
         return
-    write_new(path, found.to_json().encode())
     show({"record_id": record_id, "written": path.name}, as_json=face.json, title="evidence")
 
 
@@ -240,9 +241,11 @@ def export(
     Ask with `pdms access approvals ask consent_export --as-of 2026-06-30`: same format, same instants.
     Example: `pdms consent export consents.jsonl --as-of 2026-06-30`
     """
+    from pdms.cli.files import outside_home
     from pdms.gate import service
 
     face: Face = context.obj
+    outside_home(path, face.app.home)
     done = service.export_consents(
         face.units,
         path=path,

@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -32,12 +32,63 @@ def release_format(path: Path) -> Literal["parquet", "csv", "arrow"]:
     raise InvalidInput("path: ends in .parquet, .csv or .arrow")
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist yet, readable by its owner only. :raises InvalidInput: it exists."""
-    try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
+@contextmanager
+def new_file(path: Path, *, home: Home) -> Iterator[Callable[[bytes], None]]:
+    """Make sure, before an act that cannot be repeated, that its result can be written; yield what writes it.
+
+    The file must not exist yet and lies outside the home; it is there whole or not at all, readable by its owner only.
+
+    :raises InvalidInput: at the beginning: it exists, lies in the home, or its folder takes no file; while writing: a
+        file of its name was made meanwhile, or the disk is full.
+    """
+    outside_home(path, home)
+    if os.path.lexists(path):
+        raise InvalidInput("path: the file exists already")
+    draft = path.with_name(f".{secrets.token_hex(8)}.part")
+    with _writing():
+        file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+    def write(content: bytes) -> None:
+        with _writing():
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            try:
+                os.link(draft, path)  # unlike a rename, it never replaces
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without links, such as a stick's
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                    target.write(content)
+
+    try:
+        yield write
+    finally:
+        with suppress(OSError):  # what could not be written was told by `write`
+            file.close()
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_file_if(path: Path | None, *, home: Home) -> Iterator[Callable[[bytes], None]]:
+    """Like `new_file`, for a file that need not be asked for: without a path nothing is written."""
+    if path is None:
+        yield lambda _: None
+    else:
+        with new_file(path, home=home) as write:
+            yield write
+
+
+def write_new(path: Path, content: bytes, *, home: Home) -> None:
+    """Write a file that must not exist yet, as `new_file` says."""
+    with new_file(path, home=home) as write:
+        write(content)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except FileExistsError:
         raise InvalidInput("path: the file exists already") from None
     except OSError as error:
@@ -50,7 +101,7 @@ def write_whole(path: Path, content: bytes) -> None:
     :raises InvalidInput: it exists, or its folder does not.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with _writing():
         with draft.open("xb") as file:
             file.write(content)
             file.flush()
@@ -59,10 +110,6 @@ def write_whole(path: Path, content: bytes) -> None:
             os.link(draft, path)  # unlike a rename, it never replaces
         finally:
             draft.unlink()
-    except FileExistsError:
-        raise InvalidInput("path: the file exists already") from None
-    except OSError as error:
-        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
 
 
 def outside_home(path: Path, home: Home) -> None:

@@ -120,13 +120,13 @@ def export(
     path: Annotated[Path, typer.Argument(help="File to write, must not exist.")],
 ) -> None:
     """Write a hierarchy in ARX's CSV form, one leaf a line. Example: `pdms view hierarchy export region region.csv`"""
-    from pdms.cli.files import outside_home, write_new
+    from pdms.cli.files import new_file
     from pdms.views import hierarchies
 
     face: Face = context.obj
-    found = face.run_anon(hierarchies.export_hierarchy, name=name)
-    outside_home(path, face.app.home)
-    write_new(path, found.content)
+    with new_file(path, home=face.app.home) as write:
+        found = face.run_anon(hierarchies.export_hierarchy, name=name)
+        write(found.content)
     show({"file": path, "leaves": found.leaves}, as_json=face.json)
 
 

@@ -10,7 +10,7 @@ from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
 from pdms.cli.progress import bar, stages
 from pdms.cli.render import show
-from pdms.errors import NotFound
+from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.taxonomy import RequestType
 
 app = typer.Typer(no_args_is_help=True, help="Members: sealed, masked by default (scope: support, compliance).")
@@ -34,7 +34,6 @@ def find(
 
     Example: `pdms member find phone_last4 name_part --purpose service --reason CALL_BACK`
     """
-    from pdms.errors import InvalidInput
     from pdms.rights import service
 
     face: Face = context.obj
@@ -124,25 +123,31 @@ def erase(
 
     Example: `echo 13800138000 | pdms member erase shop:H00042 --receipt receipt.json`
     """
-    from pdms.cli.files import write_new
+    from pdms.cli.files import new_file_if
     from pdms.cli.members import parse_member
     from pdms.rights import service
 
     face: Face = context.obj
-    try:
-        member_id = face.run(parse_member, member)
-    except NotFound:  # unless this very member's erasure was cut off when the number was gone already
-        system, _, number = member.partition(":")
-        with stages("erase", quiet=face.json) as progress:
-            done = service.resume_erasure(face.units, system=system, external_id=number, progress=progress)
-    else:
-        said = ask(f"their {check}")
-        with stages("erase", quiet=face.json) as progress:
-            done = service.erase_member(face.units, member_id=member_id, field=check, value=said, progress=progress)
-    content = done.receipt or ""
-    if receipt is not None:
-        write_new(receipt, content.encode())
-    _receipt(face, content)
+    with new_file_if(receipt, home=face.app.home) as write:
+        try:
+            member_id = face.run(parse_member, member)
+        except NotFound:  # unless this very member's erasure was cut off when the number was gone already
+            system, _, number = member.partition(":")
+            with stages("erase", quiet=face.json) as progress:
+                done = service.resume_erasure(face.units, system=system, external_id=number, progress=progress)
+        else:
+            said = ask(f"their {check}")
+            with stages("erase", quiet=face.json) as progress:
+                done = service.erase_member(face.units, member_id=member_id, field=check, value=said, progress=progress)
+        content = done.receipt or ""
+        show_receipt(face, content)  # before it is written: the member is gone, whatever happens to the file
+        try:
+            write(content.encode())
+        except InvalidInput as error:
+            again = f"pdms request receipt {done.request.number} FILE"
+            raise Conflict(
+                f"erased, but the receipt was not written ({error.message}); write it with: {again}"
+            ) from None
 
 
 @app.command("token")
@@ -193,7 +198,8 @@ def honey(
         show([m.hex() for m in face.run(service.list_decoys)], as_json=face.json, title="honey members")
 
 
-def _receipt(face: Face, receipt: str) -> None:
+def show_receipt(face: Face, receipt: str) -> None:
+    """Print an erasure receipt, or under --json the signed document itself."""
     outer = json.loads(receipt)
     if face.json:
         print(receipt)

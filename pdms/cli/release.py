@@ -51,13 +51,13 @@ def export(
     Example: `pdms release export rel-… rows.parquet`
     """
     from pdms.bootstrap.approving import export_release
-    from pdms.cli.files import outside_home, release_format, write_new
+    from pdms.cli.files import new_file, release_format
 
     face: Face = context.obj
     form = release_format(path)
-    outside_home(path, face.app.home)
-    exported = export_release(face.app, face.actor, release_id=release_id, format=form)
-    write_new(path, exported.content)
+    with new_file(path, home=face.app.home) as write:  # before the approval is used up
+        exported = export_release(face.app, face.actor, release_id=release_id, format=form)
+        write(exported.content)
     show({"file": path, "rows": exported.rows}, as_json=face.json)
 
 

@@ -223,15 +223,17 @@ def _named(name: str, since: datetime | None = None, until: datetime | None = No
 
 
 def _tell(face: Face, make: "Callable[[UnitOfWork], Report]", out: Path | None, language: Language) -> None:
-    from pdms.cli.files import write_new
+    from pdms.cli.files import new_file_if
     from pdms.reports import document, kinds
 
     form = {f".{one}": one for one in kinds.FORMS}.get(out.suffix) if out is not None else None
     if out is not None and form is None:
         raise InvalidInput("out: ends in .json, .csv or .html")
-    report = face.run(make)
-    if out is not None and form is not None:
-        write_new(out, kinds.rendered(report, form=form, language=language).content)
+    with new_file_if(out, home=face.app.home) as write:
+        report = face.run(make)
+        if form is not None:
+            write(kinds.rendered(report, form=form, language=language).content)
+    if out is not None:
         show({"report": report.name, "file": out}, as_json=face.json)
     elif face.json:
         show(document.as_json(report), as_json=True)

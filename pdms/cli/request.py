@@ -1,6 +1,7 @@
 """`pdms request`: subject requests, from intake to receipt."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pdms.rights.service import RequestView
 
 app = typer.Typer(no_args_is_help=True, help="Subject requests and their legal clock (scope: support, compliance).")
-RequestId = Annotated[str, typer.Argument(help="Request id, req-…")]
+RequestId = Annotated[str, typer.Argument(help="Request id, req-…, or its number, R-…")]
 COLUMNS = ("number", "type", "requester", "state", "received_at", "due_on", "due_provisional", "overdue", "request_id")
 
 
@@ -94,6 +95,7 @@ def prove(
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     _show(face, face.run(service.prove, request_id=request_id, evidence=evidence))
 
 
@@ -117,7 +119,35 @@ def show_(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     _show(face, face.run(service.show, request_id=request_id))
+
+
+@app.command("receipt")
+def receipt(
+    context: typer.Context,
+    request_id: RequestId,
+    path: Annotated[Path | None, typer.Argument(help="Write it to this new file instead of printing it.")] = None,
+) -> None:
+    """Print the signed receipt of a request that was carried out: the same one as often as it is asked for.
+
+    Example: `pdms request receipt R-2026-000003 receipt.json`
+    """
+    from pdms.cli.files import new_file_if
+    from pdms.errors import NotFound
+    from pdms.rights import service
+
+    face: Face = context.obj
+    request_id = _id(face, request_id)
+    with new_file_if(path, home=face.app.home) as write:
+        found = face.run(service.show, request_id=request_id)
+        if found.receipt is None:
+            raise NotFound("receipt: the request has none; it is signed when the request is carried out")
+        write(found.receipt.encode())
+    if path is None:
+        print(found.receipt)
+    else:
+        show({"number": found.number, "file": path}, as_json=face.json, title="receipt")
 
 
 @app.command("verify")
@@ -130,6 +160,7 @@ def verify(
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     _show(face, face.run(service.verify, request_id=request_id, field=field, value=ask(f"their {field}")))
 
 
@@ -148,6 +179,7 @@ def code(
     from pdms.taxonomy import Channel
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     face.run(service.show, request_id=request_id)  # who may not see the request learns nothing of the mail server
     settings = face.settings
     url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
@@ -167,6 +199,7 @@ def enter_code(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     show(face.run(service.enter_code, request_id=request_id, code=ask("code")), as_json=face.json)
 
 
@@ -176,6 +209,7 @@ def plan(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     show(face.run(service.plan, request_id=request_id), as_json=face.json, title="plan")
 
 
@@ -185,6 +219,7 @@ def execute(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     with stages("execute", quiet=face.json) as progress:
         done = service.execute(face.units, request_id=request_id, progress=progress)
     told: dict[str, object] = {"request": done.request} if face.json else dict(plain(brief(done.request)))
@@ -198,11 +233,18 @@ def _show(face: Face, request: "RequestView") -> None:
     show(request if face.json else brief(request), as_json=face.json)
 
 
+def _id(face: Face, text: str) -> str:
+    """Return the id of the request that `text` names by its id or by its number."""
+    from pdms.rights import service
+
+    return face.run(service.id_of, number=text) if text.startswith("R-") else text
+
+
 def brief(request: "RequestView") -> "RequestView":
     """Return a request as a person reads it: its signed receipt named, not spelt out."""
     if request.receipt is None:
         return request
-    return replace(request, receipt="signed, with its proof; --json shows it")
+    return replace(request, receipt="signed, with its proof: pdms request receipt")
 
 
 @app.command("refuse")
@@ -215,6 +257,7 @@ def refuse(
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     ground = service.refusal_code(code)
     show(face.run(service.refuse, request_id=request_id, code=ground), as_json=face.json)
 
@@ -225,6 +268,7 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
     from pdms.rights import service
 
     face: Face = context.obj
+    request_id = _id(face, request_id)
     show(face.run(service.cancel, request_id=request_id), as_json=face.json)
 
 

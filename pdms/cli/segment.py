@@ -80,18 +80,22 @@ def preview(context: typer.Context, name: Name) -> None:
 
 @app.command("export")
 def export(
-    context: typer.Context, name: Name, path: Annotated[Path, typer.Argument(help="File to write; .csv or .parquet.")]
+    context: typer.Context,
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="File to write, outside the home; .csv or .parquet.")],
 ) -> None:
     """Write the anonymised rows of whole matching classes, once a second operator approved.
 
     Ask with `pdms access approvals ask bulk_export --segment loyal`. Example: `pdms segment export loyal rows.csv`
     """
     from pdms.bootstrap.approving import export_segment
-    from pdms.cli.files import file_format, write_new
+    from pdms.cli.files import file_format, new_file
 
     face: Face = context.obj
-    exported = export_segment(face.app, face.actor, name=name, format=file_format(path))
-    write_new(path, exported.content)
+    form = file_format(path)
+    with new_file(path, home=face.app.home) as write:  # before the approval is used up
+        exported = export_segment(face.app, face.actor, name=name, format=form)
+        write(exported.content)
     show({"file": path, "rows": exported.rows}, as_json=face.json)
 
 

@@ -153,18 +153,17 @@ def show_(
 
     Example: `pdms view show member_value --svg member_value.svg`
     """
-    from pdms.cli.files import outside_home, write_new
+    from pdms.cli.files import new_file_if
     from pdms.cli.pictures import draw
     from pdms.views import pictures
 
     face: Face = context.obj
-    if svg is not None:
-        outside_home(svg, face.app.home)
     by_id = view.startswith("rel-")
     named, id_ = (None, view) if by_id else (view, None)
-    found = face.run_anon(pictures.picture, view=named, release_id=id_)
-    if svg is not None:
-        write_new(svg, pictures.svg_of(found).encode())
+    with new_file_if(svg, home=face.app.home) as write:  # before the look is entered as a copy
+        found = face.run_anon(pictures.picture, view=named, release_id=id_)
+        if svg is not None:
+            write(pictures.svg_of(found).encode())
     if face.json:
         show(found, as_json=True)
     else:
@@ -216,20 +215,21 @@ def export(
     Example: `pdms view export member_value rows.parquet --manifest rows.json`
     """
     from pdms.bootstrap.approving import export_release
-    from pdms.cli.files import outside_home, release_format, write_new
+    from pdms.cli.files import new_file, new_file_if, release_format
+    from pdms.errors import InvalidInput
     from pdms.views import service
 
     face: Face = context.obj
     form = release_format(path)
-    for place in (path, manifest):
-        if place is not None:
-            outside_home(place, face.app.home)
-    release_id = face.run_anon(service.live, view=view).release_id
-    said = face.run_anon(service.show, release_id=release_id).manifest
-    exported = export_release(face.app, face.actor, release_id=release_id, format=form)
-    write_new(path, exported.content)
-    if manifest is not None:
-        write_new(manifest, (json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode())
+    if manifest is not None and manifest.resolve() == path.resolve():
+        raise InvalidInput("manifest: a file of its own")
+    with new_file(path, home=face.app.home) as rows, new_file_if(manifest, home=face.app.home) as beside:
+        # both can be written, so the approval may be used up
+        release_id = face.run_anon(service.live, view=view).release_id
+        said = face.run_anon(service.show, release_id=release_id).manifest
+        exported = export_release(face.app, face.actor, release_id=release_id, format=form)
+        rows(exported.content)
+        beside((json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode())
     show({"file": path, "release": release_id, "rows": exported.rows, "manifest": manifest}, as_json=face.json)
 
 

@@ -211,6 +211,17 @@ def show(uow: UnitOfWork, *, request_id: str) -> RequestView:
     return view(uow, load(uow, request_id))
 
 
+def id_of(uow: UnitOfWork, *, number: str) -> str:
+    """Return the id of the request whose number, `R-…`, receipts and lists tell. :raises NotFound: none has it."""
+    uow.require(Scope.SUPPORT, Scope.COMPLIANCE)
+    found = uow.session.exec(
+        select(SubjectRequestRow.request_id).where(col(SubjectRequestRow.number) == number)
+    ).first()
+    if found is None:
+        raise NotFound("request: none has this number")
+    return found
+
+
 def list_requests(
     uow: UnitOfWork,
     *,

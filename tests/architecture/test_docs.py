@@ -4,37 +4,16 @@ import ast
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
+from common.commands import commands, group
 from pdms.audit.catalogue import CATALOGUE, EventKind
-from pdms.cli.app import app
 from pdms.errors import EXIT_REJECTED_ROWS, FAMILIES
 from pdms.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-
-
-def group() -> Any:
-    return typer.main.get_command(app)
-
-
-def commands() -> dict[str, Any]:
-    """`member erase`, `access approvals ask` → its command."""
-    return _below(group())
-
-
-def _below(above: Any) -> dict[str, Any]:
-    found = {}
-    for name, command in above.commands.items():
-        if hasattr(command, "commands"):
-            found |= {f"{name} {verb}": inner for verb, inner in _below(command).items()}
-        else:
-            found[name] = command
-    return found
 
 
 def text(name: str) -> str:

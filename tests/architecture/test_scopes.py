@@ -141,6 +141,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "request list": ([], CARE),
     "request open-held": (["held-" + "0" * 32, "--ticket", "CASE-1"], OFFICER),
     "request open": ([MEMBER, "--by", "guardian", "--type", "access"], CARE),
+    "request receipt": ([REQUEST], CARE),
     "request prove": ([REQUEST, "--evidence", "GP-1"], CARE),
     "request plan": ([REQUEST], CARE),
     "request refuse": ([REQUEST, "--code", "EXCESSIVE"], OFFICER),

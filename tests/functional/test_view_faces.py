@@ -7,11 +7,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from common.commands import commands
 from common.shell import Shell, program
 from common.world import POLICIES, World, populated
 from pdms.taxonomy import GuardedAct
 
 CANARY = "13812349999"
+EXPORTS = ("compliance", "audit", "list", "--kind", "release.exported", "--limit", "1000")
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +120,104 @@ def test_a_release_is_drawn_exported_and_verified_without_a_home(shop, tmp_path)
     shell("marketing", *words[:-1], "short", expect=2)
 
 
-def test_nothing_is_written_into_the_home(shop):
+@pytest.mark.parametrize("taken", ["rows.csv", "rows.json"])
+def test_an_export_to_a_name_that_is_taken_leaves_the_approval_for_the_next_try(shop, tmp_path, taken):
     world, shell, _, _ = shop
-    inside = world.app.home.root / "rows.csv"
-    for words in (
-        ("view", "export", "member_value", str(inside)),
-        ("view", "show", "member_value", "--svg", str(inside)),
-        ("view", "hierarchy", "export", "region", str(inside)),
-    ):
-        answer = shell("marketing", *words, expect=2)
-        assert "outside the home" in answer.err
+    live = shell.json("marketing", "view", "show", "member_value")["info"]["release_id"]
+    approval = world.approve("marketing", GuardedAct.BULK_EXPORT, release_id=live, format="csv")
+    (tmp_path / taken).write_text("mine", "utf-8")
+    exports = shell.json(*EXPORTS)["items"]
+    words = ("view", "export", "member_value", str(tmp_path / "rows.csv"), "--manifest", str(tmp_path / "rows.json"))
+    assert "exists already" in shell("marketing", *words, expect=2).err
+    shell("marketing", "release", "export", live, str(tmp_path / "no-folder" / "rows.csv"), expect=2)
+    assert [one.name for one in tmp_path.iterdir()] == [taken]
+    assert (tmp_path / taken).read_text("utf-8") == "mine"
+    assert shell.json(*EXPORTS)["items"] == exports
+    states = {one["approval_id"]: one["state"] for one in shell.json("compliance", "access", "approvals", "list")}
+    assert states[approval] == "approved"
+    shell("marketing", *words[:3], str(tmp_path / "free.csv"))
+
+
+def test_a_segments_export_to_a_name_that_is_taken_leaves_the_approval_for_the_next_try(shop, tmp_path):
+    world, shell, _, _ = shop
+    shell("marketing", "segment", "save", str(POLICIES / "segments" / "loyal_recent.yaml"))
+    world.approve("marketing", GuardedAct.BULK_EXPORT, segment="loyal_recent", format="csv")
+    path = tmp_path / "rows.csv"
+    path.write_text("mine", "utf-8")
+    shell("marketing", "segment", "export", "loyal_recent", str(path), expect=2)
+    path.unlink()
+    shell("marketing", "segment", "export", "loyal_recent", str(path))
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+
+
+WRITERS = {
+    "audit export path": "compliance audit export {}",
+    "audit head path": "compliance audit head {}",
+    "audit pack out": "compliance audit pack --from 2026-01-01 --to 2027-01-01 --out {}",
+    "backup create path": "admin backup create {}",
+    "consent evidence path": "compliance consent evidence cns-0 {}",
+    "consent export path": "compliance consent export {}",
+    "ingest report": "ingest ingest shop-members --from-url sqlite:///none.db --table t --verify --report {}",
+    "ingest rejected_rows": "ingest ingest shop-members none.csv --rejected-rows {}",
+    "member erase receipt": "support member erase shop:H00299 --receipt {}",
+    "release export path": "marketing release export rel-0 {}",
+    "report incident draft out": "compliance report incident draft inc-0 --out {}",
+    "request receipt path": "support request receipt req-0 {}",
+    "segment export path": "marketing segment export loyal_recent {}",
+    "view export path": "marketing view export member_value {}",
+    "view export manifest": "marketing view export member_value elsewhere.csv --manifest {}",
+    "view hierarchy export path": "marketing view hierarchy export region {}",
+    "view show svg": "marketing view show member_value --svg {}",
+} | {
+    f"report {name} out": f"compliance report {name} --out {{}}"
+    for name in ("audit", "consent", "findings", "lists", "pipia", "refusals", "ropa")
+}
+"""Every option and argument that names a file to write: a command line that uses it."""
+READERS = {
+    "audit cosign path",
+    "audit verify checkpoint",
+    "audit verify file",
+    "backup restore checkpoint",
+    "backup restore ledger",
+    "backup restore path",
+    "backup restore to",
+    "backup verify path",
+    "campaign create file",
+    "consent verify file",
+    "consent verify notice",
+    "ingest file",
+    "policy check folder",
+    "policy diff folder",
+    "scan file",
+    "segment estimate where",
+    "segment save file",
+    "view hierarchy check values",
+    "view verify data",
+    "view verify manifest",
+}
+"""Those that name what is read, or a whole new home."""
+
+
+def test_every_path_of_a_command_is_known_as_read_or_written():
+    paths = {
+        f"{name} {one.name}"
+        for name, command in commands().items()
+        for one in command.params
+        if one.type_descriptor.annotation is Path
+    }
+    assert paths == set(WRITERS) | READERS
+
+
+@pytest.mark.parametrize("line", WRITERS.values(), ids=WRITERS)
+def test_nothing_is_written_into_the_home(shop, line):
+    world, shell, _, _ = shop
+    ending = ".sealed" if "backup" in line else ".json" if "report" in line else ".csv"
+    inside = world.app.home.root / f"rows{ending}"
+    role, *words = line.format(inside).split()
+    answer = shell(role, *words, typed="13800138000\n", expect=2)
+    assert "outside the home" in answer.err
     assert not inside.exists()
+    assert not Path("elsewhere.csv").exists()
 
 
 def test_an_exported_release_is_compared_with_the_one_after(shop, tmp_path):
