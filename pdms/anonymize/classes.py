@@ -22,12 +22,15 @@ class Classes:
     """Equivalence classes of a frequency table.
 
     `class_of`: int64 [tuples], class number or -1 where suppressed. `levels`: int16 and `nodes`: int32
-    [classes, attributes], the published node. `sizes`: int64 [classes], members. `suppressed`: members left out.
+    [classes, attributes], the lowest node that covers the class; `spans`: int32 [classes, attributes, 2], first leaf of
+    what is published and one past its last: the node's, or a narrower run where the hierarchy has `runs`.
+    `sizes`: int64 [classes], members. `suppressed`: members left out.
     """
 
     class_of: NDArray[np.int64]
     levels: NDArray[np.int16]
     nodes: NDArray[np.int32]
+    spans: NDArray[np.int32]
     sizes: NDArray[np.int64]
     suppressed: int
 
@@ -51,26 +54,30 @@ def tighten_groups(
     if len(kept) == 0:
         empty = (0, attributes)
         return Classes(
-            class_of, np.zeros(empty, np.int16), np.zeros(empty, np.int32), np.zeros(0, np.int64), suppressed
+            class_of,
+            np.zeros(empty, np.int16),
+            np.zeros(empty, np.int32),
+            np.zeros((*empty, 2), np.int32),
+            np.zeros(0, np.int64),
+            suppressed,
         )
     order = kept[np.argsort(group_of[kept], kind="stable")]
     sorted_groups = group_of[order]
     starts = np.flatnonzero(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]])
     levels = np.empty((len(starts), attributes), dtype=np.int16)
     nodes = np.empty((len(starts), attributes), dtype=np.int32)
-    spans = np.empty((len(starts), 2 * attributes), dtype=np.int32)
+    spans = np.empty((len(starts), attributes, 2), dtype=np.int32)
     for column, hierarchy in enumerate(hierarchies):
         held = codes[order, column]
         low, high = np.minimum.reduceat(held, starts), np.maximum.reduceat(held, starts)
         level = np.argmax(hierarchy.ancestors[:, low] == hierarchy.ancestors[:, high], axis=0)
         levels[:, column] = level
         nodes[:, column] = hierarchy.ancestors[level, low]
-        for each in range(hierarchy.height):
-            here = level == each
-            spans[here, 2 * column : 2 * column + 2] = hierarchy.spans[each][nodes[here, column]]
+        spans[:, column] = hierarchy.run_of(low, high) if hierarchy.runs else _spans(hierarchy, level, nodes[:, column])
     # the same set of leaves in every attribute is the same published row, whichever level says so
-    by_label = lexicographic(spans)
-    ordered = spans[by_label]
+    flat = spans.reshape(len(starts), -1)
+    by_label = lexicographic(flat)
+    ordered = flat[by_label]
     fresh = np.ones(len(starts), dtype=bool)
     fresh[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
     number = np.empty(len(starts), dtype=np.int64)
@@ -79,13 +86,24 @@ def tighten_groups(
     class_of[order] = number[group_number]
     first = by_label[fresh]
     sizes = np.bincount(class_of[kept], weights=counts[kept], minlength=len(first)).astype(np.int64)
-    return Classes(class_of, levels[first], nodes[first], sizes, suppressed)
+    return Classes(class_of, levels[first], nodes[first], spans[first], sizes, suppressed)
+
+
+def _spans(hierarchy: Hierarchy, levels: NDArray[np.intp], nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return int32 [n, 2], the leaves under each node."""
+    spans = np.empty((len(nodes), 2), dtype=np.int32)
+    for level in range(hierarchy.height):
+        here = levels == level
+        spans[here] = hierarchy.spans[level][nodes[here]]
+    return spans
 
 
 def silence(classes: Classes, hierarchies: Sequence[Hierarchy]) -> Classes:
     """Return the classes without the one that bears the root in every attribute: its members count as suppressed."""
     root = np.array([hierarchy.height - 1 for hierarchy in hierarchies])
-    silent = np.flatnonzero(np.all(classes.levels == root, axis=1))
+    leaves = np.array([len(hierarchy.leaves) for hierarchy in hierarchies])
+    whole = (classes.levels == root) & (classes.spans[..., 1] - classes.spans[..., 0] == leaves)
+    silent = np.flatnonzero(np.all(whole, axis=1))
     if len(silent) == 0:
         return classes
     number = int(silent[0])
@@ -97,6 +115,7 @@ def silence(classes: Classes, hierarchies: Sequence[Hierarchy]) -> Classes:
         class_of=class_of,
         levels=classes.levels[kept],
         nodes=classes.nodes[kept],
+        spans=classes.spans[kept],
         sizes=classes.sizes[kept],
         suppressed=classes.suppressed + int(classes.sizes[number]),
     )
@@ -107,18 +126,12 @@ def generalise(
 ) -> Classes:
     """Return the classes of a full-domain grouping: every class published at the same `levels` (int64 [attributes])."""
     tight = tighten(table, hierarchies, group_of)
-    nodes = np.empty_like(tight.nodes)
+    nodes, spans = np.empty_like(tight.nodes), np.empty_like(tight.spans)
     for column, (hierarchy, level) in enumerate(zip(hierarchies, levels.tolist(), strict=True)):
-        first_leaf = np.array(
-            [
-                hierarchy.spans[low][node, 0]
-                for low, node in zip(tight.levels[:, column], tight.nodes[:, column], strict=True)
-            ],
-            dtype=np.int64,
-        )
-        nodes[:, column] = hierarchy.ancestors[level, first_leaf]
+        nodes[:, column] = hierarchy.ancestors[level, tight.spans[:, column, 0]]
+        spans[:, column] = hierarchy.spans[level][nodes[:, column]]
     fixed = np.broadcast_to(levels.astype(np.int16), tight.levels.shape).copy()
-    return Classes(tight.class_of, fixed, nodes, tight.sizes, tight.suppressed)
+    return Classes(tight.class_of, fixed, nodes, spans, tight.sizes, tight.suppressed)
 
 
 def sum_by_class(values: NDArray[np.int64] | None, classes: Classes) -> NDArray[np.int64] | None:

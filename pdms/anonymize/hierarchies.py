@@ -8,7 +8,8 @@ Deliberately not here: edges drawn from data. Quantiles of the members themselve
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -35,6 +36,7 @@ class Hierarchy:
     `edges` are the borders of numeric bins, in which case leaf `i` covers `[edges[i], edges[i+1])` shifted by one where
     `open_low`; empty for categories. `missing` is the leaf label for an absent value, or None where absence is refused.
     `numeric` leaves are numbers themselves, and loss is then the width of a node over the observed range.
+    `runs`: a cell may bear any run of consecutive bins, from `edges`, and not only a node; see `label_of`.
     """
 
     name: str
@@ -45,10 +47,13 @@ class Hierarchy:
     open_low: bool = False
     open_high: bool = True
     missing: str | None = None
+    runs: bool = False
+    style: Literal["interval", "integer"] = "interval"
     ancestors: Codes = field(init=False, repr=False, compare=False)
     """int32 [levels, leaves]: the node of each level above each leaf."""
     spans: tuple[NDArray[np.int32], ...] = field(init=False, repr=False, compare=False)
     """Per level, int32 [nodes, 2]: first leaf of a node, and one past its last."""
+    _span_of_node: Mapping[str, tuple[int, int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the tree and derive ancestors and spans; raises InvalidInput."""
@@ -69,7 +74,9 @@ class Hierarchy:
             )
         object.__setattr__(self, "ancestors", ancestors)
         object.__setattr__(self, "spans", tuple(spans))
-        _check_labels(self)
+        object.__setattr__(self, "_span_of_node", _spans_of_labels(self))
+        if self.runs:
+            _check_runs(self)
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -121,6 +128,71 @@ class Hierarchy:
         """Return the run of leaf codes under a node: first, and one past the last."""
         first, last = self.spans[level][node]
         return int(first), int(last)
+
+    @property
+    def bins(self) -> int:
+        """How many leaves are bins of numbers: all but the leaf of absent values."""
+        return len(self.leaves) - (self.missing is not None)
+
+    def run_of(self, first: Codes, last: Codes) -> Codes:
+        """Return int32 [n, 2], the least run that may be published of leaf codes `first` to `last` (int32 [n] each).
+
+        First leaf, and one past the last; of `runs` only. What mixes numbers with absent values is the root's run, and
+        so are all numbers together where no node stands for them.
+        """
+        if not self.runs:
+            raise InvalidInput(f"hierarchy {self.name}: it has no runs")
+        run = np.stack([first, last + 1], axis=1).astype(np.int32)
+        numbers = (run[:, 0] == 0) & (run[:, 1] == self.bins)
+        if any((spans == (0, self.bins)).all(axis=1).any() for spans in self.spans):
+            numbers[:] = False
+        run[numbers | ((run[:, 1] > self.bins) & (first < last))] = self.spans[-1]
+        return run
+
+    def label_of(self, first: int, last: int) -> str:
+        """Return the label of the run of leaves from `first` to before `last`: its lowest node's, or that of its edges.
+
+        Raises InvalidInput where it is no node and there are no `runs`.
+        """
+        for level, spans in enumerate(self.spans):
+            at = int(np.searchsorted(spans[:, 0], first))
+            if at < len(spans) and tuple(spans[at].tolist()) == (first, last):
+                return self.labels[level][at]
+        if not self.runs or not 0 <= first < last <= self.bins:
+            raise InvalidInput(f"hierarchy {self.name}: a run of leaves is none of its nodes")
+        low, high = self._borders(first, last)
+        return _interval(low, high, style=self.style)
+
+    def span_of(self, label: str) -> tuple[int, int]:
+        """Return the run of leaves that a published label stands for, as `leaf_range`; raises InvalidInput if none."""
+        if label in self._span_of_node:
+            return self._span_of_node[label]
+        found = _read_interval(label, style=self.style) if self.runs else None
+        if found is not None and {border for border in found if border is not None} <= set(self.edges):
+            low, high = found
+            first = 0 if low is None else self.edges.index(low) + self.open_low
+            last = self.bins if high is None else self.edges.index(high) + self.open_low
+            if 0 <= first < last and self.label_of(first, last) == label:
+                return first, last
+        raise InvalidInput(f"hierarchy {self.name}: a label is not one of its nodes")
+
+    def bears(self, label: str) -> bool:
+        """Tell whether a label can be published."""
+        try:
+            self.span_of(label)
+        except InvalidInput:
+            return False
+        return True
+
+    def level_of(self, label: str) -> int:
+        """Return the lowest level a node of which covers what a published label stands for; raises InvalidInput."""
+        first, last = self.span_of(label)
+        return int(np.argmax(self.ancestors[:, first] == self.ancestors[:, last - 1]))
+
+    def _borders(self, first: int, last: int) -> tuple[float | None, float | None]:
+        """Return the border below bin `first` and the one below bin `last`; None where there is no end."""
+        borders = [*[None] * self.open_low, *self.edges, *[None] * self.open_high]
+        return borders[first], borders[last]
 
     def bounds(self, level: int, node: int) -> tuple[float, float] | None:
         """Return the numbers that a node of numeric edges covers, low included, high not; None for a missing leaf."""
@@ -215,12 +287,14 @@ def from_edges(
     open_high: bool = True,
     missing: str | None = None,
     style: Literal["interval", "integer"] = "interval",
+    runs: bool = False,
 ) -> Hierarchy:
     """Build a hierarchy over numbers from declared `edges`: bins `[e0, e1)`, `[e1, e2)`, … are the leaves.
 
     `open_low` adds a bin below the first edge, `open_high` one from the last edge on, `missing` a leaf of that label
     for absent values. `coarser` lists, level by level, which edges still separate; without it every level drops every
-    second edge. `style="integer"` labels `[20, 30)` as `20-29`. Raises InvalidInput for unordered or unknown edges.
+    second edge. `style="integer"` labels `[20, 30)` as `20-29`. `runs`: cells may bear any run of consecutive bins.
+    Raises InvalidInput for unordered or unknown edges.
     """
     borders = tuple(float(edge) for edge in edges)
     if not borders or not all(np.isfinite(borders)):
@@ -256,6 +330,8 @@ def from_edges(
         open_low=open_low,
         open_high=open_high,
         missing=missing,
+        runs=runs,
+        style=style,
     )
 
 
@@ -289,6 +365,28 @@ def _interval(low: float | None, high: float | None, *, style: str) -> str:
     return f"[{_number(low)},{_number(high)})"
 
 
+def _read_interval(label: str, *, style: str) -> tuple[float | None, float | None] | None:
+    """Return the borders that a label of `_interval` names, None for an open end; None where it is no such label."""
+    found = _INTERVALS[style].fullmatch(label)
+    if found is None:
+        return None
+    low, high = found["low"] or found["least"], found["high"] or found["below"]
+    borders = [None if text is None else float(text) for text in (low, high)]
+    if style == "integer" and found["high"] is not None:
+        borders[1] = float(found["high"]) + 1
+    return borders[0], borders[1]
+
+
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+][0-9]+)?"
+_INTERVALS = {
+    style: re.compile(rf"{closed}|>=(?P<least>{_NUMBER})|<(?P<below>{_NUMBER})")
+    for style, closed in (
+        ("interval", rf"\[(?P<low>{_NUMBER}),(?P<high>{_NUMBER})\)"),
+        ("integer", rf"(?P<low>{_NUMBER})-(?P<high>{_NUMBER})"),
+    )
+}
+
+
 def _is_missing(value: object) -> bool:
     return value is None or value != value  # NaN and NaT differ from themselves
 
@@ -316,14 +414,24 @@ def _check_shape(hierarchy: Hierarchy) -> None:
             raise InvalidInput(f"hierarchy {name}: level {level + 1} has an unknown parent or a node without children")
 
 
-def _check_labels(hierarchy: Hierarchy) -> None:
+def _spans_of_labels(hierarchy: Hierarchy) -> dict[str, tuple[int, int]]:
+    """Return the leaves that each label stands for; raises InvalidInput where a label is empty or ambiguous."""
     seen: dict[str, tuple[int, int]] = {}
-    for level, labels in enumerate(hierarchy.labels):
-        for node, label in enumerate(labels):
+    for level, (labels, spans) in enumerate(zip(hierarchy.labels, hierarchy.spans, strict=True)):
+        for label, (first, last) in zip(labels, spans.tolist(), strict=True):
             if not label:
                 raise InvalidInput(f"hierarchy {hierarchy.name}: a node of level {level} has an empty label")
-            span = hierarchy.leaf_range(level, node)
-            if seen.setdefault(label, span) != span:
+            if seen.setdefault(label, (first, last)) != (first, last):
                 raise InvalidInput(f"hierarchy {hierarchy.name}: one label of level {level} stands for two nodes")
-    if hierarchy.missing is not None and hierarchy.missing not in hierarchy.labels[0]:
-        raise InvalidInput(f"hierarchy {hierarchy.name}: the label for missing values is not a leaf")
+    return seen
+
+
+def _check_runs(hierarchy: Hierarchy) -> None:
+    """Refuse runs where a reader could not tell what a label stands for."""
+    if not hierarchy.edges:
+        raise InvalidInput(f"hierarchy {hierarchy.name}: only numbers with edges have runs")
+    for label, spans in zip(hierarchy.labels, hierarchy.spans, strict=True):
+        for text, (first, last) in zip(label, spans.tolist(), strict=True):
+            found = _read_interval(text, style=hierarchy.style)
+            if found is not None and (last > hierarchy.bins or hierarchy._borders(first, last) != found):
+                raise InvalidInput(f"hierarchy {hierarchy.name}: a label reads like a run of bins that it is not")

@@ -78,7 +78,8 @@ class Composition:
     """What may be published beside the releases that are out.
 
     `class_of`: int64 [cells], class of the cell's members, -1 where none is published; `out`: int64 [cells], how many
-    members of the cell stay out. `levels`: int16 and `nodes`: int32 [classes, attributes]; `sizes`: int64 [classes].
+    members of the cell stay out. `levels`: int16, `nodes`: int32 [classes, attributes], `spans`: int32 [classes,
+    attributes, 2]; `sizes`: int64 [classes], see `Classes`.
     `suppressed`: new members left out by the algorithm; `loss` counts whoever is left out as suppressed.
     """
 
@@ -86,6 +87,7 @@ class Composition:
     out: Ints
     levels: NDArray[np.int16]
     nodes: NDArray[np.int32]
+    spans: NDArray[np.int32]
     sizes: Ints
     suppressed: int
     held_back: HeldBack
@@ -96,7 +98,15 @@ class Composition:
     def anonymized(self) -> Anonymized:
         """Return the classes as a release of its own gives them; its `class_of` is that of the cells."""
         return Anonymized(
-            self.class_of, self.levels, self.nodes, self.sizes, self.suppressed, self.loss, self.risk, self.variant
+            class_of=self.class_of,
+            levels=self.levels,
+            nodes=self.nodes,
+            spans=self.spans,
+            sizes=self.sizes,
+            suppressed=self.suppressed,
+            loss=self.loss,
+            risk=self.risk,
+            variant=self.variant,
         )
 
 
@@ -310,19 +320,13 @@ def _composition(
     variant: str,
     held_back: HeldBack,
 ) -> Composition:
-    loss = measure_loss(
-        hierarchies,
-        table.codes,
-        levels=classes.levels,
-        nodes=classes.nodes,
-        sizes=classes.sizes,
-        suppressed=int(out.sum()),
-    )
+    loss = measure_loss(hierarchies, table.codes, classes=classes, suppressed=int(out.sum()))
     return Composition(
         class_of=classes.class_of,
         out=out,
         levels=classes.levels,
         nodes=classes.nodes,
+        spans=classes.spans,
         sizes=classes.sizes,
         suppressed=suppressed,
         held_back=held_back,

@@ -32,7 +32,8 @@ class Anonymized:
     """What may be published, class by class, and how good it is.
 
     `class_of`: int64 [tuples], the class of each input tuple, -1 where suppressed. `levels`: int16 and `nodes`: int32
-    [classes, attributes], the published node of each attribute's hierarchy. `sizes`: int64 [classes], members.
+    [classes, attributes], the lowest node of each attribute's hierarchy that covers the class; `spans`: int32 [classes,
+    attributes, 2], the run of leaves published, see `Classes`. `sizes`: int64 [classes], members.
     `variant` names the way that gave the result. `sensitive`: int64 [classes, values], members of each class by
     sensitive value, or None.
     """
@@ -40,6 +41,7 @@ class Anonymized:
     class_of: NDArray[np.int64]
     levels: NDArray[np.int16]
     nodes: NDArray[np.int32]
+    spans: NDArray[np.int32]
     sizes: NDArray[np.int64]
     suppressed: int
     loss: Loss
@@ -50,12 +52,18 @@ class Anonymized:
     def labels(self, hierarchies: Sequence[Hierarchy]) -> dict[str, list[str]]:
         """Return per attribute the published label of each class, in class order."""
         return {
-            hierarchy.name: [
-                hierarchy.labels[level][node]
-                for level, node in zip(self.levels[:, column].tolist(), self.nodes[:, column].tolist(), strict=True)
-            ]
+            hierarchy.name: (self._run_labels if hierarchy.runs else self._node_labels)(hierarchy, column)
             for column, hierarchy in enumerate(hierarchies)
         }
+
+    def _node_labels(self, hierarchy: Hierarchy, column: int) -> list[str]:
+        cells = zip(self.levels[:, column].tolist(), self.nodes[:, column].tolist(), strict=True)
+        return [hierarchy.labels[level][node] for level, node in cells]
+
+    def _run_labels(self, hierarchy: Hierarchy, column: int) -> list[str]:
+        runs = [(first, last) for first, last in self.spans[:, column].tolist()]
+        label_of = {run: hierarchy.label_of(*run) for run in set(runs)}
+        return [label_of[run] for run in runs]
 
     def rows(self, hierarchies: Sequence[Hierarchy]) -> dict[str, list[str]]:
         """Return the published table, one row a member, in class order, which owes nothing to the input's order."""
@@ -93,6 +101,7 @@ def anonymize(
         class_of=classes.class_of,
         levels=classes.levels,
         nodes=classes.nodes,
+        spans=classes.spans,
         sizes=classes.sizes,
         suppressed=classes.suppressed,
         loss=loss,
@@ -181,14 +190,7 @@ def _best(
     scale = weights_of(weights, len(hierarchies))
     best: tuple[tuple[bool, bool, float], str, Classes, Loss] | None = None
     for variant, classes in candidates(table, hierarchies, criteria, method=method, weights=weights, allowed=allowed):
-        loss = measure_loss(
-            hierarchies,
-            table.codes,
-            levels=classes.levels,
-            nodes=classes.nodes,
-            sizes=classes.sizes,
-            suppressed=classes.suppressed,
-        )
+        loss = measure_loss(hierarchies, table.codes, classes=classes, suppressed=classes.suppressed)
         cost = float(np.average(loss.ncp_by_attribute, weights=scale))
         rank = (classes.suppressed > allowed, _excess(table, criteria.closeness, classes) > 1e-12, cost)
         if best is None or rank < best[0]:

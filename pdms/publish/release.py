@@ -213,8 +213,9 @@ def recheck(view: View, data: bytes, space: Mapping[str, Hierarchy]) -> tuple[Me
     if not known:
         found.append(reason("RISK_TOO_HIGH", detail="a column of the release is none of the view's"))
     elif any(
-        not set(rows[name].combine_chunks().unique().to_pylist()) <= {label for level in tree.labels for label in level}
+        not tree.bears(label)
         for name, tree in space.items()
+        for label in rows[name].combine_chunks().unique().to_pylist()
     ):
         found.append(reason("RISK_TOO_HIGH", detail="a label of the release is none of its hierarchy's"))
     if measured.rows < view.min_cell:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdms.anonymize.hierarchies import ROOT, Hierarchy
-from pdms.errors import Conflict
+from pdms.errors import Conflict, InvalidInput
 
 Ints = NDArray[np.int64]
 
@@ -76,7 +76,7 @@ def classes_of(table: Any, space: Mapping[str, Hierarchy], *, sensitive: str | N
 
 
 def _box(hierarchy: Hierarchy, name: str, label: str) -> tuple[int, int]:
-    for level, known in enumerate(hierarchy.labels):
-        if label in known:
-            return hierarchy.leaf_range(level, known.index(label))
-    raise Conflict(f"release: a label of {name} is not of its hierarchy; publish the view again")
+    try:
+        return hierarchy.span_of(label)
+    except InvalidInput:
+        raise Conflict(f"release: a label of {name} is not of its hierarchy; publish the view again") from None

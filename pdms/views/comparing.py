@@ -193,7 +193,7 @@ def _shares(table: "pa.Table", name: str) -> dict[str, float]:
 
 
 def _known(tree: "Hierarchy", shares: Mapping[str, float]) -> bool:
-    return set(shares) <= {label for level in tree.labels for label in level}
+    return all(tree.bears(label) for label in shares)
 
 
 def _spread(tree: "Hierarchy", shares: Mapping[str, float]) -> Any:
@@ -202,6 +202,6 @@ def _spread(tree: "Hierarchy", shares: Mapping[str, float]) -> Any:
 
     spread = np.zeros(len(tree.leaves))
     for label, share in shares.items():
-        first, last = tree.leaf_range(*tree.node_of(label))
+        first, last = tree.span_of(label)
         spread[first:last] += share / (last - first)
     return spread

@@ -42,7 +42,7 @@ def space_of(policy: Policy, view: str) -> dict[str, Hierarchy]:
     names = [feature.name for feature in definition.features]
     if len(set(names)) != len(names):
         raise InvalidInput(f"view {view}: two features bear one name")
-    return {feature.name: _hierarchy(policy, view, feature) for feature in definition.features}
+    return {feature.name: _hierarchy(policy, definition, feature) for feature in definition.features}
 
 
 def measure_of(view: str, feature: Feature) -> Measure:
@@ -54,7 +54,8 @@ def measure_of(view: str, feature: Feature) -> Measure:
     return MEASURES[feature.measure]
 
 
-def _hierarchy(policy: Policy, view: str, feature: Feature) -> Hierarchy:
+def _hierarchy(policy: Policy, definition: View, feature: Feature) -> Hierarchy:
+    view = definition.name
     measure = measure_of(view, feature)
     if measure.kind == "number":
         if not feature.edges:
@@ -68,6 +69,7 @@ def _hierarchy(policy: Policy, view: str, feature: Feature) -> Hierarchy:
             open_high=True,
             missing=feature.missing if feature.measure in MAY_BE_ABSENT else None,
             style="integer" if whole else "interval",
+            runs=definition.numbers == "tight",
         )
     if feature.hierarchy is None or feature.hierarchy not in policy.hierarchies:
         raise InvalidInput(f"view {view}: feature {feature.name} is a category without a hierarchy")

@@ -141,14 +141,11 @@ def _feature(
     policy: Policy, rows: ReleaseRows, name: str, tree: "Hierarchy | None", ncp: float | None
 ) -> FeaturePicture:
     counted = rows.table[name].combine_chunks().value_counts().to_pylist()
-    level_of: dict[str, int] = {}
-    if tree is not None:
-        for level in reversed(range(tree.height)):
-            level_of.update(dict.fromkeys(tree.labels[level], level))
     cells: dict[int, list[int]] = {}
     for one in counted:
         if one["counts"]:
-            cells.setdefault(level_of.get(one["values"], -1), []).append(one["counts"])
+            level = tree.level_of(one["values"]) if tree is not None and tree.bears(one["values"]) else -1
+            cells.setdefault(level, []).append(one["counts"])
     total = max(rows.table.num_rows, 1)
     nothing = sum(one["counts"] for one in counted if one["values"] == "*")
     english, chinese = names_of(policy, rows.info.view, name)
