@@ -160,7 +160,7 @@ class Hierarchy:
                 return self.labels[level][at]
         if not self.runs or not 0 <= first < last <= self.bins:
             raise InvalidInput(f"hierarchy {self.name}: a run of leaves is none of its nodes")
-        low, high = self._borders(first, last)
+        low, high = self.borders(first, last)
         return _interval(low, high, style=self.style)
 
     def span_of(self, label: str) -> tuple[int, int]:
@@ -189,7 +189,7 @@ class Hierarchy:
         first, last = self.span_of(label)
         return int(np.argmax(self.ancestors[:, first] == self.ancestors[:, last - 1]))
 
-    def _borders(self, first: int, last: int) -> tuple[float | None, float | None]:
+    def borders(self, first: int, last: int) -> tuple[float | None, float | None]:
         """Return the border below bin `first` and the one below bin `last`; None where there is no end."""
         borders = [*[None] * self.open_low, *self.edges, *[None] * self.open_high]
         return borders[first], borders[last]
@@ -433,5 +433,5 @@ def _check_runs(hierarchy: Hierarchy) -> None:
     for label, spans in zip(hierarchy.labels, hierarchy.spans, strict=True):
         for text, (first, last) in zip(label, spans.tolist(), strict=True):
             found = _read_interval(text, style=hierarchy.style)
-            if found is not None and (last > hierarchy.bins or hierarchy._borders(first, last) != found):
+            if found is not None and (last > hierarchy.bins or hierarchy.borders(first, last) != found):
                 raise InvalidInput(f"hierarchy {hierarchy.name}: a label reads like a run of bins that it is not")

@@ -1,8 +1,9 @@
 """What a release costs in precision.
 
 NCP of a published cell: for categories (leaves of the node - 1) / (leaves of the domain - 1); for numeric leaves width
-of the node / observed range, at most 1; a run of bins as a node of as many leaves; a suppressed row costs 1 in every cell. A release's NCP is the mean over cells
-of rows, 0 (as exact as the leaves) to 1 (nothing said). Attribute weights steer algorithms, never this measure.
+of the node / observed range, at most 1; a run of bins costs as a node of as many leaves; a suppressed row costs 1 in
+every cell. A release's NCP is the mean over cells of rows, 0 (as exact as the leaves) to 1 (nothing said). Attribute
+weights steer algorithms, never this measure.
 """
 
 from collections.abc import Sequence

@@ -81,6 +81,7 @@ class ViewInfo(BaseModel):
     expiry_days: int
     average_risk: float
     algorithm: str
+    numbers: str = Field(description="`tree`: a number's cell bears a node of its tree; `tight`: a run of its bins.")
     sensitive: SensitiveInfo | None
     features: list[FeatureInfo]
 
@@ -182,6 +183,7 @@ def _shown(policy: Policy, view: View) -> ViewInfo:
         expiry_days=view.expiry_days,
         average_risk=view.average_risk,
         algorithm=view.algorithm,
+        numbers=view.numbers,
         sensitive=None if view.sensitive is None else SensitiveInfo(**asdict(view.sensitive)),
         features=features,
     )

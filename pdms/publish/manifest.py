@@ -117,6 +117,8 @@ class Manifest:
     """Where the view has a sensitive feature: what was asked of it, and what the published bytes reach, measured."""
     together: Together | None = None
     """None for a release that was made before there was a ledger."""
+    numbers: str = "tree"
+    """What cells of numbers say: a node of their tree, or a tight run of declared bins."""
 
     def document(self) -> dict[str, Any]:
         """Return the exact manifest as JSON values, unsigned."""

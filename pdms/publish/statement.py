@@ -82,6 +82,7 @@ def draw_up(
         expires_at=uow.now + timedelta(days=view.expiry_days),
         policy_digest=uow.policy.digest,
         view_digest=digest_of(view),
+        numbers=view.numbers,
         permit=permit,
         checkpoint=taken.checkpoint,
         members=taken.eligible.total,

@@ -256,6 +256,14 @@ WORDS: dict[str, Words] = {
         "类别没有顺序，不能使用有序距离。",
         "请使用 distance: equal。",
     ),
+    "TIGHT_ENDS": Words(
+        "T37964",
+        "The end bins of a tight range are held by somebody, perhaps by one member alone: whoever knows that a target "
+        "is the least or the greatest of their class reads the bin.",
+        "Say `numbers: tree`, or leave it so where readers know no ranks of members.",
+        "紧区间的两端分箱必有人落入，可能仅一人：若知道某人在其等价类中最小或最大，即可读出该分箱。",
+        "请使用 numbers: tree；仅当使用者不掌握会员排名时保留。",
+    ),
     "CELL_BELOW_K": Words(
         "T37964",
         "On the members that are eligible now, bins hold some members but fewer than k: each of them is merged in "

@@ -158,6 +158,8 @@ def _of_view(policy: Policy, view: View) -> Iterator[Finding]:
         yield _finding(view.name, "LABEL_MISSING", "label", "zh-CN and en", severity="warning")
     if denied(policy.denied_tags, words_of(view)):
         yield _finding(view.name, "TAG_DENIED", "label", "a word of tags.deny")
+    if view.numbers == "tight":
+        yield _finding(view.name, "TIGHT_ENDS", "numbers", "tight", severity="warning")
     purpose = policy.purposes.get(view.purpose)
     if purpose is None:
         return

@@ -36,7 +36,8 @@ from pdms.views import store
 def trees(draw: st.DrawFn, *, name: str) -> Hierarchy:
     leaves = draw(st.integers(1, 12))
     if draw(st.booleans()):
-        return from_edges(name, list(range(leaves)), missing=draw(st.sampled_from([None, "unknown"])))
+        missing = draw(st.sampled_from([None, "unknown"]))
+        return from_edges(name, list(range(leaves)), missing=missing, runs=draw(st.booleans()))
     depth = draw(st.integers(0, 2))
     paths = [[f"{name}{leaf}"] for leaf in range(leaves)]
     for level in range(depth):
@@ -132,7 +133,7 @@ def test_every_class_satisfies_every_criterion(case) -> None:
         for name, label in zip(labels, seen, strict=True):
             published[name].append(label)
         for hierarchy, label, code in zip(hierarchies, seen, codes[row].tolist(), strict=True):
-            first, last = hierarchy.leaf_range(*hierarchy.node_of(label))
+            first, last = hierarchy.span_of(label)
             assert first <= code < last
     assert len(classes) == len(result.sizes)
     assert sum(map(len, classes.values())) + result.suppressed == len(codes)
@@ -204,12 +205,12 @@ def test_identical_tuples_are_treated_alike_and_loss_is_what_the_labels_say(case
     for code, number in zip(map(tuple, codes.tolist()), class_of_row.tolist(), strict=True):
         by_tuple[code].add(number)
     assert all(len(numbers) == 1 for numbers in by_tuple.values())
-    lost = 0.0
+    lost, labels = 0.0, result.labels(hierarchies)
     for number in class_of_row.tolist():
-        for column, hierarchy in enumerate(hierarchies):
+        for hierarchy in hierarchies:
             if number < 0:
                 lost += 1
                 continue
-            first, last = hierarchy.leaf_range(int(result.levels[number, column]), int(result.nodes[number, column]))
+            first, last = hierarchy.span_of(labels[hierarchy.name][number])
             lost += (last - first - 1) / max(len(hierarchy.leaves) - 1, 1)
     assert math.isclose(result.loss.ncp, lost / (len(codes) * len(hierarchies)), abs_tol=1e-9)

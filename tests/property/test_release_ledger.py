@@ -13,19 +13,22 @@ from pdms.anonymize.ledger_check import measure_together
 from pdms.anonymize.ledger_rows import Rows, leavers_of, with_release, with_releases_only, without_subject
 from pdms.errors import Conflict, InvalidInput
 
-SPACE = [
-    from_edges("orders", [1, 2, 3, 5, 8, 13, 21], coarser=[[2, 5, 13], [5]], open_low=True, open_high=True),
-    flat("tier", ["a", "b", "c"]),
-]
+SPACE, TIGHT = (
+    [
+        from_edges("orders", [1, 2, 3, 5, 8, 13, 21], coarser=[[2, 5, 13], [5]], open_low=True, runs=runs),
+        flat("tier", ["a", "b", "c"]),
+    ]
+    for runs in (False, True)
+)
 
 
-def released(values: np.ndarray, row_of: np.ndarray, rows: Rows, may: np.ndarray, k: int, **more):
+def released(values: np.ndarray, row_of: np.ndarray, rows: Rows, may: np.ndarray, k: int, space=SPACE, **more):
     """Compose one release of those who may be in it; return the class of every subject and the composition."""
     who = np.flatnonzero(may)
     table, tuple_ = tabulate(values[who])
     cells, cell_of = cells_of(row_of[who], tuple_)
     found = compose(
-        table, SPACE, Criteria(k=k), cells=cells, leavers=leavers_of(rows, row_of, may), suppression_limit=1, **more
+        table, space, Criteria(k=k), cells=cells, leavers=leavers_of(rows, row_of, may), suppression_limit=1, **more
     )
     class_of = np.full(len(values), -1)
     out = found.out.copy()
@@ -50,6 +53,7 @@ def histories(draw):
         "live": draw(st.integers(1, 4)),
         "headroom": draw(st.sampled_from([1.0, 2.0])),
         "erase": draw(st.booleans()),
+        "space": draw(st.sampled_from([SPACE, TIGHT])),
     }
 
 
@@ -75,7 +79,7 @@ def test_whoever_sees_all_live_releases_finds_nobody_among_fewer_than_k(history)
                 if here[subject] and row_of[subject] >= 0:
                     rows = without_subject(rows, int(row_of[subject]))
                 row_of[subject], here[subject], may[subject] = -1, False, False
-        class_of, found = released(values, row_of, rows, may, k, headroom=history["headroom"])
+        class_of, found = released(values, row_of, rows, may, k, history["space"], headroom=history["headroom"])
         seen.append({s: int(c) for s, c in enumerate(class_of) if c >= 0})
         rows, row_of = with_release(rows, row_of, class_of)
         # the oracle: one dictionary look-up a person and release, the erased among them
@@ -84,11 +88,11 @@ def test_whoever_sees_all_live_releases_finds_nobody_among_fewer_than_k(history)
         assert min(held.values(), default=k) >= k
         assert _told(rows, row_of) == held
         # labels are true of everybody whom they are said of
-        labels = found.anonymized().labels(SPACE)
+        labels = found.anonymized().labels(history["space"])
         for subject, label in seen[-1].items():
-            for column, tree in enumerate(SPACE):
-                level, node = tree.node_of(labels[tree.name][label])
-                assert tree.ancestors[level, values[subject, column]] == node
+            for column, tree in enumerate(history["space"]):
+                first, last = tree.span_of(labels[tree.name][label])
+                assert first <= values[subject, column] < last
         assert found.held_back.total + found.suppressed + found.sizes.sum() == may.sum()
         columns = [np.array([one.get(s, -1) for s in range(people)], dtype=np.int64) for one in seen]
         measured = measure_together(columns, asked=k)

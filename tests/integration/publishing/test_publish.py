@@ -21,11 +21,17 @@ from pdms.publish import service as publish
 from pdms.publish.manifest import public_manifest, verify_manifest
 from pdms.publish.tables import Publication
 from pdms.rights import service as rights
+from pdms.segments.classes import classes_of
+from pdms.segments.compiled import compile_rule
+from pdms.segments.rules import parse
 from pdms.settings import Home
 from pdms.taxonomy import ConsentState, ReleaseState
 from pdms.vault import service as vault
 from pdms.views import service as views
 from pdms.views import store
+from pdms.views.comparing import compare
+from pdms.views.definitions import space_of
+from pdms.views.pictures import picture
 
 MEMBERS, CONSENTING = 1000, 900
 VIEWS = ("member_value", "member_lifecycle")
@@ -139,6 +145,33 @@ def test_a_view_with_a_sensitive_feature_hides_it_in_every_class_and_says_how_we
     assert "age_band" not in manifest.loss.ncp_by_feature
     with world.unit(world_of.OFFICER) as uow:
         assert publish.manifest(uow, release_id=manifest.release_id) == manifest
+
+
+def test_numbers_as_tight_ranges_are_published_read_and_asked_like_any_other(world):
+    plain = published(world)
+    view = replace(world.policy.views["member_value"], numbers="tight")
+    world.policy = replace(world.policy, views={**world.policy.views, "member_value": view})
+    manifest = published(world)
+    assert (plain.numbers, manifest.numbers, public_manifest(manifest)["numbers"]) == ("tree", "tight", "tight")
+    with world.anon_unit() as uow:
+        rows = views.read(uow, view="member_value")
+        shown = picture(uow, view="member_value")
+        changes = compare(uow, before=plain.release_id, after=manifest.release_id)
+    space = space_of(world.policy, "member_value")
+    measured = measure(rows.table)
+    assert measured.k == manifest.k >= view.k
+    labels = set(rows.table["recency_days"].to_pylist())
+    assert any(label not in {one for level in space["recency_days"].labels for one in level} for label in labels)
+    assert all(space["recency_days"].bears(label) for label in labels)
+    assert sum(level.share for feature in shown.features for level in feature.levels if level.level >= 0) == (
+        pytest.approx(len(space))
+    )
+    assert not changes.features  # of the former release there are no rows any more
+    boxes = classes_of(rows.table, space)
+    assert int(boxes.sizes.min()) == measured.k
+    verdicts = compile_rule(parse({"feature": "recency_days", "below": 60}), space).verdicts(boxes.boxes)
+    assert set(verdicts.tolist()) <= {0, 1, 2}
+    assert len(set(verdicts.tolist())) > 1
 
 
 def test_the_officer_reads_it_exactly_and_marketing_rounded_and_both_verify(world):
