@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdms.anonymize import flat, from_edges, tabulate
+from pdms.anonymize import FrequencyTable, flat, from_edges, tabulate
+from pdms.anonymize.classes import tighten
 from pdms.anonymize.ledger import cells_of
 from pdms.anonymize.ledger_rows import Rows, leavers_of, with_release
 from pdms.anonymize.loss import measure_loss
@@ -224,14 +225,10 @@ def test_nobody_learns_from_what_was_lost_how_many_stay_out(exact):
     """Whoever has the rows knows what each feature lost in them; NCP that counts who stays out gives their number."""
 
     def of(suppressed):
-        lost = measure_loss(
-            list(SPACE.values()),
-            np.array([[0, 0], [1, 1], [2, 2]], dtype=np.int32),
-            levels=np.array([[0, 1], [1, 0]], dtype=np.int16),
-            nodes=np.array([[0, 0], [0, 1]], dtype=np.int32),
-            sizes=np.array([140, 160]),
-            suppressed=suppressed,
-        )
+        codes = np.array([[0, 0], [1, 1], [2, 2]], dtype=np.int32)
+        table = FrequencyTable(codes, np.array([70, 70, 160]))
+        classes = tighten(table, list(SPACE.values()), np.array([0, 0, 1]))
+        lost = measure_loss(list(SPACE.values()), codes, classes=classes, suppressed=suppressed)
         return replace(
             exact,
             rows=300,
