@@ -146,14 +146,13 @@ def open_fields(
     try:
         for field, sealed in fields:
             # The header must equal what the caller expects, byte by byte; only when it does not, find out why.
-            if sealed[:_HEADER_BYTES] != header or which is None:
+            if which is None or not sealed.startswith(header):
                 which = _expect(sealed, dek=dek, key_version=key_version, write_seq=write_seq)
                 header = sealed[:_HEADER_BYTES]
                 bound = header + member
                 decrypt = which.aead(dek).decrypt
-            opened.append(
-                decrypt(sealed[_HEADER_BYTES:BODY_BYTES], sealed[BODY_BYTES:], bound + field).rstrip(b"\0")[:-1]
-            )
+            plain = decrypt(sealed[_HEADER_BYTES:BODY_BYTES], sealed[BODY_BYTES:], bound + field)
+            opened.append(plain[: plain.rindex(b"\x80")])
     except (InvalidTag, ValueError):  # ValueError: the nonce itself is cut
         short = len(sealed) < MIN_SEALED_BYTES
         raise broken(SealError.TRUNCATED if short else SealError.NOT_AUTHENTIC) from None

@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine
+from sqlalchemy import Connection, DateTime, Dialect, Engine, event
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
@@ -20,6 +21,7 @@ __all__ = [
     "begin",
     "fetch",
     "fetch_here",
+    "fetcher",
     "on_postgres",
     "open_session",
     "stored_day",
@@ -115,23 +117,40 @@ def fetch_here(connection: Connection, statement: str, values: Sequence[Any] = (
 _CURSOR = "pdms.cursor"
 
 
+def fetcher(connection: Connection) -> Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]:
+    """Return `fetch_here` for one connection, for who asks many times within its transaction, and not beyond."""
+    if on_postgres(connection):
+        return partial(fetch_here, connection)
+    place: Any = connection.connection
+    execute = place.driver_connection.execute
+
+    def run(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with _QUIET_SQLITE:
+            return execute(statement, values).fetchall()  # type: ignore[no-any-return]
+
+    return run
+
+
 class Reader:
     """Single SELECTs on a hot path, each a transaction by itself. Threads and forked processes may share it.
 
-    On SQLite each thread keeps a connection of its own, outside the pool: taking one from the pool and giving it back
-    costs more than the statement. It holds no transaction between two calls, so that nobody waits for it.
+    Its connections lie outside the pool: taking one from there and giving it back costs more than the statement. On
+    SQLite each thread keeps one; on PostgreSQL there are as many as ever asked at once, up to a few that are kept. None
+    holds a transaction between two calls, so that nobody waits for it. They are closed with the engine's own.
     """
 
-    __slots__ = ("_engine", "_mine")
+    __slots__ = ("_engine", "_free", "_mine", "_process")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._mine = threading.local()
+        self._free: list[Any] = []
+        self._process = 0
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of one SELECT (with `?` marks)."""
         if on_postgres(self._engine):
-            return fetch(self._engine, statement, values)
+            return self._ask(statement, values)
         mine = self._mine
         if getattr(mine, "process", None) != os.getpid():
             place = self._engine.raw_connection()
@@ -139,6 +158,58 @@ class Reader:
             place.detach()
         with _QUIET_SQLITE:
             return mine.raw.execute(statement, values).fetchall()  # type: ignore[no-any-return]
+
+    def _ask(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        from pdms.db.postgres import ask, quiet
+
+        if self._process != os.getpid():  # a parent's connections are not ours to use, nor to close
+            self._free, self._process = _closed_with(self._engine), os.getpid()
+        free = self._free
+        try:
+            cursor = free.pop()
+        except IndexError:
+            with quiet():
+                place = self._engine.raw_connection()
+                raw: Any = place.driver_connection
+                place.detach()
+                raw.autocommit = True
+                cursor = raw.cursor(binary=True)
+        try:
+            rows = ask(cursor, statement, values)
+        except BaseException:
+            cursor.connection.close()
+            _close_all(free)  # who lost the server has lost the others as well
+            raise
+        if len(free) < _KEPT_FREE:
+            free.append(cursor)
+        else:
+            cursor.connection.close()
+        return rows
+
+
+_KEPT_FREE: Final = 8
+
+
+def _closed_with(engine: Engine) -> list[Any]:
+    """Return an empty list of cursors whose connections this process closes when it disposes of the engine."""
+    cursors: list[Any] = []
+    process = os.getpid()
+
+    def close(_engine: Engine) -> None:
+        if os.getpid() == process:
+            _close_all(cursors)
+
+    event.listen(engine, "engine_disposed", close)
+    return cursors
+
+
+def _close_all(cursors: list[Any]) -> None:
+    while True:
+        try:
+            cursor = cursors.pop()
+        except IndexError:  # the last one may be another thread's by now
+            return
+        cursor.connection.close()
 
 
 class _QuietSqlite:

@@ -38,7 +38,9 @@ from pdms.settings import Home
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 
-BATCH_ROWS: Final = 20_000
+BATCH_ROWS: Final = 40_000
+"""Records of one unit. Once indexes are large a batch writes most of their pages anew, however few rows it brings; one
+still larger takes more memory and keeps other writers of an SQLite file waiting for longer than some seconds."""
 MERGE_AT: Final = 32
 """Unmerged parts of a fact table after which a load merges them."""
 SHOWN: Final = 1000

@@ -46,6 +46,7 @@ from pdms.taxonomy import ID_BYTES, MemberId
 
 # Bound lists of one length share one prepared statement; SQLite takes 32,766 values in a statement.
 _CHUNK: Final = 1000
+_ID_LENGTHS: Final = frozenset({ID_BYTES})
 
 # Driver SQL, not Core: SQLAlchemy's executemany costs twice the insert itself (5.5 against 11 microseconds a row).
 _INSERT_KEY: Final = (
@@ -60,7 +61,8 @@ _SELECT_KEYS: Final = (
     "SELECT member_id, key_version, epoch, wrapped FROM member_key AS k WHERE member_id IN ({})"
     " AND NOT EXISTS (SELECT 1 FROM fence AS f WHERE f.member_id = k.member_id)"
 )
-_SELECT_KEY: Final = _SELECT_KEYS.format("?")
+_SELECT_BOTH: Final = f"{_SELECT_KEYS.format('?1')} UNION ALL {_SELECT_NEXT.format('?1')}"
+"""Of one member, on SQLite: to ask whether anybody has two keys costs more there than to look."""
 
 
 class KeyStore(HeldMonths):
@@ -183,26 +185,30 @@ class KeyStore(HeldMonths):
         if on_postgres(self.engine):  # one question for both costs less there than to ask whether there are two
             for chunk, marks in _chunks(member_ids):
                 both = f"{_SELECT_KEYS.format(marks)} UNION ALL {_SELECT_NEXT.format(marks)}"
-                rows = self._reader.fetch(both, (*chunk, *chunk))
-                least = {row[0]: row[1] for row in sorted(rows, key=lambda row: -row[1])}
-                self._unwrap((row for row in rows if row[1] == least[row[0]]), into=found)
-                self._unwrap((row for row in rows if row[1] != least[row[0]]), into=coming)
+                self._unwrap_both(self._reader.fetch(both, (*chunk, *chunk)), found, coming)
+        elif len(member_ids) == 1:
+            self._unwrap_both(self._reader.fetch(_SELECT_BOTH, (member_ids[0],)), found, coming)
         else:
             self.system.look()
             if self.system.next_keys:  # before the old ones: a key that takes its place in between is found there
                 for chunk, marks in _chunks(member_ids):
                     self._unwrap(self._reader.fetch(_SELECT_NEXT.format(marks), chunk), into=coming)
-            if len(member_ids) == 1:
-                self._unwrap(self._reader.fetch(_SELECT_KEY, (member_ids[0],)), into=found)
-            else:
-                for chunk, marks in _chunks(member_ids):
-                    self._unwrap(self._reader.fetch(_SELECT_KEYS.format(marks), chunk), into=found)
+            for chunk, marks in _chunks(member_ids):
+                self._unwrap(self._reader.fetch(_SELECT_KEYS.format(marks), chunk), into=found)
         for member_id, key in coming.items():
             held = found.get(member_id)
             if isinstance(key, Dek) and isinstance(held, Dek) and held.version < key.version:
                 key.other = held
                 found[member_id] = key
         return found
+
+    def _unwrap_both(self, rows: Sequence[Any], found: dict[MemberId, bytes], coming: dict[MemberId, bytes]) -> None:
+        """Open keys read in one statement: of a member's two the one of the greater version is coming."""
+        if len(rows) > 1:
+            least = {row[0]: row[1] for row in sorted(rows, key=lambda row: -row[1])}
+            self._unwrap((row for row in rows if row[1] != least[row[0]]), into=coming)
+            rows = [row for row in rows if row[1] == least[row[0]]]
+        self._unwrap(rows, into=found)
 
     def _unwrap(self, rows: Iterable[Any], *, into: dict[MemberId, bytes]) -> None:
         for member_id, version, number, wrapped in rows:
@@ -322,5 +328,5 @@ def _chunks(member_ids: Sequence[MemberId]) -> Iterator[tuple[tuple[MemberId, ..
 
 
 def _check_ids(member_ids: Sequence[MemberId]) -> None:
-    if not all(len(one) == ID_BYTES for one in member_ids):
+    if not _ID_LENGTHS.issuperset(map(len, member_ids)):
         raise InvalidInput(f"member: an id has {ID_BYTES} bytes", code="MEMBER_ID_LENGTH")

@@ -114,24 +114,33 @@ def open_member(dek: bytes, stored: SealedMember, *, codes: Iterable[bytes] | No
     :raises IntegrityBroken: something was altered, moved or put back; or the key was rotated between reading the one
         and the other, and the same question opens it a moment later (`WRONG_KEY_VERSION`).
     """
-    key = Dek.at(dek, stored.key_version)
+    opened = _open(dek, stored.member_id, stored.key_version, stored.write_seq, stored.blob, codes)
+    return {code: value.decode() for code, value in opened}
+
+
+def open_named(
+    dek: bytes, member_id: MemberId, key_version: int, write_seq: int, blob: bytes, *, codes: FieldCodes
+) -> dict[str, str]:
+    """Open all of a member's values, by field name, at once; errors as in `open_member`."""
+    name = codes.name
+    return {name(code): value.decode() for code, value in _open(dek, member_id, key_version, write_seq, blob, None)}
+
+
+def _open(
+    dek: bytes, member_id: MemberId, key_version: int, write_seq: int, blob: bytes, codes: Iterable[bytes] | None
+) -> Iterable[tuple[bytes, bytes]]:
+    key = Dek.at(dek, key_version)
     if key is None:
         raise IntegrityBroken(
             "sealed member: under another key version than the member has now", code=SealError.WRONG_KEY_VERSION.value
         )
     try:
-        sealed = _decode_sealed(stored.blob)
+        sealed = _decode_sealed(blob)
     except msgspec.DecodeError as error:
         raise IntegrityBroken("sealed member: not a map of sealed values", code="SEALED_MAP") from error
     wanted = sealed if codes is None else {code: sealed[code] for code in codes if code in sealed}
-    opened = open_fields(
-        key,
-        member=stored.member_id,
-        fields=wanted.items(),
-        key_version=stored.key_version,
-        write_seq=stored.write_seq,
-    )
-    return {code: value.decode() for code, value in zip(wanted, opened, strict=True)}
+    opened = open_fields(key, member=member_id, fields=wanted.items(), key_version=key_version, write_seq=write_seq)
+    return zip(wanted, opened, strict=True)
 
 
 def dek_of(keys: Keyring, member_id: MemberId) -> bytes:
@@ -193,6 +202,10 @@ class Indexes:
         for index in self._versions(f"index:{_label(kind)}", retired=retired):
             found += zip(index.digest_many(encoded), range(len(encoded)), strict=True)
         return found
+
+    def opened(self, kind: str) -> tuple[BlindIndex, ...]:
+        """Return the index under every version, newest first, for who looks up again and again."""
+        return tuple(self._versions(f"index:{_label(kind)}"))
 
     def external_looked_up(
         self, system: str, external_ids: Sequence[str], *, retired: bool = False
