@@ -1,9 +1,10 @@
 """After a restore: what members decided since the backup is done again, from the rights ledger, before anything opens.
 
 Guarantees: withdrawals and refusals stand again as of when they happened; restrictions are set and lifted in their
-order; a member whose data were corrected is restricted, since the ledger knows the field and not the value; an erased
-member is erased again, over every store. Doing it twice changes nothing. What members allowed since the backup is not
-done again: whoever restores asks anew. Nor does anybody know who read releases since: what was live counts as read.
+order; a member whose data were corrected is restricted, whatever was lifted since, for the ledger knows the field and
+not the value; an erased member is erased again, over every store. Doing it twice changes nothing. What members allowed
+since the backup is not done again: whoever restores asks anew. Nor does anybody know who read releases since: what was
+live counts as read.
 """
 
 from collections.abc import Callable, Iterable
@@ -44,6 +45,7 @@ class Replayed:
     restrictions_set: int
     restrictions_lifted: int
     corrections_restricted: int
+    """Members whose data were corrected."""
     erasures: int
     without_key: int
     absent: int
@@ -81,6 +83,7 @@ def replay(units: UnitFactory, lines: Iterable[Line], *, progress: Callable[[str
         copies.presume_taken(uow)  # while what was live in the backup still is
     counts = dict.fromkeys((*What, "lines", "without_key", "absent", "skipped"), 0)
     erased: dict[MemberId, Line] = {}
+    corrected: dict[MemberId, Line] = {}
     coming = iter(lines)
     while some := list(islice(coming, BATCH)):
         with units() as uow:
@@ -89,9 +92,16 @@ def replay(units: UnitFactory, lines: Iterable[Line], *, progress: Callable[[str
                 counts["lines"] += 1
                 if line.what is What.ERASURE and line.member_id is not None:
                     erased[line.member_id] = line
+                elif line.what is What.CORRECTION and line.member_id is not None:
+                    corrected[line.member_id] = line
                 elif line.member_id is not None:
                     counts[_again(uow, line, line.member_id)] += 1
             publish.mark_stale_for(uow, purpose=None)
+    waiting = iter(corrected.items())
+    while late := list(islice(waiting, BATCH)):  # after every line: a lift of then was of the value that was right
+        with units() as uow:
+            for member, line in late:
+                counts[_restrict_corrected(uow, line, member)] += 1
     for number, (member, line) in enumerate(erased.items(), 1):
         progress(f"erasure {number} of {len(erased)}")
         counts[_erase_again(units, member, request=line.request, at=line.at)] += 1
@@ -132,10 +142,16 @@ def _again(uow: UnitOfWork, line: Line, member: MemberId) -> str:
             consent.restriction_again(uow, change)
         except InvalidInput:
             return "skipped"
-    elif line.what is What.CORRECTION:
-        whole = consent.RestrictionChange(0, member, RestrictionKind.RESTRICTION, "", "", True, line.at)
-        consent.restriction_again(uow, whole)
     return line.what  # an opt-out's own effect, a withdrawal or a restriction, has the next line
+
+
+def _restrict_corrected(uow: UnitOfWork, line: Line, member: MemberId) -> str:
+    """Restrict a member whose value is the old, wrong one again; return under what it counts."""
+    if not _held(uow, member):
+        return "absent"
+    whole = consent.RestrictionChange(0, member, RestrictionKind.RESTRICTION, "", "", True, line.at)
+    consent.restriction_again(uow, whole)
+    return line.what
 
 
 def _held(uow: UnitOfWork, member: MemberId) -> bool:

@@ -777,6 +777,27 @@ def test_an_erasure_while_the_backup_is_made_is_in_it_or_done_again(own: Shop, t
             assert vault.find_external(uow, system="shop", external_id=number) is None
 
 
+@pytest.mark.parametrize("before", [(), (ledger.What.RESTRICTION_SET,)])
+def test_who_was_corrected_is_restricted_although_a_restriction_was_lifted_since(
+    own: Shop, before: tuple[ledger.What, ...]
+) -> None:
+    """PIPL-46: accuracy disputed, restricted, corrected, lifted; the backup has the wrong value, maybe the restriction."""
+    world, kind = own.world, RestrictionKind.RESTRICTION.value
+    member = world.id_of("H00013")
+    what = (*before, ledger.What.CORRECTION, ledger.What.RESTRICTION_LIFTED)
+    lines = [
+        ledger.Line(number, one, NOW, 0, 0, 0, 0, member, restriction="" if one is ledger.What.CORRECTION else kind)
+        for number, one in enumerate(what, 1)
+    ]
+    if not before:
+        world.run("support", rights.restrict, member_id=member, kind=RestrictionKind.RESTRICTION)
+    done = replay.replay(world.app.units(Actor.system()), lines)
+    assert (done.corrections_restricted, done.restrictions_lifted) == (1, 1)
+    with world.unit("support") as uow:
+        standing = [(one.kind, one.purpose) for one in consent.standing_restrictions(uow, member)]
+    assert standing == [(RestrictionKind.RESTRICTION, "")]
+
+
 def test_a_member_whose_key_is_gone_is_erased_again_all_the_same(own: Shop) -> None:
     world = own.world
     member = world.id_of("H00009")
