@@ -11,6 +11,7 @@ import pdms.access.tables
 import pdms.audit.tables
 import pdms.budgets.tables
 import pdms.consent.tables
+import pdms.db.tables
 import pdms.dispatch.tables
 import pdms.gate.tables
 import pdms.ingest.tables

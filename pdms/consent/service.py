@@ -61,7 +61,7 @@ from pdms.consent.receipt import ConsentReceipt
 from pdms.consent.restrictions import lift, own_or_staff, restrict, standing_restrictions
 from pdms.consent.rules import DECLINING, Broken
 from pdms.consent.store import CHANGED, CURRENT, RECORD, RESTRICTED, SHAPE, append, insert_or_update
-from pdms.db import draw, mark, member_alone
+from pdms.db import draw, mark, member_alone, spend
 from pdms.errors import InvalidInput, NotFound
 from pdms.taxonomy import AgeStage, ConsentState, ConsentType, Language, MemberId, Scope, new_id_bytes
 from pdms.unit_of_work import ActorKind, UnitOfWork
@@ -341,6 +341,7 @@ def receipt_keys(uow: UnitOfWork) -> tuple[str, ...]:
 def forget_current(uow: UnitOfWork, member_ids: Sequence[MemberId]) -> int:
     """Drop the materialised state of erased members; the records stay as minimal proof (Civil Code 188, PIPL-69)."""
     gone = 0
+    spend(uow.session.connection(), DELIVERED.name, "seq")
     for member in member_ids:
         for table in (CURRENT, RESTRICTED, DELIVERED):
             gone += uow.session.connection().execute(table.delete().where(table.c.member_id == member)).rowcount

@@ -5,7 +5,7 @@ from pdms.db.changes import Changes, Some, Span, mark, raw_rows, rows_of, seen, 
 from pdms.db.engine import SqliteEngine, checkpoint_and_vacuum, erases_bytes, open_engine
 from pdms.db.glance import Glances
 from pdms.db.locks import Lock, alone, alone_at_once, await_holders, beside, for_update, held_by_one, member_alone
-from pdms.db.numbers import draw, greatest, mark_drawing, settled
+from pdms.db.numbers import draw, greatest, mark_drawing, settled, spend
 from pdms.db.session import (
     Reader,
     Session,
@@ -62,6 +62,7 @@ __all__ = [
     "rows_of",
     "seen",
     "settled",
+    "spend",
     "stored_day",
     "stored_instant",
     "take",

@@ -3,7 +3,8 @@
 Guarantee: of a table whose writers draw here, every row up to `settled` was committed or given up before the next
 statement of the asker, whichever transactions are in the middle of writing; no row beyond `greatest` was seen by a
 statement before it. On SQLite a writer is alone, and both are the same. It waits for nobody: each writer on PostgreSQL
-marks, by an advisory lock that names the number, where it began to draw.
+marks, by an advisory lock that names the number, where it began to draw. No number is given twice: on SQLite, where the
+next one follows the greatest that is there, whoever deletes numbered rows first notes how far they had come (`spend`).
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def draw(connection: Connection, table: str, count: int = 1) -> list[int]:
         mark_drawing(connection, table)
         drawn = fetch_here(connection, f"SELECT nextval('{table}_seq_seq') FROM generate_series(1, ?)", (count,))
         return [int(number) for (number,) in drawn]
-    last = int(fetch_here(connection, f"SELECT COALESCE(MAX(seq), 0) FROM {table}")[0][0])
+    (last,) = greatest(connection, [(table, "seq")])
     return list(range(last + 1, last + 1 + count))
 
 
@@ -64,9 +65,23 @@ def settled(connection: Connection, tables: Sequence[str]) -> tuple[int, ...] | 
 
 
 def greatest(connection: Connection, columns: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-    """Return the greatest number in each (table, column) that is visible now, 0 in an empty one."""
-    whole = ", ".join(f"(SELECT COALESCE(MAX({column}), 0) FROM {table})" for table, column in columns)
+    """Return the greatest number in each (table, column) that is visible now, or was when rows were deleted; else 0."""
+    most = "GREATEST" if on_postgres(connection) else "MAX"
+    whole = ", ".join(
+        f"{most}(COALESCE((SELECT MAX({column}) FROM {table}), 0),"
+        f" COALESCE((SELECT number FROM spent_number WHERE name = '{table}'), 0))"
+        for table, column in columns
+    )
     return tuple(int(number) for number in fetch_here(connection, f"SELECT {whole}")[0])
+
+
+def spend(connection: Connection, table: str, column: str) -> None:
+    """Note how far a table's numbers have come, before rows that bear them are deleted."""
+    connection.exec_driver_sql(
+        f"INSERT INTO spent_number (name, number) SELECT '{table}', MAX({column}) FROM {table}"
+        f" WHERE true HAVING MAX({column}) IS NOT NULL ON CONFLICT (name) DO UPDATE SET number = excluded.number"
+        " WHERE spent_number.number < excluded.number"
+    )
 
 
 def _class_of(table: str) -> int:

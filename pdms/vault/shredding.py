@@ -8,7 +8,7 @@ after the last, the sealed bytes are in neither database file nor log. Facts, co
 from datetime import datetime
 
 from pdms.audit.catalogue import EventKind
-from pdms.db import checkpoint_and_vacuum, for_update, mark
+from pdms.db import checkpoint_and_vacuum, for_update, mark, spend
 from pdms.errors import Conflict, NotFound
 from pdms.taxonomy import MemberId, MemberStatus
 from pdms.unit_of_work import UnitOfWork
@@ -104,6 +104,7 @@ def forget(uow: UnitOfWork, member_id: MemberId) -> bool:
     run("DELETE FROM external_index WHERE digest = ? AND row_no = ?", (own[EXTERNAL_CODE], row_no))
     drop_entries(uow, row_no)
     run("DELETE FROM sealed_member WHERE row_no = ?", (row_no,))
+    spend(uow.session.connection(), "member", "row_no")
     run("DELETE FROM member WHERE row_no = ?", (row_no,))
     mark(uow.session.connection(), CHANGED, [member_id])
     if member_id in decoys(uow):

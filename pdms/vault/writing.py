@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from pdms.clock import SHANGHAI
 from pdms.crypto import Dek, seal_rows, suite_of_key
-from pdms.db import Column, Same, cut, insert_columns, mark, on_postgres
+from pdms.db import Column, Same, cut, greatest, insert_columns, mark, on_postgres
 from pdms.taxonomy import ID_BYTES, MemberId, MemberStatus, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.vault.age import BIRTH_DATE, ID_NUMBER, PASSED, birth_text, latest_birth, passed_before
@@ -70,7 +70,7 @@ def claim(connection: Connection, external_digests: Sequence[bytes]) -> dict[byt
     if on_postgres(connection):
         bound = (b"".join(external_digests), len(external_digests) - 1)
         return dict(connection.exec_driver_sql(_CLAIM, bound).all())
-    first = (connection.exec_driver_sql("SELECT max(row_no) FROM member").scalar() or 0) + 1
+    first = greatest(connection, [("member", "row_no")])[0] + 1
     numbers = range(first, first + len(external_digests))
     columns: list[Column] = [("digest", "bytea", external_digests), ("row_no", "int8", numbers)]
     if insert_columns(connection, "external_index", columns, unless="digest") == len(numbers):

@@ -781,7 +781,7 @@ def test_an_erasure_while_the_backup_is_made_is_in_it_or_done_again(own: Shop, t
 def test_who_was_corrected_is_restricted_although_a_restriction_was_lifted_since(
     own: Shop, before: tuple[ledger.What, ...]
 ) -> None:
-    """PIPL-46: accuracy disputed, restricted, corrected, lifted; the backup has the wrong value, maybe the restriction."""
+    """PIPL-46: accuracy disputed, restricted, corrected, lifted; the backup has the wrong value."""
     world, kind = own.world, RestrictionKind.RESTRICTION.value
     member = world.id_of("H00013")
     what = (*before, ledger.What.CORRECTION, ledger.What.RESTRICTION_LIFTED)

@@ -336,6 +336,27 @@ def test_what_was_erased_since_is_not_called_a_difference(shop: World) -> None:
     assert [found.why for found in again(shop).differences] == ["COUNTS"], "more than one member can explain"
 
 
+def test_numbers_of_what_was_erased_since_are_not_given_again(shop: World) -> None:
+    """Who was shown a notice last is erased; who was refused for lack of it is shown it then."""
+    use = {"purpose": "order", "operation": Operation.REVEAL, "fields": ("phone",), "reason": "DELIVERY_FAILED"}
+    show = {"notice": "member-notice", "channel": "web"}
+    newest = people(COUNT + 1)[COUNT]
+    shop.ingest("shop-members", [newest])
+    with shop.unit() as uow:
+        uow.session.connection().exec_driver_sql("DELETE FROM notice_delivery")
+    last = shop.id_of("H00006")
+    shop.run("support", consent.deliver_notices, [last], **show)
+    ask(shop, "H00000", role="support", **use)
+    shop.pass_time(minutes=1)
+    rights.erase_member(shop.app.units(shop.actor("support")), member_id=last, field="phone", value=newest["手机号"])
+    shop.run("support", consent.deliver_notices, [shop.id_of("H00000")], **show)
+    shop.ingest("shop-members", people(COUNT + 2)[-1:])
+    report = again(shop)
+    assert (report.differences, report.unknown) == ((), {})
+    (rows,) = fetch(shop.app.main, "SELECT COUNT(*), MAX(row_no) FROM member")
+    assert rows[1] > rows[0]  # of the row that went, nobody has the number
+
+
 def test_a_replay_reads_a_period_and_is_an_event_itself(shop: World) -> None:
     ask(shop, "H00000")
     shop.pass_time(hours=1)
