@@ -40,7 +40,7 @@ def verify(uow: UnitOfWork, *, request_id: str, field: str, value: str) -> Reque
     proving = sorted(f.name for f in uow.policy.fields.values() if f.index)
     if field not in proving:
         raise InvalidInput(f"field: identity is checked by {', '.join(proving)}")
-    count_try(uow, row)
+    row = count_try(uow, row)
     try:
         claimed = normalise_value(uow.policy, field=field, value=value, now=uow.now)
     except InvalidInput:  # what cannot be a telephone number is not this member's
@@ -58,10 +58,12 @@ def members_own(row: SubjectRequestRow) -> None:
         raise Conflict("request: a guardian or kin asked; their authority is proven by evidence (request prove)")
 
 
-def count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
-    """Count one try at the identity check, for good. :raises Conflict: none is awaited, or there were too many."""
-    if row.state != RequestState.IDENTITY_CHECK:
-        raise Conflict("state: the request is not waiting for an identity check")
+def count_try(uow: UnitOfWork, row: SubjectRequestRow) -> SubjectRequestRow:
+    """Count one try at the identity check, for good; return the row as it is after that, held until the unit ends.
+
+    :raises Conflict: none is awaited, or not any more, or there were too many.
+    """
+    awaits(row)
     row.code_tries += 1
     uow.session.add(row)
     lapsed = row.code_tries > CODE_TRIES
@@ -72,6 +74,15 @@ def count_try(uow: UnitOfWork, row: SubjectRequestRow) -> None:
     uow.commit_intent()
     if lapsed:
         raise Conflict("request: too many failed identity checks, it has lapsed")
+    row = load(uow, row.request_id)  # the commit let go of it: whoever cancelled, refused or erased since was first
+    awaits(row)
+    return row
+
+
+def awaits(row: SubjectRequestRow) -> None:
+    """Refuse what is not waiting for an identity check (any more)."""
+    if row.state != RequestState.IDENTITY_CHECK:
+        raise Conflict("state: the request is not waiting for an identity check")
 
 
 def corrected_lately(uow: UnitOfWork, row: SubjectRequestRow, field: str) -> bool:

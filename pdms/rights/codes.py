@@ -82,7 +82,7 @@ def enter_code(uow: UnitOfWork, *, request_id: str, code: str) -> RequestView:
     uow.require(Scope.MEMBER, Scope.SUPPORT, Scope.COMPLIANCE)
     row = intake.load(uow, request_id)
     checking.members_own(row)
-    checking.count_try(uow, row)
+    row = checking.count_try(uow, row)
     expected = row.code_digest or b"\0" * 32
     alive = row.code_expires_at is not None and uow.now < row.code_expires_at
     if not (same_bytes(_digest(uow, row, code), expected) and alive):

@@ -92,7 +92,7 @@ def build(uow: UnitOfWork, row: SubjectRequestRow) -> PackageLink:
 def open_package(uow: UnitOfWork, *, secret: str) -> OpenedPackage:
     """Open a package by its link, once. :raises NotFound: unknown, opened already, or expired; all look the same."""
     query = select(AccessPackageRow).where(col(AccessPackageRow.link_digest) == _digest(uow, secret))
-    row = uow.session.exec(query).first()
+    row = uow.session.exec(query.with_for_update()).first()  # of two at once, the second sees that it was opened
     path = _path(uow, row.package_id) if row is not None else None
     if row is None or path is None or row.opened_at is not None or row.expires_at <= uow.now or not path.exists():
         raise NotFound("link: it opens nothing (any more)")

@@ -97,7 +97,7 @@ def prove(uow: UnitOfWork, *, request_id: str, evidence: str) -> RequestView:
     row = intake.load(uow, request_id)
     if row.requester == Requester.MEMBER:
         raise InvalidInput("request: the member asked; their identity is checked (request verify)")
-    checking.count_try(uow, row)
+    row = checking.count_try(uow, row)
     member, guardian = MemberId(row.member_id), row.requester == Requester.GUARDIAN
     known = guardian and evidence in consent.guardian_references(uow, member)
     seen = known or Scope.COMPLIANCE in uow.actor.scopes

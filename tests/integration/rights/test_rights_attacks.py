@@ -1,7 +1,10 @@
 """What an attacker, a slip, a crash or a second process could make of subject requests."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,15 +14,16 @@ from common.shell import Shell
 from common.world import World, populated
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
+from pdms.bootstrap.app import ANONYMOUS
 from pdms.crypto import BlindIndex
 from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.publish import service as publish
-from pdms.rights import erase, held, receipts
+from pdms.rights import erase, held, packages, receipts
 from pdms.rights import execute as execution
 from pdms.rights import service as rights
 from pdms.rights.tables import SubjectRequestRow
 from pdms.taxonomy import MemberId, RequestState, RequestType, RestrictionKind
-from pdms.unit_of_work import Actor
+from pdms.unit_of_work import Actor, UnitOfWork
 from pdms.vault import service as vault
 
 
@@ -117,6 +121,48 @@ def test_a_lapsed_request_keeps_no_value(shop) -> None:
         row = uow.session.get(SubjectRequestRow, request.request_id)
         assert row is not None
         assert (row.state, row.detail) == (RequestState.LAPSED, None)
+
+
+def test_what_was_cancelled_while_identity_was_checked_stays_cancelled(shop, monkeypatch) -> None:
+    """The try is counted by a commit of its own, which lets go of the request: the member cancels it just then."""
+    world, members = shop
+    member = world.id_of("H00040")
+    request = world.run("support", rights.submit, member_id=member, request_type=RequestType.DELETION)
+    commit = UnitOfWork.commit_intent
+
+    def cancelled_then(uow: UnitOfWork) -> None:
+        commit(uow)
+        monkeypatch.setattr(UnitOfWork, "commit_intent", commit)
+        world.run("support", rights.cancel, request_id=request.request_id)
+
+    monkeypatch.setattr(UnitOfWork, "commit_intent", cancelled_then)
+    with pytest.raises(Conflict):
+        world.run("support", rights.verify, request_id=request.request_id, field="phone", value=members[40]["手机号"])
+    assert world.run("support", rights.show, request_id=request.request_id).state is RequestState.CANCELLED
+
+
+def test_of_two_who_open_one_link_at_once_one_gets_the_data(shop, monkeypatch) -> None:
+    world, members = shop
+    request = assessed(world, members, 41, RequestType.ACCESS)
+    link = rights.execute(units(world), request_id=request).link
+    assert link is not None
+    both, opened = threading.Barrier(2), packages.open_blob
+
+    def together(*args, **more):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1)
+        return opened(*args, **more)
+
+    monkeypatch.setattr(packages, "open_blob", together)
+
+    def ask(_number: int) -> bool:
+        try:
+            return bool(world.app.run(ANONYMOUS, rights.open_package, secret=link.secret).content)
+        except NotFound:
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(ask, range(2))) == [False, True]
 
 
 @pytest.mark.parametrize("field", ["gender", "birth_date", "name", "address"])
