@@ -6,7 +6,6 @@ ends it.
 Deliberately not claimed: that the disk's freed blocks are overwritten; that is the disk encryption's duty.
 """
 
-import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from pdms.facts import store
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import PSEUDONYM, TIMES, stored_schema
+from pdms.facts.spill import wipe_spill
 from pdms.settings import Home
 from pdms.taxonomy import ID_BYTES, Pseudonym
 
@@ -56,13 +56,6 @@ def expire(home: Home, table: FactTable, before: object) -> int:
             _rewrite(path, table, lambda rows: pc.greater_equal(rows[TIMES[table]], edge))
             for path in store.Folder.of(home, table).files()
         )
-
-
-def wipe_spill(home: Home) -> None:
-    """Remove what DuckDB spilled. Call with the exclusive lock held: then no reader is at work."""
-    if home.spill.is_dir():
-        for entry in home.spill.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _rewrite(path: Path, table: FactTable, keep: Callable[[pa.Table], pa.Array]) -> int:
