@@ -5,15 +5,16 @@ were shredded are there as leaf digests only. Events not yet in the tree are cou
 for them. The form of the lines is `verifier`'s.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlmodel import Session
 
 from pdms.audit import store
+from pdms.audit.files import new_file
 from pdms.audit.note import NoteKey
 from pdms.audit.verifier import checked_line, checkpoint_content, end_line, export_header, leaf_content
 from pdms.errors import IntegrityBroken
@@ -35,29 +36,23 @@ def export(session: Session, path: Path, *, key: NoteKey) -> ExportResult:
 
     :param key: the log's public key, named in the file for convenience; who verifies should have it from elsewhere.
     :raises IntegrityBroken: an event's row is missing; `verify` says which.
+    :raises InvalidInput: the file exists already, or cannot be written.
     """
     runs = store.read_runs(session)
     checkpoints = store.rows(session, "SELECT count(*) FROM audit_checkpoint")[0][0]
     unsequenced = sum(len(batch) for span in runs.outside() for batch in store.leaves_between(session, *span))
     header = export_header(key.vkey, leaves=runs.size, checkpoints=checkpoints, unsequenced=unsequenced)
-    draft = path.with_name(path.name + ".part")
-    try:
-        whole = _write(draft, contents_of(session, runs, header))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with new_file(path) as file:
+        whole = _write(file, contents_of(session, runs, header))
     return ExportResult(path, runs.size, checkpoints, unsequenced, whole)
 
 
-def _write(draft: Path, contents: Iterator[bytes]) -> str:
+def _write(file: BinaryIO, contents: Iterator[bytes]) -> str:
     """Write the lines and the last one; return the digest of all, hex."""
     whole = sha256()
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for line in framed(contents):
-            whole.update(line)
-            file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    for line in framed(contents):
+        whole.update(line)
+        file.write(line)
     return whole.hexdigest()
 
 

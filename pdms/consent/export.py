@@ -11,8 +11,6 @@ import csv
 import hashlib
 import io
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,11 +20,12 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from pdms.audit.catalogue import EventKind
+from pdms.audit.files import new_file
 from pdms.consent.evidence import parts
 from pdms.consent.notices import all_terms
 from pdms.consent.receipt import record_id_text
 from pdms.consent.store import RECORD
-from pdms.errors import InvalidInput
+from pdms.db import Session, begin
 from pdms.taxonomy import Scope
 from pdms.unit_of_work import UnitOfWork
 
@@ -61,45 +60,30 @@ def export_records(
     :raises InvalidInput: the file exists already, or cannot be written.
     """
     uow.require(Scope.COMPLIANCE)
-    rows = _rows(uow, as_of or uow.now, known or uow.now)
-    lines = _json_lines(rows) if format == "jsonl" else _csv_lines(rows)
-    records, digest = _write(path, lines)
+    with begin(uow.main_engine, read_only=True) as session:  # of its own: nobody waits for a long file
+        rows = _rows(session, as_of or uow.now, known or uow.now)
+        lines = _json_lines(rows) if format == "jsonl" else _csv_lines(rows)
+        records, digest = _write(path, lines)
     uow.record(EventKind.CONSENT_EXPORTED, numbers={"records": records}, digest=digest)
     return ConsentExport(records, digest)
 
 
 def _write(path: Path, lines: Iterator[tuple[int, bytes]]) -> tuple[int, str]:
     seen, records = hashlib.sha256(), 0
-    try:
-        if path.exists():
-            raise InvalidInput("path: the file exists already")
-        # Of a name of its own, 0600 from its first byte: two runs never write to one draft.
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for count, line in lines:
-                    records += count
-                    seen.update(line)
-                    file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                raise InvalidInput("path: the file exists already")
-            draft.rename(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
+    with new_file(path) as file:
+        for count, line in lines:
+            records += count
+            seen.update(line)
+            file.write(line)
     return records, seen.hexdigest()
 
 
-def _rows(uow: UnitOfWork, as_of: datetime, known: datetime) -> Iterator[Mapping[str, Any]]:
-    terms = all_terms(uow.session)
+def _rows(session: Session, as_of: datetime, known: datetime) -> Iterator[Mapping[str, Any]]:
+    terms = all_terms(session)
     after = 0
     query = select(RECORD).where(RECORD.c.occurred_at <= as_of, RECORD.c.known_at <= known).order_by(RECORD.c.seq)
     while True:
-        page = uow.session.connection().execute(query.where(RECORD.c.seq > after).limit(ROWS)).mappings().all()
+        page = session.connection().execute(query.where(RECORD.c.seq > after).limit(ROWS)).mappings().all()
         for row in page:
             told = terms.get(row["notice_no"] or 0)
             evidence, ui_hash = parts(row["evidence"])

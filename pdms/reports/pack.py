@@ -6,7 +6,6 @@ texts of policies and notices, no member's data. The same state of the home and 
 Written whole or not at all; memory stays flat. Its layout is told by `audit.verifier`.
 """
 
-import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sqlmodel import Session
 from pdms.audit import pack as log
 from pdms.audit import verifier
 from pdms.audit.catalogue import EventKind
+from pdms.audit.files import new_file
 from pdms.audit.note import NoteKey, note_key, sign_note
 from pdms.audit.verifier import canonical
 from pdms.consent.standings import NoticeEvidence, Unproved, notices_before, standings
@@ -63,21 +63,9 @@ def pack(uow: UnitOfWork, *, since: datetime, until: datetime, path: Path) -> Pa
     uow.require(Scope.COMPLIANCE)
     if since >= until:
         raise InvalidInput("period: its end must lie after its beginning", code="PERIOD_EMPTY")
-    if path.exists():
-        raise InvalidInput("path: the file exists already")
-    draft = path.with_name(path.name + ".part")
-    try:
-        with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as file:
-            # A read-only transaction of its own: nobody waits for a long archive, and it shows one state.
-            with begin(uow.main_engine, read_only=True) as session:
-                result = _write(file, uow, session, since.astimezone(UTC), until.astimezone(UTC), path)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    # A read-only transaction of its own: nobody waits for a long archive, and it shows one state.
+    with new_file(path) as file, begin(uow.main_engine, read_only=True) as session:
+        result = _write(file, uow, session, since.astimezone(UTC), until.astimezone(UTC), path)
     uow.record(
         EventKind.AUDIT_PACKED,
         refs={"manifest": result.manifest},

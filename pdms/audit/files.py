@@ -1,0 +1,42 @@
+"""Files that leave: whole or not at all, nobody else's, and never over one that is there.
+
+Two runs to one path write to two drafts (`.<name>.….part`, their owner's alone, left behind only by a kill); who comes
+second finds the first one's file.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pdms.errors import InvalidInput
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a draft to write and read; on success it is durable and bears its name.
+
+    :raises InvalidInput: the file exists already, or cannot be written.
+    """
+    try:
+        _absent(path)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            _absent(path)
+            draft.rename(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
+
+
+def _absent(path: Path) -> None:
+    if path.exists():
+        raise InvalidInput("path: the file exists already")
