@@ -22,6 +22,10 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(ID_BYTES)}"
 
 
+HOME_REGION = "cn"
+"""Where data is at home; whoever is in any other region is abroad (PIPL-38, 41)."""
+
+
 class Scope(StrEnum):
     """What an API key may do. One key may hold several; every route and command declares the one it needs."""
 
@@ -44,8 +48,21 @@ class GuardedAct(StrEnum):
     """A record kept by statute is opened."""
     POLICY_ACTIVATION = "policy_activation"
     """Another policy comes into force."""
+    DISCLOSURE = "disclosure"
+    """An authority is given what it asked for (PIPL-63)."""
     MINOR_REVEAL = "minor_reveal"
     """Fields of a minor are opened (MIN-36)."""
+
+
+class Authority(StrEnum):
+    """Who may ask for a disclosure (PIPL-63, ECL-25)."""
+
+    COURT = "court"
+    PROCURATORATE = "procuratorate"
+    POLICE = "police"
+    TAX = "tax"
+    CUSTOMS = "customs"
+    REGULATOR = "regulator"
 
 
 class LawfulBasis(StrEnum):

@@ -76,6 +76,14 @@ RULES: Mapping[GuardedAct, Rule] = {
     GuardedAct.POLICY_ACTIVATION: Rule(
         (Scope.ADMIN, Scope.COMPLIANCE), (Scope.ADMIN, Scope.COMPLIANCE), ("policy",), (), "PIPL-51", trained=False
     ),
+    GuardedAct.DISCLOSURE: Rule(
+        (Scope.COMPLIANCE,),
+        (Scope.COMPLIANCE,),
+        ("member", "categories", "authority", "region", "ticket"),
+        ("period", "approval"),
+        "PIPL-63",
+        trained=True,
+    ),
     GuardedAct.MINOR_REVEAL: Rule(
         (Scope.SUPPORT, Scope.COMPLIANCE),
         (Scope.COMPLIANCE,),

@@ -12,6 +12,7 @@ from pdms.access import service as access
 from pdms.access.approvals import Approval
 from pdms.access.service import IssuedKey, Operator
 from pdms.api.caller import Admin, AdminOrCompliance, Anyone, Asker
+from pdms.api.disclosure import Scoped, scope_of
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Day, Instant, Limit, Name, OperatorPath, member
 from pdms.api.guarded import router
@@ -93,10 +94,11 @@ class Question(Body):
         default=None, description="policy_activation: digest of the policy; null: of the documents as they are."
     )
     member_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
-        default=None, description="minor_reveal: the member."
+        default=None, description="minor_reveal, disclosure: the member."
     )
     fields: list[Name] = Field(default=[], max_length=16, description="minor_reveal: the fields to open.")
     purpose: Name | None = Field(default=None, description="minor_reveal: for which purpose.")
+    scope: Scoped | None = Field(default=None, description="disclosure: what the authority asks for.")
 
 
 class Training(Body):
@@ -151,7 +153,10 @@ def list_approvals(caller: Anyone, waiting: bool = False, cursor: Cursor = None,
 def ask_approval(caller: Asker, body: Question) -> Any:
     """Asks another operator to approve an export, the opening of a held record or of a minor's fields, or a policy, for
     one day."""
-    said = body.model_dump() | {"member_id": member(body.member_id) if body.member_id else None}
+    said = body.model_dump() | {
+        "member_id": member(body.member_id) if body.member_id else None,
+        "scope": scope_of(body.scope) if body.scope else None,
+    }
     asked = approving.ask(caller.app, caller.actor, **said)
     made = caller.made("/v1/operators/approvals")
     made.place(plain(asked))

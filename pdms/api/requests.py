@@ -8,9 +8,10 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from pdms.api.caller import AdminOrCompliance, Caller, Compliance, SupportOrCompliance
+from pdms.api.disclosure import Disclosure, scope_of
 from pdms.api.edge import edge
 from pdms.api.fields import HEX_ID, Body, Cursor, Limit, Name, RequestPath, Value, member
-from pdms.api.guarded import router
+from pdms.api.guarded import REPEATABLE, router
 from pdms.api.pages import Key, page_from, page_of
 from pdms.errors import NotFound
 from pdms.rights import service as rights
@@ -176,6 +177,12 @@ def sweep(caller: AdminOrCompliance) -> Any:
     """Finishes what a crash left open and does what time makes due: interrupted erasures, data that lost their last
     basis, expiries, held months that are over. Run it daily; it may run at any moment."""
     return caller.long(rights.sweep)
+
+
+@routes.post("/disclosures", summary="Answer an authority", response_model=dict[str, Any], openapi_extra=REPEATABLE)
+def disclose(caller: Compliance, body: Disclosure) -> Any:
+    """What an authority asked for of one member, as a second officer approved it, once (PIPL-63)."""
+    return caller.run(rights.disclose, member_id=member(body.member_id), scope=scope_of(body.scope))
 
 
 @routes.get("/{request_id}", summary="Show a request", response_model=edge(RequestView))

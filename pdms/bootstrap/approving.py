@@ -15,6 +15,7 @@ from pdms.errors import InvalidInput
 from pdms.gate import service as gate
 from pdms.policy.loader import load
 from pdms.rights import service as rights
+from pdms.rights.service import DisclosureScope
 from pdms.segments import service as segments
 from pdms.segments.service import Export
 from pdms.taxonomy import GuardedAct, MemberId
@@ -45,6 +46,7 @@ def ask(
     member_id: MemberId | None = None,
     fields: Sequence[str] = (),
     purpose: str | None = None,
+    scope: DisclosureScope | None = None,
 ) -> Approval:
     """Ask for an approval of an act as it would be done now.
 
@@ -52,7 +54,7 @@ def ask(
     :param format: or of a consent export (default: jsonl), with its clocks `as_of` and `known`.
     :param held_id: with `ticket`, of a held record.
     :param policy: digest of the policy to activate; default: that of the documents as they are now.
-    :param member_id: with `fields` and `purpose`, of a minor whose fields are opened.
+    :param member_id: with `fields` and `purpose`, of a minor whose fields are opened; with `scope`, of a disclosure.
     :raises InvalidInput: what the act needs is not given, or is given beside what it does not need.
     """
     given = {
@@ -60,8 +62,10 @@ def ask(
     }
     if act is not GuardedAct.CONSENT_EXPORT and (as_of or known):
         raise InvalidInput("as_of, known: only consent_export takes them")
-    if act is not GuardedAct.MINOR_REVEAL and (member_id or fields or purpose):
-        raise InvalidInput("member, fields, purpose: only minor_reveal takes them")
+    if act is not GuardedAct.MINOR_REVEAL and (fields or purpose):
+        raise InvalidInput("fields, purpose: only minor_reveal takes them")
+    if act is not GuardedAct.DISCLOSURE and (scope or (member_id and act is not GuardedAct.MINOR_REVEAL)):
+        raise InvalidInput("member: only minor_reveal and disclosure take one, and only the latter a scope")
     parameters: dict[str, str]
     if act is GuardedAct.BULK_EXPORT and len(given) == 1 and (release_id or segment):
         if format == "jsonl":
@@ -84,10 +88,13 @@ def ask(
         parameters = {"policy": policy or load(app.policies).digest}
     elif act is GuardedAct.MINOR_REVEAL and member_id and fields and purpose and not given:
         parameters = rights.to_reveal(member_id=member_id, fields=fields, purpose=purpose)
+    elif act is GuardedAct.DISCLOSURE and member_id and scope and not given:
+        parameters = rights.to_disclose(app.policy, member_id=member_id, scope=scope)
     else:
         raise InvalidInput(
             "approval: bulk_export needs a release or a segment, hold_access a held record and a ticket, "
-            "minor_reveal a member, fields and a purpose, consent_export and policy_activation none of them"
+            "minor_reveal a member, fields and a purpose, disclosure a member and its scope, "
+            "consent_export and policy_activation none of them"
         )
     return app.run(actor, approvals.ask, act=act, parameters=parameters)
 

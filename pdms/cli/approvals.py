@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from pdms.cli.consent import AsOf, KnownAt, instant
+from pdms.cli.disclosure import ApprovalText, RegionText, SinceDay, UntilDay, scope_of
 from pdms.cli.face import Face
 from pdms.cli.render import show
-from pdms.taxonomy import GuardedAct
+from pdms.taxonomy import HOME_REGION, Authority, GuardedAct
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,7 +43,8 @@ def list_(
 def ask(
     context: typer.Context,
     act: Annotated[
-        GuardedAct, typer.Argument(help="bulk_export, consent_export, hold_access, minor_reveal or policy_activation.")
+        GuardedAct,
+        typer.Argument(help="bulk_export, consent_export, hold_access, disclosure, minor_reveal, policy_activation."),
     ],
     release: Annotated[str | None, typer.Option(help="bulk_export: a release …")] = None,
     segment: Annotated[str | None, typer.Option(help="… or whole classes of a segment.")] = None,
@@ -55,19 +57,27 @@ def ask(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     held: Annotated[str | None, typer.Option(help="hold_access: id of the held record.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="hold_access: the case, e.g. CASE-1234.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="hold_access, disclosure: the case, e.g. CASE-1234.")] = None,
     policy: Annotated[
         str | None, typer.Option(help="policy_activation: digest of the policy; default: of the documents as they are.")
     ] = None,
-    member: Annotated[str | None, typer.Option(help="minor_reveal: member id, or SYSTEM:NUMBER.")] = None,
+    member: Annotated[str | None, typer.Option(help="minor_reveal, disclosure: member id, or SYSTEM:NUMBER.")] = None,
     field: Annotated[list[str] | None, typer.Option(help="minor_reveal: a field to open; may be repeated.")] = None,
     purpose: Annotated[str | None, typer.Option(help="minor_reveal: for which purpose, e.g. service.")] = None,
+    authority: Annotated[Authority | None, typer.Option(help="disclosure: who asks.")] = None,
+    category: Annotated[list[str] | None, typer.Option(help="disclosure: a data category; may be repeated.")] = None,
+    since: SinceDay = None,
+    until: UntilDay = None,
+    region: RegionText = HOME_REGION,
+    approval: ApprovalText = None,
 ) -> None:
     """Ask another operator to approve an act exactly as it would be done now; the approval is used once, within a day.
 
     Examples: `pdms access approvals ask bulk_export --segment loyal --format csv`,
     `pdms access approvals ask consent_export --format csv`,
     `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`,
+    `pdms access approvals ask disclosure --member shop:H00042 --authority tax --category transaction --from 2026-01-01
+    --to 2026-06-30 --ticket CASE-1234`,
     `pdms access approvals ask minor_reveal --member shop:H00042 --field phone --purpose service`,
     `pdms access approvals ask policy_activation`
     """
@@ -85,11 +95,12 @@ def ask(
         as_of=instant(as_of),
         known=instant(known_at),
         held_id=held,
-        ticket=ticket,
+        ticket=None if authority else ticket,
         policy=policy,
         member_id=face.run(parse_member, member) if member else None,
         fields=field or (),
         purpose=purpose,
+        scope=scope_of(authority, category or [], ticket or "", since, until, region, approval) if authority else None,
     )
     show(asked, as_json=face.json, title="asked")
 

@@ -8,10 +8,11 @@ import typer
 
 from pdms.bootstrap.plain import plain
 from pdms.cli.asking import MemberText, ask
+from pdms.cli.disclosure import ApprovalText, RegionText, SinceDay, UntilDay, scope_of
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
 from pdms.cli.render import json_line, show
-from pdms.taxonomy import KinInterest, Language, Requester, RequestType
+from pdms.taxonomy import HOME_REGION, Authority, KinInterest, Language, Requester, RequestType
 
 if TYPE_CHECKING:
     from pdms.rights.service import RequestView
@@ -270,6 +271,33 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
     face: Face = context.obj
     request_id = _id(face, request_id)
     show(face.run(service.cancel, request_id=request_id), as_json=face.json)
+
+
+@app.command("disclose")
+def disclose(
+    context: typer.Context,
+    member: MemberText,
+    authority: Annotated[Authority, typer.Option(help="Who asks.")],
+    category: Annotated[list[str], typer.Option(help="A data category that they ask for; may be repeated.")],
+    ticket: Annotated[str, typer.Option(help="The case, e.g. CASE-1234.")],
+    since: SinceDay = None,
+    until: UntilDay = None,
+    region: RegionText = HOME_REGION,
+    approval: ApprovalText = None,
+) -> None:
+    """Print what an authority asked for of one member, as JSON, once a second officer approved it (scope: compliance).
+
+    Ask with `pdms access approvals ask disclosure` and the same options.
+
+    Example: `pdms request disclose shop:H00042 --authority tax --category transaction --from 2026-01-01 --to 2026-06-30
+    --ticket CASE-1234`
+    """
+    from pdms.cli.members import parse_member
+    from pdms.rights import service
+
+    face: Face = context.obj
+    scope = scope_of(authority, category, ticket, since, until, region, approval)
+    print(json_line(face.run(service.disclose, member_id=face.run(parse_member, member), scope=scope)))
 
 
 @app.command("held")

@@ -12,7 +12,7 @@ from typing import Literal
 from pdms.policy.definitions_notices import Notice, NoticePurpose, NoticeRecipient
 from pdms.policy.definitions_sources import Source, SourceColumn
 from pdms.policy.definitions_views import CalendarYear, Feature, HierarchyTable, Prefecture, SensitiveFeature, View
-from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
+from pdms.taxonomy import HOME_REGION, Channel, ConsentType, Language, LawfulBasis, Operation, Scope, Sensitivity
 
 __all__ = [
     "HOME_REGION",
@@ -44,9 +44,6 @@ __all__ = [
     "SourceColumn",
     "View",
 ]
-
-HOME_REGION = "cn"
-"""Where data is at home; a recipient in any other region is abroad (PIPL-38)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,12 @@ _ALL = (
         "接收方已被列入限制或者禁止个人信息提供清单。",
         "The recipient is on the list of those to whom nothing may be given.",
     ),
+    (
+        "FOREIGN_AUTHORITY",
+        "PIPL-41",
+        "未经主管机关批准，不得向外国司法或者执法机构提供。",
+        "Nothing is given to a foreign authority without the approval of the authority in charge here.",
+    ),
     ("NO_AUTHORITY", "PIPL-49", "请求人无权代会员行使权利。", "The requester may not act for the member."),
 )
 

@@ -73,6 +73,7 @@ KINDS_ZH: dict[EventKind, str] = {
     EventKind.ERASE_STEP: "一处存储或接收方确认了删除。",
     EventKind.ERASE_DONE: "删除完成，记录其回执。",
     EventKind.HOLD_CREATED: "记录依法定保存另行存放（个保法第47条第2款）。",
+    EventKind.DISCLOSURE_MADE: "依法向国家机关提供了其所要求的某一会员的信息（个保法第63条）。",
     EventKind.HOLD_OPENED: "为机关、法院或本人打开了保存的记录。",
     EventKind.HOLD_EXPIRED: "销毁了某月保存记录的密钥。",
     EventKind.SUPPRESSION_ADDED: "带密钥摘要阻止已删除会员被静默重新导入。",

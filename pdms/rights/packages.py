@@ -25,6 +25,7 @@ from pdms.crypto import BlindIndex, open_blob, seal_blob, sealing_suite
 from pdms.errors import NotFound
 from pdms.facts import service as facts
 from pdms.gate import service as gate
+from pdms.rights import disclosure
 from pdms.rights.package_page import page
 from pdms.rights.tables import AccessPackageRow, SubjectRequestRow
 from pdms.taxonomy import Language, MemberId, Operation, new_id
@@ -165,7 +166,9 @@ def collect(uow: UnitOfWork, member_id: MemberId) -> dict[str, Any]:
             for purpose in policy.purposes.values()
         ],
         "events": [
-            {"at": e.at.isoformat(), "kind": e.kind.value, "purpose": e.purpose} for e in _events(uow, member_id)
+            {"at": e.at.isoformat(), "kind": e.kind.value, "purpose": e.purpose}
+            for e in _events(uow, member_id)
+            if e.purpose != disclosure.PURPOSE  # secrecy may have been asked for (PIPL-18, 45-1)
         ],
         "rights": {
             Language.ZH.value: "您可以更正、删除、撤回同意、限制处理，并可向履行个人信息保护职责的部门投诉"

@@ -11,6 +11,7 @@ from pdms.rights import intake
 from pdms.rights.checking import verify
 from pdms.rights.codes import enter_code, send_code
 from pdms.rights.decoys import change_decoys, list_decoys
+from pdms.rights.disclosure import DisclosureScope, disclose, to_disclose
 from pdms.rights.erase import ErasurePlan, begun_for, plan
 from pdms.rights.execute import Executed, execute
 from pdms.rights.held import HeldMonth, HeldRecord, find_held, open_held
@@ -39,6 +40,7 @@ from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 
 __all__ = [
+    "DisclosureScope",
     "ErasurePlan",
     "Executed",
     "HeldMonth",
@@ -53,6 +55,7 @@ __all__ = [
     "Withdrawal",
     "cancel",
     "change_decoys",
+    "disclose",
     "enter_code",
     "erase_member",
     "execute",
@@ -86,6 +89,7 @@ __all__ = [
     "show",
     "submit",
     "sweep",
+    "to_disclose",
     "to_reveal",
     "verify",
     "withdraw",

@@ -135,6 +135,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "request cancel": ([REQUEST], CARE),
     "request code": ([REQUEST], CARE),
     "request enter-code": ([REQUEST], CARE),
+    "request disclose": (["0" * 32, "--authority", "tax", "--category", "basic", "--ticket", "CASE-1"], OFFICER),
     "request execute": ([REQUEST], CARE),
     "request find-held": (["B0000001"], OFFICER),
     "request held": ([], OFFICER),

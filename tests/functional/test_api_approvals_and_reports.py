@@ -118,4 +118,11 @@ def test_a_duty_is_recorded_once_it_was_done(api):
 
 
 def test_the_acts_that_take_two_are_a_closed_list():
-    assert set(GuardedAct) == {"bulk_export", "consent_export", "hold_access", "minor_reveal", "policy_activation"}
+    assert set(GuardedAct) == {
+        "bulk_export",
+        "consent_export",
+        "hold_access",
+        "disclosure",
+        "minor_reveal",
+        "policy_activation",
+    }

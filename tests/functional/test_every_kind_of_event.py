@@ -35,6 +35,7 @@ ELSEWHERE = {
     # These take a member who signs up again, the link in a message, and two officers on one held order.
     EventKind.SUPPRESSION_LIFTED: "integration/evidence/test_events_of_time_and_refusal.py",
     EventKind.OPTOUT_USED: "integration/dispatch/test_dispatch_send.py",
+    EventKind.DISCLOSURE_MADE: "integration/rights/test_disclosure.py",
     EventKind.HOLD_OPENED: "functional/test_api_codes_and_holds.py",
     # These take a second release of a view, or one that fails.
     EventKind.RELEASE_REFUSED: "integration/publishing/test_publish.py",
