@@ -9,6 +9,11 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 """Legal days begin and end here."""
 
 
+def day_in_shanghai(at: datetime) -> str:
+    """Return the legal day on which an instant lies, `2027-06-26`."""
+    return at.astimezone(SHANGHAI).date().isoformat()
+
+
 class Clock(Protocol):
     """Gives the current instant, always aware and in UTC."""
 

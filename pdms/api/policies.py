@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from pdms.api.caller import Caller, Known, Needs
+from pdms.api.caller import AdminOrCompliance, Caller, Known, Needs
 from pdms.api.consents import MemberField
 from pdms.api.edge import edge
 from pdms.api.fields import Body, Cursor, Limit, Name, NamePath, member
@@ -15,6 +15,7 @@ from pdms.errors import NotFound
 from pdms.gate import service as gate
 from pdms.policy.decide import Decision
 from pdms.policy.explain import explain
+from pdms.policy.loader import load
 from pdms.taxonomy import Channel, ConsentType, Language, LawfulBasis, Operation, Scope
 
 routes = router("policies")
@@ -80,6 +81,15 @@ def show_policy(caller: Known) -> Any:
         views=sorted(policy.views),
         roles=sorted(policy.roles),
     )
+
+
+@routes.get("/difference", summary="What the documents would change", response_model=edge(gate.Difference))
+def difference(caller: AdminOrCompliance) -> Any:
+    """Every rule in which the documents of the server's folder differ from the policy in force, weaker ones first.
+
+    To be read before their activation is approved by the digest `after`.
+    """
+    return caller.read(gate.difference, after=load(caller.app.policies))
 
 
 @routes.get("/purposes", summary="List purposes", response_model=Page[PurposeInfo])

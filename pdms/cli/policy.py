@@ -1,7 +1,7 @@
 """`pdms policy`: check, explain, diff, test, activate, history, revert."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -70,28 +70,73 @@ def explain(
 
 @app.command("diff")
 def diff(
-    context: typer.Context, folder: Annotated[Path, typer.Argument(help="Folder with the changed policy.")]
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder with the changed policy; default: this home's, as it is now.")
+    ] = None,
+    language: Annotated[Language, typer.Option(help="zh-CN or en.")] = Language.EN,
 ) -> None:
-    """Say what a changed policy would do: consents it invalidates, and how many members must be asked again.
+    """Say what a changed policy would do: every rule that differs, weaker ones first, and who must be asked again.
 
-    Compares FOLDER with the policy in force (PIPL-14-2). Example: `pdms policy diff ./policies-next`
+    Compares FOLDER with the policy in force; read it before you approve an activation by its digest. It names the
+    consents that the change invalidates, and how many members that is (PIPL-14-2).
+
+    Example: `pdms policy diff ./policies-next --language zh-CN`
     """
     from pdms.gate import service
-    from pdms.policy.diff import diff as compare
     from pdms.policy.loader import load
+    from pdms.policy.rule_changes import in_words
 
     face: Face = context.obj
     face.sequence()
-    after = load(folder)
-    found = compare(face.app.policy, after)
+    found = face.run(service.difference, after=load(folder if folder is not None else face.app.policies))
+    if face.json:
+        show(found, as_json=True)
+        return
+    words = DIFFERENCE[language]
     told: dict[str, object] = {
-        "added": found.added,
-        "removed": found.removed,
-        "new_notices": found.new_notices,
-        "members_to_ask_again": face.run(service.affected, after=after),
-        "changed": found.changed,
+        words["before"]: found.before,
+        words["after"]: words["same"] if found.same else found.after,
+        words["added"]: found.added,
+        words["removed"]: found.removed,
+        words["new notices"]: found.new_notices,
+        words["ask again"]: found.members_to_ask_again,
     }
-    show(told, as_json=face.json, title="difference")
+    show(told, as_json=False, title=words["title"])
+    if found.rules:
+        rows = [{words[name]: text for name, text in in_words(one, language=language).items()} for one in found.rules]
+        show(rows, as_json=False, title=words["rules"].format(len(found.rules)))
+
+
+DIFFERENCE: Final = {
+    Language.EN: {
+        "title": "difference",
+        "before": "in force",
+        "after": "would be",
+        "same": "the same, under the same digest",
+        "added": "new purposes",
+        "removed": "purposes that go",
+        "new notices": "new notices",
+        "ask again": "members to ask again",
+        "rules": "{} rules differ",
+        "rule": "rule",
+        "effect": "effect",
+    },
+    Language.ZH: {
+        "title": "差异",
+        "before": "现行",
+        "after": "变更后",
+        "same": "相同（摘要一致）",
+        "added": "新增目的",
+        "removed": "删除目的",
+        "new notices": "新告知",
+        "ask again": "须重新征得同意的会员数",
+        "rules": "{} 项规则不同",
+        "rule": "规则",
+        "effect": "影响",
+    },
+}
+"""Words of the table, by language."""
 
 
 @app.command("test")

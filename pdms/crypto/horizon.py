@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from pdms.clock import day_in_shanghai
 from pdms.crypto.roots import has_horizon
 from pdms.errors import InvalidInput
 
@@ -96,7 +97,7 @@ def _certain(epoch: EpochState) -> bool:
 
 
 def said(horizon: Horizon, *, now: datetime) -> str:
-    """Return one plain sentence."""
+    """Return one plain sentence; its day is that of Shanghai, as in every other document."""
     which = "epoch " + ", ".join(map(str, horizon.epochs)) if horizon.epochs else "no epoch"
     match horizon.kind:
         case HorizonKind.REACHED:
@@ -111,4 +112,4 @@ def said(horizon: Horizon, *, now: datetime) -> str:
 
 
 def _day(at: datetime | None) -> str:
-    return at.date().isoformat() if at is not None else ""
+    return day_in_shanghai(at) if at is not None else ""

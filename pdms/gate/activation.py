@@ -21,8 +21,9 @@ from pdms.db import Lock, Session, alone
 from pdms.errors import Conflict, IntegrityBroken, NotFound
 from pdms.gate.tables import PolicyVersion
 from pdms.policy.definitions import Policy
-from pdms.policy.diff import diff
+from pdms.policy.diff import PurposeChange, diff
 from pdms.policy.loader import load
+from pdms.policy.rule_changes import RuleChange
 from pdms.policy.stored import content_of, policy_of
 from pdms.policy.yaml_reader import PolicyInvalid
 from pdms.taxonomy import GuardedAct, Scope
@@ -203,6 +204,42 @@ def _same(policy: Policy, *, digest: str, content: str) -> Policy | None:
 def _last(uow: UnitOfWork) -> PolicyVersion | None:
     query = select(PolicyVersion).order_by(PolicyVersion.number.desc()).limit(1)  # type: ignore[union-attr] # a column, typed as its value
     return uow.session.execute(query).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What putting other documents in force would change. `same`: they are the policy in force, under one digest."""
+
+    before: str
+    after: str
+    same: bool
+    added: tuple[str, ...]
+    """Purposes."""
+    removed: tuple[str, ...]
+    new_notices: tuple[str, ...]
+    members_to_ask_again: dict[str, int]
+    """By purpose (PIPL-14-2)."""
+    changed: tuple[PurposeChange, ...]
+    rules: tuple[RuleChange, ...]
+    """Every rule that differs, whatever it is about; weaker ones first."""
+
+
+def difference(uow: UnitOfWork, *, after: Policy) -> Difference:
+    """Compare the policy in force with another (scope: admin or compliance)."""
+    counts = affected(uow, after=after)
+    after = _same(after, digest=uow.policy.digest, content=content_of(uow.policy)) or after
+    found = diff(uow.policy, after)
+    return Difference(
+        found.before,
+        found.after,
+        found.before == found.after,
+        found.added,
+        found.removed,
+        found.new_notices,
+        counts,
+        found.changed,
+        found.rules,
+    )
 
 
 def affected(uow: UnitOfWork, *, after: Policy) -> dict[str, int]:

@@ -17,11 +17,13 @@ from pdms.errors import Denied, NotFound, Reason
 from pdms.gate import exports
 from pdms.gate.activation import (
     Activation,
+    Difference,
     PolicyInForce,
     activate,
     activate_documents,
     active_digest,
     affected,
+    difference,
     history,
     in_force,
     newest,
@@ -62,6 +64,7 @@ from pdms.unit_of_work import UnitOfWork
 
 __all__ = [
     "Activation",
+    "Difference",
     "Eligible",
     "NoticeDuty",
     "PolicyInForce",
@@ -71,6 +74,7 @@ __all__ = [
     "affected",
     "compare_permit",
     "decide_one",
+    "difference",
     "eligible",
     "end_exemption",
     "export_consents",

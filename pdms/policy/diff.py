@@ -1,8 +1,12 @@
-"""What a change of policy means for consents already given (PIPL-14-2). Pure; the gate counts members."""
+"""What a change of policy does: to consents already given (PIPL-14-2), and to every other rule. Pure.
+
+The gate counts the members who must be asked again.
+"""
 
 from dataclasses import dataclass
 
 from pdms.policy.definitions import Policy, Purpose
+from pdms.policy.rule_changes import RuleChange, rule_changes
 from pdms.taxonomy import Language
 
 
@@ -31,6 +35,8 @@ class PolicyDiff:
     changed: tuple[PurposeChange, ...]
     new_notices: tuple[str, ...]
     """`id/language` of the notices whose text changed (PIPL-17-2)."""
+    rules: tuple[RuleChange, ...]
+    """Every rule that differs, purposes and notices among them; weaker ones first."""
 
     @property
     def to_ask_again(self) -> tuple[str, ...]:
@@ -60,6 +66,7 @@ def diff(before: Policy, after: Policy) -> PolicyDiff:
             if before.purposes[name] != after.purposes[name]
         ),
         new_notices=tuple(notices),
+        rules=rule_changes(before, after),
     )
 
 

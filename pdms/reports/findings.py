@@ -350,7 +350,14 @@ def _staff(known: Known) -> Iterator[Finding]:
             left = key.expires_at - known.uow.now
             if not key.revoked and timedelta(0) < left <= KEY_WARNING:
                 text = both(f"操作人 {one.label} 的密钥即将到期", f"a key of {one.label} ends soon")
-                yield Finding("KEY_ENDS_SOON", "PIPL-51", RowState.DUE, text, key.expires_at.date(), (key.key_id,))
+                yield Finding(
+                    "KEY_ENDS_SOON",
+                    "PIPL-51",
+                    RowState.DUE,
+                    text,
+                    key.expires_at.astimezone(SHANGHAI).date(),
+                    (key.key_id,),
+                )
 
 
 def _altered(known: Known) -> Iterator[Finding]:

@@ -93,6 +93,12 @@ def api_with(world: World) -> Any:
     return lambda **options: serving(world, [], **options)
 
 
+@pytest.fixture(scope="session")
+def serve() -> Any:
+    """How to serve a world of one's own: `with serve(world, members) as api`."""
+    return serving
+
+
 @pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The API of a shop with 300 members, their orders and consents; tests share it and take members of their own."""

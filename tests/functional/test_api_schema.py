@@ -3,6 +3,7 @@ that the OpenAPI document does not describe."""
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from common.world import populated
 
 CHECKS = [
     not_a_server_error,
@@ -33,6 +36,15 @@ BOUNDED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture(scope="module")
+def shop(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A shop of this file alone: generated requests change what others would see, and names are given once."""
+    world, members = populated(tmp_path_factory.mktemp("described"), count=100)
+    with serve(world, members) as made:
+        yield made
+    world.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Administrators and officers over HTTP: operators and their keys, the log, proofs, exports, policies, notices."""
 
 import json
+import shutil
 import time
 from datetime import timedelta
 from types import SimpleNamespace
 
-from common.world import people
+from common.shell import Shell
+from common.world import POLICIES, people
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.note import NoteKey, cosign
 from pdms.audit.verifier import Assurance, verify_file
@@ -183,6 +185,28 @@ def test_a_pack_for_a_regulator_is_made_and_checked_elsewhere(api, tmp_path):
     backwards = {"since": period["until"], "until": period["since"]}
     assert api.post("compliance", "/v1/audit/packs", backwards).status_code == 422
     assert api.post("marketing", "/v1/audit/packs", period).status_code == 403
+
+
+def test_what_other_documents_would_change_is_told_by_both_faces(api, tmp_path):
+    shell = Shell(api.world)
+    same = api.get("compliance", "/v1/policies/difference").json()
+    assert (same["same"], same["rules"]) == (True, [])
+    assert "same digest" in shell("compliance", "policy", "diff").out
+    folder = tmp_path / "next"
+    shutil.copytree(POLICIES, folder)
+    path = folder / "views" / "member_value.yaml"
+    text = path.read_text("utf-8")
+    assert "min_cell: 50" in text
+    path.write_text(text.replace("min_cell: 50", "min_cell: 60"), "utf-8")
+    told = {"path": "views.member_value.min_cell", "before": "50", "after": "60", "effect": "stronger"}
+    found = shell.json("compliance", "policy", "diff", str(folder))
+    assert (found["same"], found["rules"]) == (False, [told])
+    assert found["after"] != found["before"]
+    shown = shell("compliance", "policy", "diff", str(folder), "--language", "zh-CN").out
+    assert "views.member_value.min_cell" in shown
+    assert "收紧" in shown
+    shell("marketing", "policy", "diff", str(folder), expect=4)
+    assert api.get("marketing", "/v1/policies/difference").status_code == 403
 
 
 def test_the_rules_are_told_to_everybody_known(api):

@@ -53,3 +53,14 @@ def test_what_is_said():
     assert "overdue" in horizon_said(planned, now=START + 400 * DAY)
     none = horizon_of([epoch(1, 0, uri="env:R")], erased_at=START, plan=PLAN)
     assert horizon_said(none, now=START).startswith("none: ")
+
+
+def test_the_day_that_is_said_is_that_of_shanghai():
+    """Receipts are signed over this sentence: 20:00 UTC is 04:00 of the next legal day, and no claim is made before."""
+    late = timedelta(hours=20)
+    gone = EpochState(1, "file:/r/1.json", START, datetime(2026, 3, 12, tzinfo=UTC) + late)
+    reached = horizon_of([gone, epoch(2, 50)], erased_at=START, plan=PLAN)
+    assert horizon_said(reached, now=START) == "no backup opens the member since 2026-03-13"
+    due = horizon_of([EpochState(1, "file:/r/1.json", START + late)], erased_at=START + DAY, plan=PLAN)
+    assert due.at == START + 210 * DAY + late
+    assert horizon_said(due, now=START + DAY).startswith("planned: 2026-07-31,")
