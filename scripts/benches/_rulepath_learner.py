@@ -15,7 +15,42 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-CLUSTERS = 4
+CLUSTERS = (2, 3, 4)
+STARTS = 20
+
+
+def clusters(points, members, *, number, weights=None):
+    """Return the cluster of each member by k-means on weighted points, standardised as the points are; and inertia.
+
+    The inertia is that of the members, standardised as the members are, around the centers learned.
+    """
+    middle = np.average(points, axis=0, weights=weights)
+    width = np.sqrt(np.average((points - middle) ** 2, axis=0, weights=weights))
+    fitted = KMeans(number, n_init=STARTS, random_state=0, tol=1e-6).fit((points - middle) / width, None, weights)
+    labels = fitted.predict((members - middle) / width)
+    gaps = (members - (fitted.cluster_centers_ * width + middle)[labels]) / members.std(axis=0)
+    return labels, float((gaps**2).sum())
+
+
+def agreement(folders: list[Path]) -> list[dict]:
+    """Return, by number of clusters and way of learning, how far clusters agree with those of the raw members."""
+    found = []
+    for number in CLUSTERS:
+        reached = {}
+        for path in folders:
+            data = np.load(path)
+            members = data["members"]
+            best, least = clusters(members, members, number=number)
+            for way in ("tight", "tree", "raw", "bins", "means"):
+                weights = data[f"{way}_sizes"].astype(float) if f"{way}_sizes" in data else None
+                labels, inertia = clusters(data[way], members, number=number, weights=weights)
+                reached.setdefault(way, []).append((adjusted_rand_score(best, labels), inertia / least - 1))
+        for way, pairs in reached.items():
+            ari, excess = np.array(pairs).T
+            found.append(
+                {"clusters": number, "way": way, "ari": ari.mean(), "worst": ari.min(), "excess": excess.mean()}
+            )
+    return found
 
 
 def model(kind: str):
@@ -26,7 +61,7 @@ def model(kind: str):
 
 
 def main(folder: Path) -> None:
-    found: dict[str, float] = {}
+    found: dict = {}
     halves = [np.load(path) for path in sorted(folder.glob("[0-9]*.npz"))]
     for kind in ("logistic", "tree"):
         pairs = []
@@ -41,15 +76,9 @@ def main(folder: Path) -> None:
             f"{kind}_raw": raw.mean(), f"{kind}_release": release.mean(),
             f"{kind}_error": (raw - release).std() / np.sqrt(len(pairs)),
         }  # fmt: skip
-    whole = np.load(folder / "all.npz")
-    raw = np.log1p(whole["raw"])
-    labels = []
-    for learned in (whole["raw"], whole["drawn"]):
-        logs = np.log1p(learned)
-        middle, width = logs.mean(axis=0), logs.std(axis=0)
-        clusters = KMeans(CLUSTERS, n_init=20, random_state=0).fit((logs - middle) / width)
-        labels.append(clusters.predict((raw - middle) / width))
-    found["ari"] = adjusted_rand_score(*labels)
+    drawn = sorted(folder.glob("clusters-*.npz"))
+    if drawn:
+        found["clusters"] = agreement(drawn)
     print(json.dumps(found))
 
 

@@ -40,7 +40,7 @@ def test_a_model_learned_on_a_release_ranks_exact_members_like_one_learned_raw(r
     for halving in range(4):
         order = np.random.default_rng(halving).permutation(len(exact))
         learned, tested = order[: len(order) // 2], order[len(order) // 2 :]
-        rows, values, _, ncp = bench.released(exact[learned], target[learned], bench.RFM)
+        rows, values, ncp = bench.released(exact[learned], target[learned], bench.RFM)
         assert 0.02 < ncp < 0.2  # it was coarsened, and not to nothing
         test = np.column_stack([np.log1p(exact[tested]), np.ones(len(tested))])
         raw, ours = logistic(np.log1p(exact[learned]), target[learned]), logistic(np.log1p(rows), values)
