@@ -236,7 +236,7 @@ CATALOGUE: dict[EventKind, Entry] = {
     EventKind.ERASE_STEP: _proof("One store or recipient acknowledged the erasure."),
     EventKind.ERASE_DONE: _proof("An erasure is complete; its receipt is named."),
     EventKind.HOLD_CREATED: _rec("Records were set aside under a statutory hold (PIPL-47-2)."),
-    EventKind.DISCLOSURE_MADE: _rec("An authority was given what it asked for of one member (PIPL-63, ECL-25)."),
+    EventKind.DISCLOSURE_MADE: _proof("An authority was given what it asked for of one member (PIPL-63, ECL-25)."),
     EventKind.HOLD_OPENED: _rec("Held records were opened for an authority, a court or the subject."),
     EventKind.HOLD_EXPIRED: _rec("The key of a month of held records was destroyed."),
     EventKind.SUPPRESSION_ADDED: _proof("A keyed digest now stops the silent re-import of an erased member."),

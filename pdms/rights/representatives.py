@@ -106,7 +106,7 @@ def prove(uow: UnitOfWork, *, request_id: str, evidence: str) -> RequestView:
     intake.only_one(uow, member, RequestType(row.type), among=PROVEN)
     row.evidence, row.proven_by = evidence, uow.actor.id
     intake.accept_identity(uow, row, IdentityMethod.PROOF_ON_RECORD if known else IdentityMethod.PROOF_SHOWN)
-    if not guardian and _otherwise_arranged(uow, member):
+    if _otherwise_arranged(uow, row):
         intake.end_refused(uow, row, RefusalCode.OTHERWISE_ARRANGED)
     return intake.view(uow, row)
 
@@ -124,7 +124,7 @@ def check_execution(uow: UnitOfWork, row: SubjectRequestRow) -> None:
         why = reason("SELF_APPROVAL", detail=detail)
         uow.refuse(Denied("this needs a second operator", reasons=(why,)), member=member, refs=refs)
     on_record = row.identity_method == IdentityMethod.PROOF_ON_RECORD
-    if not _may_act(uow, row, known=on_record) or _otherwise_arranged(uow, member):
+    if not _may_act(uow, row, known=on_record) or _otherwise_arranged(uow, row):
         why = reason("NO_AUTHORITY", detail="the member is no minor any more, or arranged otherwise; refuse it")
         uow.refuse(Denied("the requester's authority does not hold", reasons=(why,)), member=member, refs=refs)
 
@@ -142,5 +142,9 @@ def _may_act(uow: UnitOfWork, row: SubjectRequestRow, *, known: bool) -> bool:
     return row.requester == Requester.KIN or age in young
 
 
-def _otherwise_arranged(uow: UnitOfWork, member: MemberId) -> bool:
+def _otherwise_arranged(uow: UnitOfWork, row: SubjectRequestRow) -> bool:
+    """Whether kin asks, and the member wanted none to."""
+    if row.requester != Requester.KIN:
+        return False
+    member = MemberId(row.member_id)
     return any(one.kind is RestrictionKind.NO_KIN for one in consent.standing_restrictions(uow, member))

@@ -69,6 +69,8 @@ def cancel(world: World, request: rights.RequestView) -> None:
 def test_MIN_34_a_guardian_on_record_gets_the_childs_package(shop: World) -> None:
     request = opened(shop, "H00000", **GUARDIAN)
     assert (request.state, request.requester) == (RequestState.IDENTITY_CHECK, Requester.GUARDIAN)
+    child = shop.id_of("H00000")
+    shop.app.run(shop.member(child), rights.restrict, member_id=child, kind=RestrictionKind.NO_KIN)  # not of guardians
     proven = prove(shop, request, "GP-2026-7", "support")
     assert (proven.state, proven.identity_method) == (RequestState.ASSESSING, "PROOF_ON_RECORD")
     with pytest.raises(Denied) as alone:  # two agree on what leaves of a minor
