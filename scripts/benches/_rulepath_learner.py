@@ -76,6 +76,17 @@ def main(folder: Path) -> None:
             f"{kind}_raw": raw.mean(), f"{kind}_release": release.mean(),
             f"{kind}_error": (raw - release).std() / np.sqrt(len(pairs)),
         }  # fmt: skip
+    pairs = []
+    for path in sorted(folder.glob("histograms-*.npz")):
+        half = np.load(path)
+        fitted = model("logistic").fit(half["raw"], half["raw_target"])
+        chances = fitted.predict_proba(half["test"])[:, 1]
+        pairs.append([roc_auc_score(half["test_target"], score) for score in (chances, half["score"])])
+    raw, ours = np.array(pairs).T
+    found |= {
+        "histograms_raw": raw.mean(), "histograms_ours": ours.mean(),
+        "histograms_error": (raw - ours).std() / np.sqrt(len(pairs)),
+    }  # fmt: skip
     drawn = sorted(folder.glob("clusters-*.npz"))
     if drawn:
         found["clusters"] = agreement(drawn)
