@@ -213,7 +213,7 @@ def recheck(view: View, data: bytes, space: Mapping[str, Hierarchy]) -> tuple[Me
     if not known:
         found.append(reason("RISK_TOO_HIGH", detail="a column of the release is none of the view's"))
     elif any(
-        not tree.bears(label)
+        label is None or not tree.bears(label)
         for name, tree in space.items()
         for label in rows[name].combine_chunks().unique().to_pylist()
     ):

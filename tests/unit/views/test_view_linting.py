@@ -92,6 +92,7 @@ def test_no_view_that_is_shipped_has_an_error(name):
         (only(CITY, hierarchy="wide"), ("NEAR_UNIQUE", "warning", "city_tier")),
         (only(CITY, hierarchy="flat"), ("HIERARCHY_FLAT", "warning", "city_tier")),
         (only(AGE, hierarchy="city_tier"), ("AGE_BORDERS", "error", "age_band")),
+        (replace(VALUE, numbers="tight"), ("TIGHT_ENDS", "warning", "")),
         (only(RECENCY, edges=(10.0,), coarser=()), ("CUT_DIFFERS", "warning", "recency_days")),
         (secret("nothing"), ("SENSITIVE_UNKNOWN", "error", "")),
         (replace(secret("spend"), features=(SPEND,)), ("SENSITIVE_ALONE", "error", "spend")),
