@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     engine_memory: int = Field(default=1024, ge=64, description="MiB that it may take before it spills to the home.")
     spark_master: str = Field(
         default="local[2]",
-        pattern=r"(local(\[(\d+|\*)\])?|(spark|k8s)://\S+|yarn)",
+        pattern=r"^(local(\[(\d+|\*)\])?|(spark|k8s)://\S+|yarn)$",
         description="Where Spark runs: `local[N]`, `spark://host:port`, `yarn` or `k8s://...`.",
     )
     public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which members reach the API.")

@@ -160,18 +160,24 @@ def issue_key(
     return _issue(uow, _active(uow, operator_id), days=days, scopes=scopes)
 
 
-def rotate_key(uow: UnitOfWork, *, key_id: str, overlap_hours: int = OVERLAP_HOURS, days: int = KEY_DAYS) -> IssuedKey:
+def rotate_key(
+    uow: UnitOfWork,
+    *,
+    key_id: str,
+    operator_id: str | None = None,
+    overlap_hours: int = OVERLAP_HOURS,
+    days: int = KEY_DAYS,
+) -> IssuedKey:
     """Issue a key with the scopes of another, which ends when the overlap does (or earlier, where it would have).
 
     :param overlap_hours: 0 to 720, for whoever still holds the old one to take the new one up.
+    :param operator_id: whose key it must be; None: anybody's.
     :raises NotFound: no such key of an active operator. :raises Conflict: it is revoked or has expired.
     """
     uow.require(Scope.ADMIN)
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
         raise InvalidInput(f"overlap_hours: from 0 to {LONGEST_OVERLAP_HOURS}")
-    old = uow.session.get(ApiKeyRow, key_id)
-    if old is None:
-        raise NotFound("key: none has this id")
+    old = _key(uow, key_id, operator_id)
     operator = _active(uow, old.operator_id)
     if old.revoked_at is not None or old.expires_at <= uow.now:
         raise Conflict("key: it has ended; issue a new one", code="KEY_ENDED")
@@ -213,16 +219,21 @@ def link_operator(uow: UnitOfWork, *, operator_id: str, subject: str | None, sig
     )
 
 
-def revoke_key(uow: UnitOfWork, *, key_id: str) -> None:
-    """End a key at once. :raises NotFound: no such key."""
+def revoke_key(uow: UnitOfWork, *, key_id: str, operator_id: str | None = None) -> None:
+    """End a key at once. :param operator_id: whose it must be; None: anybody's. :raises NotFound: no such key."""
     uow.require(Scope.ADMIN)
-    row = uow.session.get(ApiKeyRow, key_id)
-    if row is None:
-        raise NotFound("key: none has this id")
+    row = _key(uow, key_id, operator_id)
     if row.revoked_at is None:
         row.revoked_at = uow.now
         uow.session.add(row)
         uow.record(EventKind.OPERATOR_KEY_REVOKED, refs={"operator": row.operator_id, "key": key_id})
+
+
+def _key(uow: UnitOfWork, key_id: str, operator_id: str | None) -> ApiKeyRow:
+    row = uow.session.get(ApiKeyRow, key_id)
+    if row is None or operator_id not in (None, row.operator_id):
+        raise NotFound("key: none has this id")
+    return row
 
 
 def disable_operator(uow: UnitOfWork, *, operator_id: str) -> None:

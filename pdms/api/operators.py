@@ -202,10 +202,10 @@ def issue_key(caller: Admin, operator_id: OperatorPath, body: NewKey) -> Any:
 @routes.post(
     "/{operator_id}/keys/{key_id}/rotations", status_code=201, summary="Rotate a key", response_model=edge(IssuedKey)
 )
-def rotate_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath, body: Rotation) -> Any:  # noqa: ARG001 - part of the route
+def rotate_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath, body: Rotation) -> Any:
     """A new key with the scopes of another; the old one ends with the overlap. Shown once."""
     return caller.made("/v1/operators/{operator_id}").run(
-        access.rotate_key, key_id=key_id, overlap_hours=body.overlap_hours, days=body.days
+        access.rotate_key, key_id=key_id, operator_id=operator_id, overlap_hours=body.overlap_hours, days=body.days
     )
 
 
@@ -216,9 +216,9 @@ def link_operator(caller: Admin, operator_id: OperatorPath, body: Link) -> None:
 
 
 @routes.post("/{operator_id}/keys/{key_id}/revocation", status_code=204, summary="Revoke a key")
-def revoke_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath) -> None:  # noqa: ARG001 - part of the route
+def revoke_key(caller: Admin, operator_id: OperatorPath, key_id: KeyPath) -> None:
     """Ends a key from the next request on. Twice is once."""
-    caller.run(access.revoke_key, key_id=key_id)
+    caller.run(access.revoke_key, key_id=key_id, operator_id=operator_id)
 
 
 @routes.post("/{operator_id}/disablement", status_code=204, summary="Disable an operator")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Engine
@@ -106,6 +107,9 @@ class App:
     _ledger_checked: bool = field(default=False, repr=False)
     _glances: Glances | None = field(default=None, repr=False)
     _watch: Watch | None = field(default=None, repr=False)
+    _renewing: Lock = field(default_factory=Lock, init=False, repr=False)
+    _unread: bool = field(default=False, init=False, repr=False)
+    """Somebody committed, and the policy was not read since: asked again, should the reading fail."""
     _every: float = field(default=1.0, repr=False)
     _asked: float = field(default=0.0, repr=False)
 
@@ -175,9 +179,12 @@ class App:
             if self._asked - before < self._every:
                 self._asked = before
                 return
-        if self._watch.changed():
-            with begin(self.main, read_only=True) as session:
-                self.policy = gate.in_force(session, documents=self.policy, follow=True)
+        with self._renewing:  # whoever asks while another reads waits for the answer, and goes by it
+            self._unread = self._watch.changed() or self._unread
+            if self._unread:
+                with begin(self.main, read_only=True) as session:
+                    self.policy = gate.in_force(session, documents=self.policy, follow=True)
+                self._unread = False
 
     def unit(self, actor: Actor, *, read_only: bool = False) -> UnitOfWork:
         """Return a unit of the identified side."""

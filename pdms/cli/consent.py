@@ -98,6 +98,7 @@ def withdraw(context: typer.Context, member: MemberText, purpose: Purpose, recip
         "receipts": len(done.receipts),
         "stale releases": done.stale_releases,
         "queued for removal": done.queued,
+        "in flight": "a message may still arrive: tell the member" if done.in_flight else "no",
     }
     show(told, as_json=False, title="withdrawn")
 

@@ -55,8 +55,11 @@ def explain(
     context: typer.Context,
     purpose: Annotated[str, typer.Argument(help="A purpose, e.g. segment.")],
     language: Annotated[Language, typer.Option(help="zh-CN or en.")] = Language.EN,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="What the documents say, before they are activated; not what is in force.")
+    ] = False,
 ) -> None:
-    """Say in words what the policy allows for a purpose, with articles (PIPL-48).
+    """Say in words what the policy in force allows for a purpose, with articles (PIPL-48).
 
     Example: `pdms policy explain segment --language zh-CN`
     """
@@ -64,7 +67,7 @@ def explain(
 
     face: Face = context.obj
     face.sequence()
-    text = text_of(face.app.documents, purpose=purpose, language=language)
+    text = text_of(face.app.documents if draft else face.app.policy, purpose=purpose, language=language)
     show({"text": text} if face.json else text, as_json=face.json)
 
 

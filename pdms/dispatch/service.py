@@ -6,7 +6,8 @@ Before a message is handed over, in this order:
  2. nobody else is sending, and the channel can be reached;
  3. what an earlier run left without outcome is closed as unknown, never to be sent again;
  4. the audience is computed: members eligible for the segment's purpose at this moment, masked by the rule;
- 5. the privacy budget holds its size and the report to come, and the size, as noised, reaches the campaign's minimum;
+ 5. the privacy budget holds its size and the report to come, and the size, as noised when it was first asked since the
+    view's newest release (in this period, where there is none), reaches the campaign's minimum;
  6. the member has no settled attempt of this campaign;
  7. under the write lock the gate decides on the segment's purpose and on the channel's: consent, age, standing,
     restrictions, do-not-contact;
@@ -130,7 +131,9 @@ def send(units: UnitFactory, *, campaign: str, channel: MessageChannel, public_u
     How far it has come is not told: per cent by batches of an audience are its exact size.
 
     :param public_url: address under which members reach the opt-out.
-    :raises Denied: BELOW_MIN_CELL, the audience is smaller than the campaign's minimum.
+    :raises Denied: BELOW_MIN_CELL, the audience, as noised when it was first asked (step 5), is smaller than the
+        campaign's minimum. Who has gone since gets nothing, and the minimum is not asked again: a size drawn anew for
+        each send would tell the exact one.
     :raises Conflict: cancelled, the rule was changed, another send is running (SEND_RUNNING), or may be, since the lock
         against it was lost (SEND_LOCK_LOST), or the channel cannot be reached.
     :raises InvalidInput: the channel is not the campaign's, or the policy names no address to send from.

@@ -363,8 +363,15 @@ def _staff(known: Known) -> Iterator[Finding]:
 def _altered(known: Known) -> Iterator[Finding]:
     changed = records.altered(known.uow)
     if changed:
-        text = both("在案义务的日期与日志不符", "the log tells another day for duties on record")
+        text = both(
+            "在案义务的日期与日志不符，或记录已被删除",
+            "duties on record are gone, or the log tells another day",
+        )
         yield Finding("RECORD_ALTERED", "PIPL-56-2", RowState.FINDING, text, evidence=changed)
+    gone = incidents.missing(known.uow)
+    if gone:
+        text = both("日志所载的安全事件已不在案", "incidents that the log tells of are on record no more")
+        yield Finding("INCIDENT_MISSING", "PIPL-57", RowState.FINDING, text, evidence=gone)
 
 
 RULES: tuple[Callable[[Known], Iterator[Finding]], ...] = (

@@ -1,9 +1,10 @@
 """Incidents: opened with what is known, their clocks, the draft of the two notifications, and the steps taken.
 
 Guarantees: clocks run from the detection and stop only at a step that is on record, in time only where it was put on
-record in time; instants stand in the log too, and a row that tells others is a finding; the draft has every field that
-PIPL-57 asks for, and names those that are still to be filled in instead of guessing them; codes, counts and instants
-only are kept. Deliberately not here: sending anything to an authority, and judging whether an incident is "larger".
+record in time; instants stand in the log too, and a row that tells others, or is gone, is a finding; the draft has
+every field that PIPL-57 asks for, and names those that are still to be filled in instead of guessing them; codes,
+counts and instants only are kept. Deliberately not here: sending anything to an authority, and judging whether an
+incident is "larger".
 """
 
 import json
@@ -314,6 +315,13 @@ def _clock(done: datetime | None, due: datetime | None, now: datetime, recorded:
         late = due is not None and max(done, recorded or done) > due
         return RowState.OVERDUE if late else RowState.FINE
     return RowState.OVERDUE if due is not None and now > due else RowState.DUE
+
+
+def missing(uow: UnitOfWork) -> tuple[str, ...]:
+    """Return the incidents that the log tells of and that are on record no more."""
+    told = {event.refs["incident"] for event in _logged(uow).values()}
+    held = {row.incident_id for row in uow.session.exec(select(IncidentRow))}
+    return tuple(sorted(told - held))
 
 
 def _logged(uow: UnitOfWork) -> dict[str, Event]:

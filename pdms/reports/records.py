@@ -172,13 +172,14 @@ def records(uow: UnitOfWork, *, kind: RecordKind | None = None) -> tuple[Record,
 
 
 def altered(uow: UnitOfWork) -> tuple[str, ...]:
-    """Return the events of records whose day the log tells otherwise; events of older versions tell none."""
+    """Return the events of records that are gone, or whose day the log tells otherwise (in older versions, no day)."""
     logged = {
         event.event_id: event.numbers.get(DAY)
         for event in log_evidence.each(uow, (EventKind.DUTY_RECORDED,), log_evidence.Period())
     }
     held = uow.session.exec(select(ComplianceRecordRow)).all()
-    return tuple(row.event_id for row in held if logged.get(row.event_id) not in (None, _day(row.done_on)))
+    changed = (row.event_id for row in held if logged.get(row.event_id) not in (None, _day(row.done_on)))
+    return (*changed, *sorted(logged.keys() - {row.event_id for row in held}))
 
 
 def _day(day: date) -> int:

@@ -7,6 +7,7 @@ anew a search is refused, never incomplete. Guarantee: resumable by the same com
 from pdms.audit.catalogue import EventKind
 from pdms.audit.events import Outcome
 from pdms.errors import InvalidInput
+from pdms.keystore.walks import walk_of
 from pdms.rotation.epochs import Progress, store_of
 from pdms.rotation.indexes import WalkDone
 from pdms.taxonomy import Scope
@@ -20,12 +21,14 @@ SEARCH = "search"
 def rotate_search(units: UnitFactory, *, progress: Progress | None = None, batch: int = 1000) -> WalkDone:
     """Index every member anew under new keys of the declared searches, or go on where a run was cut off.
 
-    :raises InvalidInput: NO_SEARCH: the policy declares none.
+    A rotation that was cut off before the policy dropped its last search ends without anything left to index.
+
+    :raises InvalidInput: NO_SEARCH: the policy declares none, and no rotation is under way.
     """
     with units() as uow:
         uow.require(Scope.ADMIN)
         store, labels = store_of(uow), [index_label(name) for name in uow.policy.searches]
-        if not labels:
+        if not labels and walk_of(store.engine, SEARCH) is None:
             raise InvalidInput("search: the policy declares none", code="NO_SEARCH")
         uow.record(EventKind.KEY_ROTATED, outcome=Outcome.INTENDED, refs={"what": SEARCH})
     for label in labels:  # made on first use: a key that nobody asked for yet would begin with its second version

@@ -24,8 +24,8 @@ from pdms.bootstrap.app import App
 from pdms.bootstrap.initialise import initialise
 from pdms.clock import FixedClock
 from pdms.crypto import new_root_text
-from pdms.ingest import service as ingest
 from pdms.ingest.service import IngestReport
+from pdms.rights import service as rights
 from pdms.settings import Settings
 from pdms.taxonomy import GuardedAct, MemberId, Scope
 from pdms.unit_of_work import Actor, ActorKind, UnitOfWork
@@ -172,7 +172,7 @@ class World:
     def ingest(self, source: str, rows: Sequence[Mapping[str, object]] | Path) -> IngestReport:
         """Take rows (or a file) in through the ingest operator."""
         path = rows if isinstance(rows, Path) else self.file(f"{source}.csv", rows)
-        return ingest.ingest(self.app.units(self.actor("ingest")), source=source, path=path)
+        return rights.ingest(self.app.units(self.actor("ingest")), source=source, path=path)
 
     def close(self) -> None:
         """Let go of the home."""

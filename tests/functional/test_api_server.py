@@ -56,6 +56,13 @@ def test_serve_answers_on_loopback_and_logs_nothing_of_a_request(world, tmp_path
                 assert SECRET not in answer.text
             key = {"Authorization": f"Bearer {SECRET}"}
             assert httpx.get(f"{address}/v1/members/{SECRET}", headers=key).status_code == 401
+
+            def tried(caller: str) -> int:
+                return httpx.get(f"{address}/v1/operators", headers=key | {"X-Forwarded-For": caller}).status_code
+
+            # Failed logins of one address, as a proxy on this machine forwards it: nobody else pays for them.
+            assert [tried("203.0.113.1") for _ in range(30)][-1] == 429
+            assert tried("203.0.113.2") == 401
             with socket.create_connection(("127.0.0.1", port)) as raw:
                 raw.sendall(f"{SECRET} is no HTTP\r\n\r\n".encode())
                 assert SECRET.encode() not in raw.recv(4096)

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from types import SimpleNamespace
 
-from common.shell import Shell
+from common.shell import Shell, command_line
 from common.world import POLICIES, people
 from pdms.audit.checkpoint import parse_signed_checkpoint
 from pdms.audit.note import NoteKey, cosign
@@ -28,6 +28,10 @@ def test_a_key_works_until_it_is_revoked_and_an_operator_until_disabled(api):
     }
     further = api.post("admin", f"{operator}/keys", {"days": 30}).json()
     second = {"Authorization": f"Bearer {further['text']}"}
+    other = api.post("admin", "/v1/operators", {"label": "support-c", "role": "support"}).headers["location"]
+    for act, body in (("revocation", None), ("rotations", {})):  # a key of this operator, under another's path
+        assert api.post("admin", f"{other}/keys/{made.json()['key_id']}/{act}", body).status_code == 404
+    assert api.get(key, "/v1/operators/me").status_code == 200
     assert api.post("admin", f"{operator}/keys/{made.json()['key_id']}/revocation").status_code == 204
     assert api.get(key, "/v1/operators/me").status_code == 401
     assert api.get(second, "/v1/operators/me").status_code == 200
@@ -185,6 +189,24 @@ def test_a_pack_for_a_regulator_is_made_and_checked_elsewhere(api, tmp_path):
     backwards = {"since": period["until"], "until": period["since"]}
     assert api.post("compliance", "/v1/audit/packs", backwards).status_code == 422
     assert api.post("marketing", "/v1/audit/packs", period).status_code == 403
+
+
+def test_an_explanation_tells_what_is_in_force_and_a_draft_only_when_asked(api, tmp_path):
+    world, folder = api.world, tmp_path / "next"
+    shutil.copytree(POLICIES, folder)
+    path = folder / "policy.yaml"
+    text = path.read_text("utf-8")
+    assert text.count("en: Anonymised audience analysis") == 1
+    path.write_text(text.replace("en: Anonymised audience analysis", "en: Drafted analysis"), "utf-8")
+    words, draft = ("policy", "explain", "segment"), {"PDMS_POLICIES": str(folder)}
+
+    def told(*more: str) -> str:
+        answer = command_line(world.app.home.root, world.tokens["compliance"], *words, *more, environment=draft)
+        assert answer.code == 0, answer.text
+        return answer.out
+
+    assert "Drafted analysis" not in told()
+    assert "Drafted analysis" in told("--draft")
 
 
 def test_what_other_documents_would_change_is_told_by_both_faces(api, tmp_path):

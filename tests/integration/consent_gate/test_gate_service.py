@@ -1,11 +1,14 @@
 """The gate on a real home: permits, denials, set decisions, activation, each with its event."""
 
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -320,6 +323,33 @@ def test_documents_that_were_reverted_give_way_and_drafts_do_not(shop: World, tm
     with begin(shop.app.main, read_only=True) as session:
         found = gate.in_force(session, documents=second, follow=False)
     assert (found.digest, found.tests) == (first, second.tests)
+
+
+def test_a_policy_that_could_not_be_read_once_is_read_the_next_time(
+    shop: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody commits again, and whoever asks meanwhile waits for the answer instead of going on by the old one."""
+    folder = changed(shop, tmp_path, "contact: privacy@shop.example", "contact: office@shop.example")
+    shop.app.follow_policy(every=0)
+    shop.run("marketing", gate.eligible, **SEGMENT)
+    with App.open(shop.app.settings, clock=shop.clock) as other:
+        other.run(Actor.system(), gate.activate, policy=load(folder))
+    read, begun, others = gate.in_force, threading.Event(), threading.Event()
+
+    def busy(*args: Any, **more: Any) -> Any:
+        begun.set()
+        others.wait(0.5)
+        monkeypatch.setattr(gate, "in_force", read)
+        raise Conflict("database: busy", code="DATABASE_BUSY")
+
+    monkeypatch.setattr(gate, "in_force", busy)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(shop.app.unit, Actor.system())
+        assert begun.wait(30)
+        second = pool.submit(shop.app.unit, Actor.system())
+        assert second.result().policy.digest == load(folder).digest
+        others.set()
+        assert isinstance(first.exception(), Conflict)
 
 
 def test_a_long_lived_process_goes_on_by_what_another_activates(shop: World, tmp_path: Path) -> None:

@@ -365,6 +365,19 @@ def test_the_day_of_a_duty_changed_behind_the_log_is_found(shop):
     assert state_of(shop, "RECORD_ALTERED") is RowState.FINDING
 
 
+@pytest.mark.parametrize(("table", "code"), [("compliance_record", "RECORD_ALTERED"), ("incident", "INCIDENT_MISSING")])
+def test_what_was_deleted_behind_the_log_is_found(shop, table, code):
+    shop.run("compliance", records.record, kind=records.RecordKind.DRILL, done_on=date(2024, 1, 1))
+    note(shop, opened(shop), IncidentStep.AUTHORITY)
+    assert code not in shop.run("admin", findings.alarms)
+    with shop.app.main.begin() as connection:
+        if table == "incident":
+            connection.exec_driver_sql("DELETE FROM incident_step")
+        connection.exec_driver_sql(f"DELETE FROM {table}")
+    assert shop.run("admin", findings.alarms)[code] == 1
+    assert state_of(shop, code) is RowState.FINDING
+
+
 def note(world, incident, step, **more):
     more = {"at": world.clock.instant} | more
     return world.app.run(

@@ -374,6 +374,27 @@ def test_a_rotation_cut_off_goes_on_without_further_keys(tmp_path) -> None:
     world.close()
 
 
+def test_a_rotation_cut_off_ends_where_the_policy_declares_no_search_any_more(tmp_path) -> None:
+    world = World.make(tmp_path, policies=policies_with(tmp_path, DECLARED))
+    world.ingest("shop-members", people(5))
+    reindexed(world)
+
+    def dies(_done: int, _all: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rotation.rotate_search(world.app.units(world.actor("admin")), batch=2, progress=dies)
+    world.close()
+    world.app = reopened(world, "searches: {}\n")
+    units = world.app.units(world.actor("admin"))
+    rotation.rotate_search(units)
+    with pytest.raises(InvalidInput) as caught:
+        rotation.rotate_search(units)
+    assert caught.value.code == "NO_SEARCH"
+    assert rows(world, "SELECT * FROM member_search") == []
+    world.close()
+
+
 def test_while_a_home_changes_its_suite_a_search_misses_nobody_or_is_refused(tmp_path) -> None:
     world = World.make(tmp_path, policies=policies_with(tmp_path, DECLARED))
     members = people(50)
