@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 
+from benches._disk import device
 from benches._gate_http import DECISIONS, EMPTY, api_of, call, called, server_cpu, serving
 from benches._gate_http import bare as empty_app
 from pdms.access import service as access
@@ -348,16 +349,8 @@ def _permits(app: App, key: str, members: list[bytes], tries: int) -> Iterator[d
         walls.append(time.perf_counter() - begun)
     cpu = (time.process_time() - cpu) / len(walls) * 1e6
     yield _row("Permit with its event committed", cpu, "µs", None, None)
-    name = f"Permit, event durable on {_device(app.home.root)}: median"
+    name = f"Permit, event durable on {device(app.home.root)}: median"
     yield _row(name, statistics.median(walls) * 1e6, "µs wall", None, None)
-
-
-def _device(folder: Path) -> str:
-    """Return what is mounted under a folder: where fsync goes."""
-    mounts = [line.split()[:3] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
-    inside = [one for one in mounts if folder.resolve().is_relative_to(one[1])]
-    device, _, kind = max(inside, key=lambda one: len(one[1]), default=["an unknown device", "", "?"])
-    return f"{device} ({kind})"
 
 
 def _row(
