@@ -10,6 +10,7 @@ round trips belong in a thread).
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from sqlalchemy import Engine
@@ -38,21 +39,32 @@ class Glances:
             mine.version, mine.kept = None, {}
             mine.raw.execute("PRAGMA query_only = ON")
         execute = mine.raw.execute
-        with _QUIET_SQLITE:
-            execute("BEGIN")
-            (version,) = execute("PRAGMA data_version").fetchone()
+        try:
+            with _QUIET_SQLITE:
+                execute("BEGIN")
+                (version,) = execute("PRAGMA data_version").fetchone()
+        except BaseException:
+            _drop(mine)
+            raise
         if version != mine.version:
             mine.version, mine.kept = version, {}
-        return cast("Session", _Glance(mine.raw, mine.kept))
+        return cast("Session", _Glance(mine, mine.kept))
+
+
+def _drop(mine: Any) -> None:
+    """Let go of a thread's connection, which may hang in its transaction; the next look opens another."""
+    mine.process = None
+    with suppress(Exception):
+        mine.raw.close()
 
 
 class _Glance:
     """What of a session is asked: `connection`, `info`, `commit`, `close`."""
 
-    __slots__ = ("_raw", "info")
+    __slots__ = ("_mine", "_raw", "info")
 
-    def __init__(self, raw: Any, info: dict[str, Any]) -> None:
-        self._raw = raw
+    def __init__(self, mine: Any, info: dict[str, Any]) -> None:
+        self._mine, self._raw = mine, mine.raw
         self.info = info
 
     def connection(self) -> "_Glance":
@@ -71,8 +83,12 @@ class _Glance:
     def close(self) -> None:
         raw, self._raw = self._raw, None
         if raw is not None:
-            with _QUIET_SQLITE:
-                raw.execute("ROLLBACK")
+            try:
+                with _QUIET_SQLITE:
+                    raw.execute("ROLLBACK")
+            except BaseException:
+                _drop(self._mine)
+                raise
 
 
 class _Rows(list[tuple[Any, ...]]):

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pdms.access import service as access
 from pdms.api.at_once import PATH, AtOnce
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
-from pdms.db import on_postgres
+from pdms.db import Glances, on_postgres
 from pdms.policy.definitions import Policy
 from pdms.policy.stored import content_of
 from pdms.taxonomy import MemberId, Operation, Scope
@@ -53,6 +54,7 @@ def short_way(api: Any, body: Any, key: str) -> bytes | None:
         sent.append(message)
 
     headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {key}".encode())]
+    headers.append((b"content-length", str(len(data)).encode()))
     scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
     asyncio.run(AtOnce(route, pdms=api.world.app)(scope, receive, send))
     assert sent or b"".join(passed) == data
@@ -333,3 +335,44 @@ def test_odd_json_means_the_same_on_both_ways(shop: Any, body: bytes) -> None:
     whole = body.replace(b"%s", shop.id_of("H00003").encode())
     quick, slow = ask(shop, whole), ask(shop, whole, route=True)
     assert (quick.status_code, quick.content) == (slow.status_code, slow.content)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("body", [b"[" * 10_000, b"[" * 200_000, b"[1," * 1_500_000])
+def test_a_body_that_no_parser_likes_is_answered_alike_on_both_ways(shop: Any, body: bytes, known: bool) -> None:
+    key = fresh_key(shop) if known else "pdms_key_x"
+    if known:
+        assert ask(shop, question(shop), role={"Authorization": f"Bearer {key}"}).status_code == 200
+    for chunked in (False, True):
+        told = []
+        for kind in ("application/json", BY_THE_ROUTE["Content-Type"]):
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
+            content = iter([body]) if chunked else body
+            answer = shop.http.request("POST", PATH, headers=headers, content=content)
+            told.append((answer.status_code, answer.json()["code"]))
+        assert told[0] == told[1]
+        assert told[0][0] in ((400, 413, 422) if known else (401, 413))
+
+
+def test_a_look_that_failed_once_is_none_of_the_next(shop: Any) -> None:
+    """A hiccup of the disk between BEGIN and ROLLBACK: the connection is given up, not kept in its transaction."""
+    glances = Glances(shop.world.app.main)
+
+    class Hiccup:
+        def __init__(self, raw: Any, at: str) -> None:
+            self.raw, self.at = raw, at
+
+        def execute(self, statement: str, *values: Any) -> Any:
+            if statement.startswith(self.at):
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.raw.execute(statement, *values)
+
+        def close(self) -> None:
+            self.raw.close()
+
+    glances.begin().close()
+    for at in ("PRAGMA", "ROLLBACK"):
+        glances._mine.raw = Hiccup(glances._mine.raw, at)
+        with pytest.raises(sqlite3.OperationalError):
+            glances.begin().close()
+        glances.begin().close()
