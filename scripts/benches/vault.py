@@ -8,7 +8,7 @@ objects and a session, as its documentation has it (the goal is held against thi
 fastest way; Fernet for each field with three keyed HMAC columns, indexed; and the floor: the same rows in
 the clear with three plain indexes. For look-ups SQLAlchemy-Utils is given a plain indexed column to find by; the tail
 is of CPU time too, since a busy machine's waiting would be measured otherwise. PostgreSQL cases: `_vault_postgres.py`;
-epoch rotation: `_vault_epochs.py`.
+epoch rotation: `_vault_epochs.py`; what the driver alone takes for the rows that were stored: `_vault_floor.py`.
 """
 
 import gc
@@ -54,7 +54,7 @@ def _beside(name: str) -> ModuleType:
     return module
 
 
-_vault_postgres, _vault_epochs = _beside("_vault_postgres"), _beside("_vault_epochs")
+_vault_postgres, _vault_epochs, _vault_floor = map(_beside, ("_vault_postgres", "_vault_epochs", "_vault_floor"))
 
 OPERATOR = Actor("op-" + "0" * 32, ActorKind.OPERATOR, frozenset({Scope.INGEST}))
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -64,6 +64,8 @@ INDEXED = (0, 2, 3)
 BATCH = 20_000
 BULK_GOAL, PEER_GOAL, LOOK_UP_GOAL, TAIL_GOAL = 27.0, 4.0, 25.0, 3.0
 COPY_GOAL, CRYPTO_GOAL, LOOK_UP_PG_GOAL = 23.0, 100.0, 100.0
+UNIT = "us CPU/member"
+SAME_ROWS = "of which the driver: these very rows, sealed already, by plain"
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -78,6 +80,8 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
             types = EncryptedTypes(folder)
             peers = [Floor(folder), FernetColumns(folder), types, EncryptedRows(types)]
             yield from _bulk(app, peers, rounds=1 if quick else 3)
+            floor = _vault_floor.in_files(app, folder, BATCH, _timed)
+            yield _row(f"{SAME_ROWS} executemany into the same tables", floor, UNIT, "no cryptography", 1.0, None, None)
             held = 40_000 if quick else 1_000_000
             yield from _look_up(app, peers[:3], held=held, tries=1_000 if quick else 10_000)
             yield from (_row(*found) for found in _vault_epochs.measured(app, folder, _timed))
@@ -355,6 +359,8 @@ def _postgres(quick: bool) -> Iterator[dict[str, Any]]:
                     "the same", mine, unit, f"{peer.name}: {one:,.1f}", one / mine, goal,
                     None if goal is None else one / mine >= goal,
                 )  # fmt: skip
+            floor = _vault_floor.in_postgres(server, lambda work: _vault_postgres.timed(server, cpu, work))
+            yield _row(f"{SAME_ROWS} COPY into tables like them", floor, unit, "no cryptography", 1.0, None, None)
             server.analyse()
             yield from _postgres_look_up(app, server, peers, held=(rounds + 1) * BATCH, few=few, tries=tries)
 
