@@ -57,7 +57,7 @@ class Lock(IntEnum):
     BUDGETS = 0x70646D84
     """Who enters a population that is charged for the first time."""
     REINDEX = 0x70646D7E
-    """Shared by those who enter members, alone for whoever puts a new index key beside the old one."""
+    """Shared by those who enter members, alone for whoever puts a new index or suppression key beside the old one."""
     ADOPTING = 0x70646D80
     """Alone for whoever indexes members anew, in a batch of a rotation or while storing them; shared by all others who
     store members. Those lock rows first and enter ids then, these the other way round: side by side they could wait for

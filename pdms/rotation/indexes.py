@@ -116,6 +116,8 @@ def rotate_suppression(units: UnitFactory, *, progress: Progress | None = None, 
         store = store_of(uow)
         uow.record(EventKind.KEY_ROTATED, outcome=Outcome.INTENDED, refs={"what": SUPPRESSION})
     with units() as uow:
+        # Behind whoever enters members knowing the old keys alone: an entry nested meanwhile would be none to them.
+        alone(uow.session.connection(), Lock.REINDEX)
         made = store.system.rotate([SUPPRESSION], now=uow.now, walk=SUPPRESSION)
     with units() as uow:
         total = vault.shallow_suppressions(uow)

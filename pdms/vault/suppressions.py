@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from pdms.db import stored_instant
+from pdms.db import on_postgres, one_of, stored_instant
 from pdms.unit_of_work import UnitOfWork
-from pdms.vault.rows import CHUNK, marks, sqlite_instant
+from pdms.vault.rows import CHUNK, sqlite_instant
 from pdms.vault.sealing import Indexes
 
 _INSERT = (
@@ -55,10 +55,12 @@ def known(
             known_by.setdefault(digest, []).append(rows[place])
     answers: list[tuple[int, datetime]] = []
     ordered = sorted(known_by)
-    for start in range(0, len(ordered), CHUNK):
-        part = tuple(ordered[start : start + CHUNK])
-        sql = f"SELECT digest, since FROM suppression WHERE digest IN ({marks(len(part))})"
-        for digest, since in connection.exec_driver_sql(sql, part).all():
+    # On PostgreSQL in one statement: an entry that is nested between two of them would be in neither.
+    size = max(1, len(ordered)) if on_postgres(connection) else CHUNK
+    for start in range(0, len(ordered), size):
+        condition, bound = one_of(connection, ordered[start : start + size], width=32)
+        sql = f"SELECT digest, since FROM suppression WHERE digest {condition}"
+        for digest, since in connection.exec_driver_sql(sql, bound).all():
             answers += [(row, stored_instant(since)) for row in known_by[bytes(digest)]]
     return answers
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from common.world import World
 from integration.crowd_driver import LEAVING, STAYING, phone
 from pdms.audit import service as audit
 from pdms.db import begin
+from pdms.rotation import service as rotation
 from pdms.unit_of_work import Actor
 from pdms.vault import service as vault
 from pdms.vault.looking import look_up
 from pdms.vault.service import MemberBatch, Outcome
+from pdms.vault.upsert import Upsert
 
 DRIVER = Path(__file__).with_name("crowd_driver.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +107,28 @@ def crowded(tmp_path: Path, postgres: str) -> Any:
             vault.upsert_batch(uow, MemberBatch(names, fields), system="shop")
     yield made
     made.close()
+
+
+def test_a_suppression_key_waits_for_who_enters_members_under_the_old_one(crowded):
+    with crowded.app.unit(SYSTEM) as uow:
+        member = vault.find_external(uow, system="shop", external_id="L0")
+        vault.suppress(uow, member)
+    with crowded.app.unit(SYSTEM) as uow:
+        vault.destroy_key(uow, member)
+    with crowded.app.unit(SYSTEM) as uow:
+        vault.forget(uow, member)
+    rotating = threading.Thread(target=lambda: rotation.rotate_suppression(crowded.app.units(SYSTEM)))
+    with crowded.app.unit(SYSTEM) as uow:
+        work = Upsert(uow, "shop", ["L0"], {"name": ["again"]}, None)
+        assert work.indexes.suppression_version == 1  # as it reads the keys, before it asks who is suppressed
+        rotating.start()
+        rotating.join(2)
+        assert work.run().outcomes == [Outcome.SUPPRESSED]
+    rotating.join(60)
+    with crowded.app.unit(SYSTEM) as uow:
+        assert vault.shallow_suppressions(uow) == 0
+        again = vault.upsert_batch(uow, MemberBatch(["L0"], {"name": ["again"]}), system="shop")
+        assert again.outcomes == [Outcome.SUPPRESSED]
 
 
 def test_a_small_crowd(crowded):
