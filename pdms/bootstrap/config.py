@@ -28,7 +28,7 @@ def read_config(home: Home) -> HomeConfig:
     try:
         text = home.config.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"no pdms home at {home.root}; make one with: pdms init --home {home.root}") from None
+        raise NotFound(f"no pdms home at {home.root}; make one with: pdms --home {home.root} init") from None
     except UnicodeDecodeError:
         raise IntegrityBroken(f"{home.config} is not as init wrote it") from None
     try:

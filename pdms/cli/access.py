@@ -1,14 +1,19 @@
 """`pdms access`: operators, their API keys, and what two of them do together."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdms.cli import approvals
 from pdms.cli.face import Face
-from pdms.cli.render import show
+from pdms.cli.render import show, show_once
+from pdms.clock import SHANGHAI
 from pdms.taxonomy import Scope
+
+if TYPE_CHECKING:
+    from pdms.access.service import Operator
 
 app = typer.Typer(no_args_is_help=True, help="Operators and their API keys (scope: admin).")
 app.add_typer(approvals.app, name="approvals")
@@ -33,7 +38,7 @@ def create(
     face: Face = context.obj
     trained = trained_until.replace(tzinfo=UTC).date() if trained_until else None
     issued = face.run(service.create_operator, label=label, role=role, trained_until=trained, days=days)
-    show(_shown(issued), as_json=face.json, title="This key is shown once")
+    show_once(_shown(issued), once="api_key", as_json=face.json, title="issued")
 
 
 @app.command("list")
@@ -42,7 +47,8 @@ def list_(context: typer.Context) -> None:
     from pdms.access import service
 
     face: Face = context.obj
-    show(face.run(service.list_operators), as_json=face.json, title="Operators")
+    operators = face.run(service.list_operators)
+    show(operators if face.json else _lines(operators), as_json=face.json, title="operators, a line for each key")
 
 
 @app.command("issue")
@@ -57,7 +63,7 @@ def issue(
 
     face: Face = context.obj
     issued = face.run(service.issue_key, operator_id=operator_id, days=days, scopes=scope or None)
-    show(_shown(issued), as_json=face.json, title="This key is shown once")
+    show_once(_shown(issued), once="api_key", as_json=face.json, title="issued")
 
 
 @app.command("rotate")
@@ -75,7 +81,7 @@ def rotate(
 
     face: Face = context.obj
     issued = face.run(service.rotate_key, key_id=key_id, overlap_hours=overlap_hours, days=days)
-    show(_shown(issued), as_json=face.json, title="This key is shown once")
+    show_once(_shown(issued), once="api_key", as_json=face.json, title="issued")
 
 
 @app.command("link")
@@ -130,6 +136,24 @@ def train(
     face: Face = context.obj
     face.run(service.record_training, operator_id=operator_id, until=until.replace(tzinfo=UTC).date())
     show({"operator": operator_id, "trained_until": until.date()}, as_json=face.json)
+
+
+def _lines(operators: Sequence["Operator"]) -> list[dict[str, object]]:
+    return [
+        {
+            "operator": one.label if not one.disabled else f"{one.label} (disabled)",
+            "role": one.role,
+            "trained_until": one.trained_until,
+            "operator_id": one.operator_id,
+            "key_id": key.key_id if key else None,
+            "key": None if key is None else "revoked" if key.revoked else "expired" if key.expired else "good",
+            "scopes": key.scopes if key else None,
+            "expires": key.expires_at.astimezone(SHANGHAI).date() if key else None,
+            "last_used": key.last_used_on if key else None,
+        }
+        for one in operators
+        for key in one.keys or (None,)
+    ]
 
 
 def _shown(issued: object) -> dict[str, object]:

@@ -33,7 +33,8 @@ app = typer.Typer(
     help="Member data under PIPL: identities in a vault, every use through one gate, anonymised views for marketing.",
     epilog="The acting operator is the one whose API key stands in PDMS_TOKEN. Exit codes: 0 done, 2 invalid input, "
     "3 unauthenticated, 4 denied, 5 not found, 6 conflict, 7 integrity broken, 8 key unavailable, 9 rows rejected "
-    "(--strict). Example: `PDMS_TOKEN=pdms_key_… pdms view list`",
+    "(--strict). `--home`, `--policies` and `--json` may stand anywhere. "
+    "Example: `PDMS_TOKEN=pdms_key_… pdms view list`",
 )
 for command in (home.init, home.ingest, home.scan, home.serve, home.sweep):
     app.command(command.__name__)(command)
@@ -70,6 +71,6 @@ def root(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001  # `_version` acts on it
 ) -> None:
-    """Options that stand before the noun."""
+    """Options of every command."""
     face = context.obj
     face.home, face.policies, face.json = home, policies, json

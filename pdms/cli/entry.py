@@ -5,11 +5,13 @@ member's data.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
@@ -17,8 +19,9 @@ import typer
 from typer.exceptions import TyperException
 
 from pdms.cli.face import Face
+from pdms.cli.words import hoisted, wrong_words
 from pdms.clock import Clock, SystemClock
-from pdms.errors import Denied, PdmsError, mapping_of
+from pdms.errors import Denied, InvalidInput, PdmsError, mapping_of
 
 PR_SET_DUMPABLE: Final = 4
 """prctl(2)."""
@@ -45,14 +48,16 @@ def leave_no_core() -> None:
 
 def run(argv: Sequence[str], *, clock: Clock) -> int:
     """Run without ending the process."""
-    face = Face(clock=clock)
-    code = _guarded(face, lambda: _run(face, argv))
+    words = hoisted(argv)
+    face = Face(clock=clock, json="--json" in words)  # wrong words are told in that form too
+    code = _guarded(face, lambda: _run(face, words))
     ended = _guarded(face, face.close)  # sequences the log: what breaks there has its exit code too
     return code or ended
 
 
 def _run(face: Face, argv: Sequence[str]) -> int:
     ended = _command()(list(argv), prog_name="pdms", standalone_mode=False, obj=face)
+    sys.stdout.flush()
     return ended if isinstance(ended, int) else face.exit_code
 
 
@@ -72,20 +77,36 @@ def _guarded(face: Face, work: Callable[[], int | None]) -> int:
         print("pdms: interrupted", file=sys.stderr)
         return 130
     except TyperException as error:
-        print(f"pdms: usage: {error.format_message()}  (pdms --help)", file=sys.stderr)
-        return error.exit_code
+        wrong = wrong_words(error)
+        if not face.json:
+            print(f"pdms: usage: {wrong}", file=sys.stderr)
+            return error.exit_code
+        return _told(InvalidInput(f"usage: {wrong}", code="USAGE"), json=True)
     except PdmsError as error:
         return _told(error, json=face.json)
+    except SystemExit as ended:  # so the parser ends where nobody reads on
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return _silenced(0)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stdout is gone; nothing more may be written
-        return 0
+        return _silenced(0)
     except KeyboardInterrupt:
         print("pdms: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _silenced(_told(InvalidInput(f"output: cannot be written ({error.strerror})"), json=face.json))
         place = traceback.extract_tb(error.__traceback__)[-1]
         print(f"pdms: internal error: {type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
         return 1
+
+
+def _silenced(code: int) -> int:
+    """Let nothing more be written to stdout, which takes nothing any more, not even at the end of the process."""
+    with suppress(OSError, ValueError):
+        sys.stdout.close()
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
+    return code
 
 
 def _told(error: PdmsError, *, json: bool) -> int:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pdms.bootstrap.plain import plain
 from pdms.cli.face import Face
 from pdms.cli.progress import bar
-from pdms.cli.render import show
+from pdms.cli.render import show, show_once
 from pdms.cli.takeover import verify_table
 from pdms.errors import EXIT_REJECTED_ROWS, InvalidInput
 
@@ -73,7 +73,7 @@ def _show_home(done: "Initialised", face: Face) -> None:
         )
     if done.upgraded is not None:
         told["schema"] = {step.part.value: {"before": step.before, "after": step.after} for step in done.upgraded.steps}
-    show(told, as_json=face.json, title="pdms home")
+    show_once(told, once="api_key", as_json=face.json, title="pdms home")
     sys.stdout.flush()
 
 
@@ -200,7 +200,7 @@ def scan(
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")] = 8000,
 ) -> None:
     """Serve the HTTP API; `/openapi.json` describes it. Put TLS in front of it.
 

@@ -9,7 +9,7 @@ import typer
 from pdms.cli.asking import MemberText, ask
 from pdms.cli.face import Face
 from pdms.cli.progress import bar, stages
-from pdms.cli.render import show
+from pdms.cli.render import show, show_once
 from pdms.errors import Conflict, InvalidInput, NotFound
 from pdms.taxonomy import RequestType
 
@@ -158,7 +158,8 @@ def token(context: typer.Context, member: MemberText) -> None:
 
     face: Face = context.obj
     issued = face.run(service.member_token, member_id=face.run(parse_member, member))
-    show({"member_token": issued.text, "expires_at": issued.expires_at}, as_json=face.json)
+    told = {"member_token": issued.text, "expires_at": issued.expires_at}
+    show_once(told, once="member_token", as_json=face.json)
 
 
 @app.command("reindex")

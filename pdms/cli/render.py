@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +14,11 @@ from rich.text import Text
 
 from pdms.bootstrap.plain import plain
 from pdms.clock import SHANGHAI
+
+UNBOUNDED: Final = 10_000
+"""Columns of what is no terminal."""
+ID: Final = re.compile(r"[a-z]{2,5}-[0-9a-f]{12,32}|R-\d{4}-\d+|[0-9a-f]{32}")
+"""What people copy from one command into the next; longer digests are compared, not typed."""
 
 
 def json_line(value: Any) -> str:
@@ -27,23 +34,49 @@ def show(value: Any, *, as_json: bool, title: str = "", columns: Sequence[str] =
     if as_json:
         print(json_line(value))
         return
-    console = Console()
+    console = _console()
     if isinstance(value, Mapping) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
-        console.print(_fields(plain(value), title=title))
+        table = _fields(plain(value), title=title)
     elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        console.print(_rows([plain(item) for item in value], title=title, columns=columns))
+        table = _rows([plain(item) for item in value], title=title, columns=columns)
     else:
         console.print(Text(cell(plain(value))))
+        return
+    console.print(table, crop=False)
+
+
+def show_once(value: Mapping[str, Any], *, once: str, as_json: bool, title: str = "") -> None:
+    """Print a result with a secret that is shown once: for people the secret last, on a line of its own, to be copied.
+
+    :param once: name of the secret in `value`; where it is not there, this is `show`.
+    """
+    if as_json or once not in value:
+        show(value, as_json=as_json, title=title)
+        return
+    show({name: content for name, content in value.items() if name != once}, as_json=False, title=title)
+    print(f"\n{once.replace('_', ' ')}, shown once:\n{value[once]}")
+
+
+def _console() -> Console:
+    """Return where tables go: as wide as the terminal; where there is none, as wide as they are."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNBOUNDED
+    return console
+
+
+def _unfolded(texts: Iterable[str]) -> int | None:
+    """Return how wide a column must be lest an id, which is there to be copied, be folded; None: it holds no id."""
+    return max((len(line) for text in texts for line in text.splitlines() if ID.fullmatch(line)), default=None)
 
 
 def _fields(value: Mapping[str, Any], *, title: str) -> Table:
     table = Table(title=title or None, show_header=False, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, content in value.items():
-        if content is None:  # JSON says so; a person need not read it
-            continue
-        table.add_row(Text(name.replace("_", " ")), Text(cell(content)))
+    told = {name: cell(content) for name, content in value.items() if content is not None}  # None: JSON says so
+    table.add_column(overflow="fold", min_width=_unfolded(told.values()))
+    for name, content in told.items():
+        table.add_row(Text(name.replace("_", " ")), Text(content))
     return table
 
 
@@ -53,13 +86,14 @@ def _rows(rows: Sequence[Any], *, title: str, columns: Sequence[str]) -> Table:
         table.add_column("nothing here")
         return table
     if not isinstance(rows[0], Mapping):
-        table.add_column(title or "value")
+        table.add_column(title or "value", min_width=_unfolded(map(cell, rows)))
         for row in rows:
             table.add_row(Text(cell(row)))
         return table
     names = list(columns) or list(rows[0])
     for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
+        width = _unfolded(cell(row.get(name)) for row in rows)
+        table.add_column(name.replace("_", " "), overflow="fold", min_width=width)
     for row in rows:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
     return table

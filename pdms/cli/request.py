@@ -11,7 +11,7 @@ from pdms.cli.asking import MemberText, ask
 from pdms.cli.disclosure import ApprovalText, RegionText, SinceDay, UntilDay, scope_of
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
-from pdms.cli.render import json_line, show
+from pdms.cli.render import json_line, show, show_once
 from pdms.taxonomy import HOME_REGION, Authority, KinInterest, Language, Requester, RequestType
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def execute(context: typer.Context, request_id: RequestId) -> None:
     if done.link is not None:
         told["link"] = f"{face.settings.public_url.rstrip('/')}/v1/packages/{done.link.secret}"
         told["link_expires_at"] = done.link.expires_at
-    show(told, as_json=face.json, title="executed")
+    show_once(told, once="link", as_json=face.json, title="executed")
 
 
 def _show(face: Face, request: "RequestView") -> None:
