@@ -4,19 +4,34 @@ Guarantees: every row gets a code of its hierarchy; a category that the hierarch
 `unknown`, and how many did is counted. A property test keeps this equal to the hierarchies' own coding.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pdms.anonymize.hierarchies import Hierarchy
 from pdms.views.definitions import leaf_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def coded(exact: Any, space: Mapping[str, Hierarchy]) -> Any:
-    """Return an Ibis table with `pseudonym` and an int32 leaf code for each feature."""
-    columns = {
-        name: _bin(exact[name], hierarchy) if hierarchy.edges else _place(exact[name], hierarchy)
-        for name, hierarchy in space.items()
-    }
+
+def coded(exact: Any, space: Mapping[str, Hierarchy], given: "Callable[[str, pa.Table], Any]") -> Any:
+    """Return an Ibis table with `pseudonym` and an int32 leaf code for each feature.
+
+    :param given: hands rows to the engine and returns them as an Ibis table. Leaves are joined, not compared one by
+        one: a category may have thousands of them.
+    """
+    import pyarrow as pa
+
+    columns = {}
+    for number, (name, hierarchy) in enumerate(space.items()):
+        if hierarchy.edges:
+            columns[name] = _bin(exact[name], hierarchy)
+            continue
+        leaf, code = f"leaf_{number}", f"code_{number}"
+        codes = pa.array(range(len(hierarchy.leaves)), pa.int32())
+        leaves = given(f"leaves_{number}", pa.table({leaf: pa.array(hierarchy.leaves, pa.string()), code: codes}))
+        exact = exact.left_join(leaves, exact[name] == leaves[leaf])
+        columns[name] = _place(exact[name], exact[code], hierarchy)
     return exact.select("pseudonym", **columns)
 
 
@@ -55,8 +70,6 @@ def _leaf(column: Any, hierarchy: Hierarchy) -> Any:
     return ibis.cases((column.isnull(), absent), (column.isin(list(hierarchy.leaves)), column), else_=unlisted)
 
 
-def _place(column: Any, hierarchy: Hierarchy) -> Any:
-    import ibis
-
-    leaf = _leaf(column, hierarchy)
-    return ibis.cases(*[(leaf == label, code) for code, label in enumerate(hierarchy.leaves)], else_=-1).cast("int32")
+def _place(column: Any, code: Any, hierarchy: Hierarchy) -> Any:
+    absent, unlisted = (hierarchy.leaves.index(label) for label in leaf_of(hierarchy))
+    return column.isnull().ifelse(absent, code.fill_null(unlisted)).cast("int32")

@@ -113,7 +113,7 @@ def computing(
 
     space = space_of(policy, view.name)
     with _exact(home, view, pseudonyms, now) as (reader, exact):
-        coded = reader.keep("coded", coding.coded(exact, space))
+        coded = reader.keep("coded", coding.coded(exact, space, reader.given))
         yield Computing(space=space, _reader=reader, _exact=exact, _coded=coded)
 
 

@@ -5,15 +5,16 @@ from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pdms.anonymize import tabulate
+from pdms.anonymize import flat, tabulate
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import SCHEMAS
-from pdms.features import measures, service
+from pdms.features import coding, measures, service
 from pdms.policy.measures import MEASURES
 from pdms.views.definitions import space_of
 
@@ -186,6 +187,22 @@ def test_codes_and_frequencies_are_those_of_the_hierarchies(uow, views, world, p
     assert np.array_equal(computed.frequency.counts, truth.counts)
     by_person = {row["pseudonym"]: tuple(row[name] for name in space) for row in computed.rows.to_pylist()}
     assert by_person == dict(zip(exact.pseudonyms, map(tuple, codes.tolist()), strict=True))
+
+
+def test_the_query_does_not_grow_with_the_leaves_of_a_category():
+    exact = ibis.table({"pseudonym": "binary", "topic": "string"}, name="exact")
+    queries = []
+    for leaves in (2, 5_000):
+        space = {"topic": flat("topic", [f"leaf-{number:04}" for number in range(leaves)], missing="leaf-0000")}
+        given = {}
+
+        def give(name, rows, given=given):
+            given[name] = rows
+            return ibis.table(ibis.Schema.from_pyarrow(rows.schema), name=name)
+
+        queries.append(ibis.to_sql(coding.coded(exact, space, give), dialect="duckdb"))
+        assert [rows.num_rows for rows in given.values()] == [leaves]
+    assert len(queries[1]) < len(queries[0]) + 100
 
 
 def test_values_that_the_hierarchy_lacks_are_counted(uow, views, world):
