@@ -80,6 +80,10 @@ def open_reader(home: Home, *, memory_limit: str, threads: int) -> Iterator[Fact
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
             # Not its message: a reader of files repeats what it found in them.
             raise IntegrityBroken("facts: a file is not readable as such", code="FACTS_FILE") from None
+        except duckdb.Error as error:
+            # Nor here: a value that cannot be converted is in it.
+            kind = type(error).__name__
+            raise IntegrityBroken(f"facts: DuckDB could not compute ({kind})", code="FACTS_DUCKDB") from None
         finally:
             connection.disconnect()
             shutil.rmtree(spill, ignore_errors=True)

@@ -11,6 +11,7 @@ of integers and decimals, which no order of adding changes, and become doubles a
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pdms.errors import InvalidInput
@@ -99,7 +100,16 @@ def _count_if(condition: Any) -> Any:
 
 
 def _sum_if(condition: Any, amount: Any) -> Any:
-    return condition.ifelse(amount, 0).cast("decimal(18,2)").sum().cast("decimal(18,2)")
+    return _sum(condition.ifelse(amount, 0).cast("decimal(18,2)"))
+
+
+def _sum(amounts: Any, *, scale: int = 2) -> Any:
+    """Add up to at most what 18 digits hold: a few amounts as large as ingest lets in must stop nobody's release."""
+    import ibis
+
+    kind, most = f"decimal(18,{scale})", Decimal(10**18 - 1).scaleb(-scale)
+    wide = amounts.sum().cast(f"decimal(38,{scale})")
+    return wide.clip(ibis.literal(-most, kind), ibis.literal(most, kind)).cast(kind)
 
 
 def _orders(tables: Tables, subjects: Any, window: Window) -> Any:
@@ -141,24 +151,24 @@ def _lines(tables: Tables, subjects: Any, window: Window) -> Any:
 
     rows = _lines_inside(tables, subjects, window)
     sums = rows.group_by("pseudonym", "category").agg(
-        amount=rows.amount.sum().cast("decimal(18,2)"), quantity=rows.quantity.sum(), lines=rows.count().cast("int64")
+        amount=_sum(rows.amount), quantity=rows.quantity.sum(), lines=rows.count().cast("int64")
     )
     sums = sums.mutate(spent=sums.category.notnull().ifelse(sums.amount, ibis.null()))
     # equal sums: the first by name, so that two engines choose alike (argmax alone leaves it open)
     once = sums.group_by("pseudonym", "spent").agg(
         category=sums.category.min(),
         categories=sums.category.count().cast("int64"),
-        together=sums.spent.sum().cast("decimal(18,2)"),
-        amount=sums.amount.sum().cast("decimal(18,2)"),
+        together=_sum(sums.spent),
+        amount=_sum(sums.amount),
         quantity=sums.quantity.sum(),
         lines=sums.lines.sum().cast("int64"),
     )
     return once.group_by("pseudonym").agg(
-        items_inside=once.quantity.sum().cast("decimal(18,3)"),
+        items_inside=_sum(once.quantity, scale=3),
         lines_inside=once.lines.sum().cast("int64"),
-        lines_amount=once.amount.sum().cast("decimal(18,2)"),
+        lines_amount=_sum(once.amount),
         categories_inside=once.categories.sum().cast("int64"),
-        categories_spend=once.together.sum().cast("decimal(18,2)"),
+        categories_spend=_sum(once.together),
         top_spend=once.spent.max().cast("decimal(18,2)"),
         top_category=once.category.argmax(once.spent),
     )

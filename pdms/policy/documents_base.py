@@ -17,9 +17,9 @@ Texts = dict[Language, Line]
 
 
 class Document(BaseModel):
-    """Base of all: nothing unknown, nothing coerced, nothing echoed."""
+    """Base of all: nothing unknown, nothing coerced, nothing echoed, no number that is none (.nan, .inf)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Both(Document):

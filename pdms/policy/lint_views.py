@@ -1,8 +1,10 @@
 """Lint of what marketing may see and of reference data: views, features, hierarchies, places, calendars.
 
-Guarantee: a view that would hold an identifier, a token, an exact value or more than six features does not load. Pure.
+Guarantees: a view that would hold an identifier, a token, an exact value or more than six features does not load; of
+each that loads, `views.definitions.space_of` can make the hierarchies (a test holds one against the other). Pure.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +15,10 @@ from pdms.policy.measures import IDENTIFYING, MEASURES
 MAX_FEATURES = 6
 MAX_BINS = 32
 """A number cut into more bins than this is an exact value in disguise."""
+MAX_LEAVES = 10_000
+"""Leaves of a category: more are an exact value in disguise, too."""
+_BIN = re.compile(r"[*<>\[\d.+-]")
+"""Begins the label of a bin, which the label of an absent value must not be taken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ def _feature(policy: Policy, purpose: Purpose, feature: Feature) -> Iterator[Bre
         yield _of("HIERARCHY_UNKNOWN", feature, "no such file in hierarchies/", key="hierarchy")
     elif feature.missing not in {row[0] for row in policy.hierarchies[feature.hierarchy].rows if row}:
         yield _of("MISSING_NOT_A_LEAF", feature, "not a leaf of the hierarchy", key="missing")
+    elif len(policy.hierarchies[feature.hierarchy].rows) > MAX_LEAVES:
+        yield _of("TOO_MANY_LEAVES", feature, f"more than {MAX_LEAVES} leaves", "T37964", key="hierarchy")
 
 
 def _cuts(feature: Feature) -> Iterator[Breach]:
@@ -132,8 +140,10 @@ def _cuts(feature: Feature) -> Iterator[Breach]:
     if len(feature.edges) + 1 > MAX_BINS:
         rule = f"more than {MAX_BINS} bins are exact values in disguise"
         yield _of("TOO_MANY_BINS", feature, rule, "T37964", key="edges")
+    if _BIN.match(feature.missing):
+        yield _of("MISSING_LIKE_A_BIN", feature, "must not begin as the label of a bin does", key="missing")
     for fine, coarse in pairwise((feature.edges, *feature.coarser)):
-        if not set(coarse) < set(fine) or any(low >= high for low, high in pairwise(coarse)):
+        if not coarse or not set(coarse) < set(fine) or any(low >= high for low, high in pairwise(coarse)):
             rule = "each level keeps some of the edges of the one before, ascending"
             yield _of("COARSER_NOT_NESTED", feature, rule, key="coarser")
 
@@ -156,6 +166,15 @@ def _hierarchy(table: HierarchyTable) -> Iterator[str]:
                 yield f"{file}: row {number}: a node of level {level} has two parents"
     if len({row[0] for row in table.rows if row}) != len(table.rows):
         yield f"{file}: rows: a leaf is listed twice"
+    # who reads a release sees labels alone, not their levels
+    leaves_of: dict[tuple[int, str], list[int]] = {}
+    for number, row in enumerate(table.rows, 1):
+        for level, label in enumerate(row):
+            leaves_of.setdefault((level, label), []).append(number)
+    groups: dict[str, list[int]] = {}
+    for (_, label), leaves in leaves_of.items():
+        if groups.setdefault(label, leaves) != leaves:
+            yield f"{file}: row {leaves[0]}: one label stands for two groups of leaves"
 
 
 def _places(policy: Policy) -> Iterator[str]:

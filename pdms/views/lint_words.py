@@ -142,6 +142,20 @@ WORDS: dict[str, Words] = {
         "分箱过多，等同精确值。",
         "请只保留影响决策的边界。",
     ),
+    "TOO_MANY_LEAVES": Words(
+        "T37964",
+        "A category of so many finest values is an exact value in disguise.",
+        "Begin the hierarchy a level higher.",
+        "最细一级取值过多，等同精确值。",
+        "请从层级的上一级开始。",
+    ),
+    "MISSING_LIKE_A_BIN": Words(
+        "T37964",
+        "The label of an absent value reads like that of a bin, so that a release could mean either.",
+        "Say it in a word, as unknown.",
+        "缺失值的标签形似分箱标签，发布中无法区分。",
+        "请用文字表示，例如 unknown。",
+    ),
     "NEAR_UNIQUE": Words(
         "T37964",
         "The column has so many finest values that most of them cannot hold k members: it nearly singles members out.",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pdms.anonymize import flat, tabulate
+from pdms.errors import IntegrityBroken
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.facts.schemas import SCHEMAS
@@ -187,6 +188,28 @@ def test_codes_and_frequencies_are_those_of_the_hierarchies(uow, views, world, p
     assert np.array_equal(computed.frequency.counts, truth.counts)
     by_person = {row["pseudonym"]: tuple(row[name] for name in space) for row in computed.rows.to_pylist()}
     assert by_person == dict(zip(exact.pseudonyms, map(tuple, codes.tolist()), strict=True))
+
+
+def test_amounts_as_large_as_may_be_stop_nobody(uow, views, world):
+    most, who = Decimal("9999999999999999.99"), {"pseudonym": person(200), "placed_at": uow.now}
+    orders = [{**who, "order_id": f"o{n}", "amount": most, "status": "completed", "invoiced": False} for n in range(3)]
+    line = {**who, "line": 0, "product": "p", "quantity": Decimal(10**15 - 1), "amount": most}
+    lines = [{**line, "order_id": f"o{n}", "category": "food" if n else "tools"} for n in range(3)]
+    for table, rows in ((FactTable.ORDERS, orders), (FactTable.ORDER_LINES, lines)):
+        facts.append(uow, table, pa.Table.from_pylist(rows, schema=SCHEMAS[table]), load_id="large", batch=0)
+    found = {}
+    for view in views:
+        found |= service.exact_columns(uow, view=view, pseudonyms=[person(200)]).columns
+    sums = [found[name][0] for name in ("spend", "recent_spend", "items")]
+    assert sums == [pytest.approx(1e16), pytest.approx(1e16), pytest.approx(1e15)]
+
+
+def test_what_the_engine_says_of_a_value_is_not_repeated(uow, world):
+    with pytest.raises(IntegrityBroken) as error, facts.compute(uow.home) as reader:
+        reader.connection.raw_sql("SELECT CAST('17777777777777777.76' AS decimal(18,2))").fetchall()
+    assert error.value.code == "FACTS_DUCKDB"
+    assert "1777" not in str(error.value)
+    assert error.value.__cause__ is None
 
 
 def test_the_query_does_not_grow_with_the_leaves_of_a_category():

@@ -4,13 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pdms.errors import InvalidInput
 from pdms.policy.definitions import HierarchyTable
 from pdms.policy.definitions_views import SensitiveFeature
+from pdms.policy.lint_views import view_problems
 from pdms.policy.loader import load
 from pdms.policy.yaml_reader import read_yaml
 from pdms.taxonomy import Language
+from pdms.views.definitions import space_of
 from pdms.views.lint_words import WORDS
 from pdms.views.linting import Column, Columns, findings, findings_of_document, findings_on_data, report
 
@@ -31,6 +35,7 @@ TABLES = {
     ),
     "people": table("people", (TEL, "a", "*"), ("unknown", "unknown", "*")),
     "wide": table("wide", *[(f"leaf-{n}", "a", "*") for n in range(120)], ("unknown", "unknown", "*")),
+    "huge": table("huge", *[(f"leaf-{n}", "a", "*") for n in range(10_001)], ("unknown", "unknown", "*")),
     "flat": table("flat", *[(f"leaf-{n}", "*") for n in range(12)], ("unknown", "*")),
 }
 KNOWN = replace(POLICY, hierarchies={**POLICY.hierarchies, **TABLES})
@@ -90,6 +95,8 @@ def test_no_view_that_is_shipped_has_an_error(name):
         (only(CITY, hierarchy="days"), ("EXACT_DATE", "error", "city_tier")),
         (only(CITY, hierarchy="people"), ("IDENTIFYING_LEAVES", "error", "city_tier")),
         (only(CITY, hierarchy="wide"), ("NEAR_UNIQUE", "warning", "city_tier")),
+        (only(CITY, hierarchy="huge"), ("TOO_MANY_LEAVES", "error", "city_tier")),
+        (only(SPEND, missing="[0,1)"), ("MISSING_LIKE_A_BIN", "error", "spend")),
         (only(CITY, hierarchy="flat"), ("HIERARCHY_FLAT", "warning", "city_tier")),
         (only(AGE, hierarchy="city_tier"), ("AGE_BORDERS", "error", "age_band")),
         (replace(VALUE, numbers="tight"), ("TIGHT_ENDS", "warning", "")),
@@ -163,3 +170,27 @@ def test_each_code_has_words_in_both_languages_and_an_article():
     for code, words in WORDS.items():
         assert all((words.article, words.explanation, words.suggestion)), code
         assert any("\u4e00" <= sign <= "\u9fff" for sign in words.explanation_zh + words.suggestion_zh), code
+
+
+LABELS = st.sampled_from(["a", "b", "c", "*", "unknown"])
+NUMBERS = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0, 30.0]), max_size=4, unique=True).map(
+    lambda found: tuple(sorted(found))
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.integers(1, 3).flatmap(lambda depth: st.lists(st.tuples(*[LABELS] * depth), max_size=3)),
+    edges=NUMBERS,
+    coarser=st.lists(NUMBERS, max_size=2).map(tuple),
+    missing=st.sampled_from(["unknown", "*", "<0", "0-29", ">=1", "[0,1)", "1"]),
+)
+def test_of_every_view_that_loads_the_hierarchies_can_be_made(rows, edges, coarser, missing):
+    tenure = replace(
+        RECENCY, name="tenure", measure="tenure_days", edges=edges or None, coarser=coarser, missing=missing
+    )
+    view = replace(VALUE, name="tried", features=(tenure, replace(CITY, name="topic", hierarchy="tried")))
+    tree = [(*row, "*") for row in rows] + [(*["unknown"] * (len(rows[0]) if rows else 1), "*")]
+    policy = replace(POLICY, views={"tried": view}, hierarchies={**POLICY.hierarchies, "tried": table("tried", *tree)})
+    if not list(view_problems(policy)):
+        assert list(space_of(policy, "tried")) == ["tenure", "topic"]
