@@ -264,8 +264,13 @@ def _close_unread(units: UnitFactory, view: View, ready: _Ready) -> bool:
 
 
 def _overtaken(uow: UnitOfWork, view: View, ready: _Ready) -> bool:
-    """Tell whether a basis was lost, or something came out that the release was not composed with. Call `alone`."""
-    return _row(uow, ready.manifest.release_id).overtaken or not ledger.stands(uow, ready.ledger, view=view.name)
+    """Tell whether a basis was lost, or something came out that the release was not composed with. Call `alone`.
+
+    One whose intent a sweep of another machine closed, folder and all, is none either.
+    """
+    row = _row(uow, ready.manifest.release_id)
+    open_ = row.state == PublicationState.INTENT and not row.overtaken
+    return not open_ or not ledger.stands(uow, ready.ledger, view=view.name)
 
 
 def _finish(units: UnitFactory, view: View, ready: _Ready) -> bool:

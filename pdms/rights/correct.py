@@ -28,8 +28,7 @@ def execute(uow: UnitOfWork, row: SubjectRequestRow) -> dict[str, object]:
     stale = 0
     if corrected.changed:
         rewrite_attributes(uow, corrected.pseudonym, corrected.fields)
-        purposes = sorted({view.purpose for view in uow.policy.views.values()})
-        stale = sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)
+        stale = len(publish.mark_stale_for(uow, purpose=None))
     return {
         "type": "correction-receipt",
         "request": row.number,

@@ -259,9 +259,9 @@ def _facts(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
 
 
 def _releases(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:
-    purposes = sorted({view.purpose for view in uow.policy.views.values()})
-    stale = sum(len(publish.mark_stale_for(uow, purpose=purpose)) for purpose in purposes)
-    return {"stale": stale, "ledger": publish.forget(uow, pseudonym=vault.pseudonym_of(uow, MemberId(row.member_id)))}
+    stale = publish.mark_stale_for(uow, purpose=None)  # those of views that the policy has dropped, too
+    gone = publish.forget(uow, pseudonym=vault.pseudonym_of(uow, MemberId(row.member_id)))
+    return {"stale": len(stale), "ledger": gone}
 
 
 def _key(uow: UnitOfWork, row: SubjectRequestRow) -> Mapping[str, int]:

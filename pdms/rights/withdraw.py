@@ -156,8 +156,7 @@ def restrict(
     consent.restrict(uow, member_id, kind=kind, purpose=purpose, channel=channel, request=request)
     if kind is RestrictionKind.NO_KIN:  # it stops no use
         return
-    for name in [purpose] if purpose else sorted({view.purpose for view in uow.policy.views.values()}):
-        publish.mark_stale_for(uow, purpose=name)
+    publish.mark_stale_for(uow, purpose=purpose or None)
 
 
 def lift(uow: UnitOfWork, *, member_id: MemberId, kind: RestrictionKind, purpose: str = "", channel: str = "") -> None:

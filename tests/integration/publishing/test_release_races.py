@@ -9,11 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from sqlmodel import select
 
 from pdms.clock import FixedClock
+from pdms.errors import Conflict
 from pdms.gate import service as gate
 from pdms.publish import ledger
 from pdms.publish import service as publish
+from pdms.publish.tables import Publication
 from pdms.rights import replay
 from pdms.settings import Home
 from pdms.taxonomy import ReleaseState
@@ -111,6 +114,18 @@ def test_a_second_withdrawal_is_seen_while_the_eligible_set_is_taken(world, monk
     published(world, FIRST, progress=lambda stage: withdrawn() if stage == "eligible" and not taken else None)
     others[0].join(30)
     assert len(taken) == 2
+
+
+def test_a_publication_that_another_machine_closed_gives_no_release(world):
+    def closed(stage: str) -> None:
+        if stage == "outcome":
+            with world.unit() as uow:
+                uow.session.exec(select(Publication)).one().state = publish.PublicationState.ABANDONED
+
+    with pytest.raises(Conflict, match="each time anew"):
+        published(world, FIRST, progress=closed)
+    with world.unit() as uow:
+        assert views.list_releases(uow) == ()
 
 
 def test_a_release_that_only_the_identified_side_knows_binds_the_views_of_its_family(world):

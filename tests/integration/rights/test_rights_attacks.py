@@ -5,7 +5,9 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -209,9 +211,10 @@ def test_a_number_that_nobody_has_shows_nobody_elses_receipt(shop) -> None:
     assert json.loads(path.read_text())["document"]["request_id"] == request == again.json["document"]["request_id"]
 
 
-def test_a_restriction_asked_for_makes_releases_stale(shop) -> None:
+def test_a_restriction_asked_for_makes_releases_stale_though_the_policy_dropped_their_view(shop, monkeypatch) -> None:
     world, members = shop
     publish.publish(units(world, "compliance"), view="member_lifecycle")
+    monkeypatch.setattr(world.app, "policy", replace(world.app.policy, views=MappingProxyType({})))
     rights.execute(units(world), request_id=assessed(world, members, 10, RequestType.RESTRICTION))
     with world.unit() as uow:
         assert publish.mark_stale_for(uow, purpose="segment") == (), "it was stale already"
