@@ -71,8 +71,12 @@ def list_events(
     after: int | None = None,
     limit: int = 100,
 ) -> LogPage:
-    """List events, newest first. :raises InvalidInput: an unknown kind, or a limit out of bounds."""
+    """List events, newest first.
+
+    :raises InvalidInput: an unknown kind or purpose, a period that ends before it begins, a limit out of bounds.
+    """
     uow.require(Scope.COMPLIANCE)
+    _check(uow, purpose, since, until)
     unknown = [kind for kind in kinds if kind not in set(EventKind)]
     if unknown:
         raise InvalidInput("kind: not an event kind of the catalogue")
@@ -99,12 +103,22 @@ def decisions(
     after: int | None = None,
     limit: int = 100,
 ) -> LogPage:
-    """List permits and denials with their reasons, newest first."""
+    """List permits and denials with their reasons, newest first. :raises InvalidInput: as `list_events`."""
     uow.require(Scope.COMPLIANCE)
+    _check(uow, purpose, since, until)
     page = audit.decisions(
         uow.session, purpose=purpose, denied=denied, since=since, until=until, after=after, limit=limit
     )
     return _page(page)
+
+
+def _check(uow: UnitOfWork, purpose: str | None, since: datetime | None, until: datetime | None) -> None:
+    """Refuse what nothing can ever be found for: an officer would read it as "it never happened"."""
+    if since is not None and until is not None and since >= until:
+        raise InvalidInput("period: its end must lie after its beginning", code="PERIOD_EMPTY")
+    known = purpose is None or purpose in uow.policy.purposes
+    if not known and not audit.list_events(uow.session, purpose=purpose, limit=1).items:
+        raise InvalidInput("purpose: neither the policy in force nor the log knows one of that name")
 
 
 def head(uow: UnitOfWork) -> LogHead:

@@ -76,6 +76,11 @@ def test_officers_read_the_log_in_pages(api):
     assert len(denied) == 5
     assert {event["refs"]["route"] for event in denied} == {"requests.list-requests"}
     assert api.get("compliance", "/v1/audit/events", params={"kind": "no.such"}).status_code == 422
+    backwards = {"since": "2026-06-02T00:00:00Z", "until": "2026-06-01T00:00:00Z"}
+    for path in ("/v1/audit/events", "/v1/audit/decisions"):
+        assert api.get("compliance", path, params={"purpose": "market_emial"}).status_code == 422
+        assert api.get("compliance", path, params=backwards).status_code == 422
+        assert api.get("compliance", path, params={"purpose": "market_push"}).status_code == 200
 
 
 def test_events_are_sequenced_while_the_api_serves_and_proved(api):
