@@ -243,13 +243,14 @@ def _built(name: str, rows: Sequence[tuple[int, tuple[str, ...]]], found: _Findi
         found.add(Rule.CYCLE, closing)
     if found.errors:
         return None
+    root = (ROOT,) if any(cells[-1] != ROOT for _, cells in rows) else ()
+    rows = [(number, cells + root) for number, cells in rows]
     twice = _ambiguous(rows)
     for number in twice:
         found.add(Rule.AMBIGUOUS, number)
     if twice:
         return None
-    root = (ROOT,) if any(cells[-1] != ROOT for _, cells in rows) else ()
-    return from_rows(name, [cells + root for _, cells in rows])
+    return from_rows(name, [cells for _, cells in rows])
 
 
 def _cycle(above: Mapping[str, Mapping[str, int]]) -> int:

@@ -103,8 +103,9 @@ def _guarded(face: Face, work: Callable[[], int | None]) -> int:
 
 def _silenced(code: int) -> int:
     """Let nothing more be written to stdout, which takes nothing any more, not even at the end of the process."""
-    with suppress(OSError, ValueError):
-        sys.stdout.close()
+    if sys.stdout is sys.__stdout__:  # another stream is whose who put it there
+        with suppress(OSError, ValueError):
+            sys.stdout.close()
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
     return code
 

@@ -112,14 +112,16 @@ def bare(shell: Shell, who: str, *words: str, **environment: str) -> str:
 
 
 def test_serve_says_why_it_cannot(shell):
+    home, token = shell.world.app.home.root, shell.world.tokens["admin"]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        answer = shell("admin", "serve", "--port", port, expect=6)
-        assert answer.err == "pdms: conflict: port: something else listens there already\n"
+        answer = program(home, token, "serve", "--port", port)
+        assert (answer.code, answer.err) == (6, "pdms: conflict: port: something else listens there already\n")
     for host in ("999.1.1.1", "192.0.2.1", "a..b"):
-        answer = shell("admin", "serve", "--host", host, "--port", "0", expect=2)
+        answer = program(home, token, "serve", "--host", host, "--port", "0")
+        assert answer.code == 2
         assert answer.err == "pdms: invalid input: host, port: cannot be listened on by this machine\n"
 
 

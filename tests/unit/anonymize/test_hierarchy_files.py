@@ -45,6 +45,7 @@ def test_a_file_without_fault_gives_its_tree_and_its_source():
         ("a;b;*\nb;a;*\n", [("CYCLE", 2)]),
         ("a;b;c;a;*\n", [("CYCLE", 1)]),
         ("a;b;*\nb;c;*\n", [("AMBIGUOUS", 2)]),
+        ("a;*;x\nb;y;x\n", [("NO_ROOT", 1), ("AMBIGUOUS", 1)]),
         ('a;"x;*\n', [("NOT_CSV", 1)]),
         ('a;"x"y;*\n', [("NOT_CSV", 1)]),
         ("=1+1;x;*\n", [("FORMULA", 1)]),
