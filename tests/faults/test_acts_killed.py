@@ -24,7 +24,7 @@ def tried(folder: Any, act: str, form: str, *, at_least: int) -> Trials:
     return found
 
 
-@forms("1")
+@forms("3")
 def test_a_withdrawal_done_again_stands(tmp_path, form):
     found = tried(tmp_path, "withdraw", form, at_least=60)
     undisturbed = found.undisturbed
@@ -33,7 +33,7 @@ def test_a_withdrawal_done_again_stands(tmp_path, form):
         assert what["state"] == undisturbed, told
 
 
-@forms("5")
+@forms("8")
 def test_a_correction_goes_on(tmp_path, form):
     found = tried(tmp_path, "correct", form, at_least=80)
     undisturbed = found.undisturbed

@@ -16,7 +16,7 @@ def whole(found: Trials) -> None:
         assert what["state"] == undisturbed, told
 
 
-@pytest.mark.parametrize("form", ["24", *EVERY])
+@pytest.mark.parametrize("form", ["48", *EVERY])
 @pytest.mark.parametrize("loads", ["files", "table"])
 def test_a_load_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, loads, form):
     found = driven("ingest_driver.py", tmp_path, loads, form)
@@ -24,7 +24,7 @@ def test_a_load_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, loads
     whole(found)
 
 
-@pytest.mark.parametrize("form", ["64", *EVERY])
+@pytest.mark.parametrize("form", ["128", *EVERY])
 @pytest.mark.parametrize("loads", [pytest.param("files", marks=pytest.mark.slow), "table"])
 def test_a_load_on_postgres_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, postgres_server, loads, form):
     with postgres_server.bare() as url:

@@ -20,14 +20,14 @@ def whole(found: Trials) -> None:
 EVERY = [pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("form", ["32", *EVERY])
+@pytest.mark.parametrize("form", ["64", *EVERY])
 def test_a_restore_into_files_cut_off_anywhere_is_made_by_the_same_command(tmp_path, form):
     found = driven("restore_driver.py", tmp_path, form)
     assert found.effects > 300
     whole(found)
 
 
-@pytest.mark.parametrize("form", ["120", *EVERY])
+@pytest.mark.parametrize("form", ["240", *EVERY])
 def test_a_restore_into_postgres_cut_off_anywhere_is_made_by_the_same_command(tmp_path, postgres_server, form):
     with postgres_server.bare() as one, postgres_server.bare() as other:
         names = [url.rpartition("dbname=")[2] for url in (one, other)]

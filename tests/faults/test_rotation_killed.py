@@ -24,7 +24,7 @@ def whole(found: Trials, act: str) -> None:
         assert what["state"] == undisturbed, f"{act}, {told}"
 
 
-@pytest.mark.parametrize("form", ["40", *EVERY])
+@pytest.mark.parametrize("form", ["80", *EVERY])
 @pytest.mark.parametrize("act", ACTS)
 def test_a_rotation_cut_off_at_any_effect_loses_nobody_and_goes_on(tmp_path, act, form):
     found = driven("rotation_driver.py", tmp_path, act, form)
@@ -32,7 +32,7 @@ def test_a_rotation_cut_off_at_any_effect_loses_nobody_and_goes_on(tmp_path, act
     whole(found, act)
 
 
-@pytest.mark.parametrize("form", ["72", *EVERY])
+@pytest.mark.parametrize("form", ["144", *EVERY])
 @pytest.mark.parametrize("act", FEW)
 def test_on_postgres_as_well(tmp_path, postgres_server, act, form):
     with postgres_server.bare() as url:

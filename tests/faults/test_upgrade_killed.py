@@ -23,7 +23,7 @@ def whole(found: Trials) -> None:
 EVERY = [pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("form", ["10", *EVERY])
+@pytest.mark.parametrize("form", ["20", *EVERY])
 @pytest.mark.parametrize("since", ["first", "previous"])
 def test_an_upgrade_in_files_cut_off_anywhere_is_finished_by_the_same_command(tmp_path, since, form):
     found = driven("upgrade_driver.py", tmp_path, since, form)
@@ -31,7 +31,7 @@ def test_an_upgrade_in_files_cut_off_anywhere_is_finished_by_the_same_command(tm
     whole(found)
 
 
-@pytest.mark.parametrize("form", ["24", *EVERY])
+@pytest.mark.parametrize("form", ["48", *EVERY])
 @pytest.mark.parametrize("since", ["first", "previous"])
 def test_an_upgrade_on_postgres_cut_off_anywhere_is_finished_by_the_same_command(
     tmp_path, postgres_server, since, form
