@@ -40,6 +40,11 @@ def catalogue(engine: Engine) -> dict[str, list[Any]]:
         return {name: sorted(map(tuple, connection.execute(text(query)))) for name, query in CATALOGUE.items()}
 
 
+def declared_alike(_thing: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Leave out the index that the code declares for SQLite and makes by a statement here; the catalogue has it."""
+    return (kind, name) != ("index", "audit_event_member")
+
+
 @pytest.mark.parametrize("part", Part)
 def test_the_revisions_make_the_tables_of_the_code(empty, part):
     engines = [databases.open(part) for databases in empty]
@@ -53,7 +58,8 @@ def test_the_revisions_make_the_tables_of_the_code(empty, part):
         for engine in engines:
             require_current(part, engine)
             with engine.begin() as connection:
-                context = MigrationContext.configure(connection, opts={"compare_type": True})
+                options = {"compare_type": True, "include_object": declared_alike}
+                context = MigrationContext.configure(connection, opts=options)
                 assert compare_metadata(context, TABLES[part]) == []
                 assert stored(connection) == head(part)
     finally:
