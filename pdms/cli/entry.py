@@ -103,7 +103,7 @@ def _guarded(face: Face, work: Callable[[], int | None]) -> int:
 
 def _silenced(code: int) -> int:
     """Let nothing more be written to stdout, which takes nothing any more, not even at the end of the process."""
-    if sys.stdout is sys.__stdout__:  # another stream is whose who put it there
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # another stream is left to who put it there
         with suppress(OSError, ValueError):
             sys.stdout.close()
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
