@@ -103,9 +103,10 @@ def _guarded(face: Face, work: Callable[[], int | None]) -> int:
 
 def _silenced(code: int) -> int:
     """Let nothing more be written to stdout, which takes nothing any more, not even at the end of the process."""
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # another stream is left to who put it there
+    own = sys.__stdout__
+    if own is not None and sys.stdout is own:  # another stream is left to who put it there
         with suppress(OSError, ValueError):
-            sys.stdout.close()
+            own.close()
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
     return code
 
