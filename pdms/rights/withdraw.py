@@ -19,7 +19,7 @@ from pdms.dispatch import service as dispatch
 from pdms.dispatch.service import OptOutAnswer
 from pdms.errors import InvalidInput
 from pdms.gate import service as gate
-from pdms.ingest import service as intake
+from pdms.ingest import service as loading
 from pdms.ingest.service import IngestReport
 from pdms.policy.definitions import Policy
 from pdms.publish import service as publish
@@ -98,12 +98,12 @@ def opt_out(uow: UnitOfWork, *, link: str) -> OptOutAnswer:
 
 def ingest(units: UnitFactory, /, *, source: str, path: Path, **options: Any) -> IngestReport:
     """Load a file of a source, as `ingest.ingest`; whoever declined in it is treated as one who says so here."""
-    return intake.ingest(units, source=source, path=path, declined=declined, **options)
+    return loading.ingest(units, source=source, path=path, declined=declined, **options)
 
 
 def ingest_table(units: UnitFactory, /, *, source: str, address: str, table: str, **options: Any) -> IngestReport:
     """Take over a table, as `ingest.ingest_table`; whoever declined in it is treated as one who says so here."""
-    return intake.ingest_table(units, source=source, address=address, table=table, declined=declined, **options)
+    return loading.ingest_table(units, source=source, address=address, table=table, declined=declined, **options)
 
 
 def declined(uow: UnitOfWork, who: Iterable[tuple[MemberId, str]]) -> None:

@@ -61,6 +61,8 @@ Row = dict[str, Any]
 
 def run(quick: bool) -> Iterator[Row]:
     """Yield one row per figure: loss of AUC, and agreement of clusters."""
+    if not DATA.is_dir():
+        raise SystemExit(f"the orders are not at {DATA} (set PDMS_REAL_DATA)")
     python = _learner()
     if python is None:
         raise SystemExit("scikit-learn could not be installed")

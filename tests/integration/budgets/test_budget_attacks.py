@@ -1,8 +1,9 @@
 """Differencing attacks on numbers: each succeeds on a naive construction and fails on the budgeted one, with figures.
 
 The secret is always whether one member x is in the data: 1,000 or 1,001 members match. An attack's accuracy is how
-often it tells; guessing gives 0.5. Tolerances are six standard errors wide: a sound construction fails a test here with
-probability below 1e-8.
+often it tells; guessing gives 0.5. What an attacker gets of ours is asked of the ledger, until it refuses; how much
+that tells is counted over ten thousand draws of as many answers. Tolerances are six standard errors wide: a sound
+construction fails a test here with probability below 1e-8.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from common.budget_desk import BUDGET, Desk, asked, operator
+from common.budget_desk import COSTS, FITTING, Desk, asked, operator
 from pdms.anonymize.hierarchies import from_edges
 from pdms.anonymize.noise import noised, rho_within
 from pdms.budgets.questions import Question
@@ -23,10 +24,9 @@ from pdms.segments.compiled import compile_rule
 from pdms.segments.counts import rounded
 from pdms.segments.rules import parse
 
-TRIALS = 500
+TRIALS = 10_000
 TOLERANCE = 6 * math.sqrt(0.25 / TRIALS)
-RHO = 0.002
-"""What one count costs by the starter policy."""
+RHO = COSTS["count"]
 BUDGET_RHO = rho_within(4.0, delta=1e-6)
 BOUND = NormalDist().cdf(math.sqrt(2 * BUDGET_RHO) / 2)
 """0.65: how often the best test tells two neighbours apart that a whole period's Gaussian noise lies between."""
@@ -39,30 +39,34 @@ def desk(tmp_path):
     made.engine.dispose()
 
 
-def accuracy(guess, trials=TRIALS):
-    """How often `guess(exact)` says rightly whether x is there, half of the time."""
-    right = 0
-    for trial in range(trials):
-        there = trial % 2
-        right += guess(1000 + there) == there
-    return right / trials
+def means(exact, answers, *, rho=RHO, trials=TRIALS):
+    """Return float [trials]: means of so many answers to `exact`, each with noise of its own."""
+    draws = [noised([exact] * 1000, sensitivity=1, rho=rho).values for _ in range(-(-trials * answers // 1000))]
+    return np.concatenate(draws)[: trials * answers].reshape(trials, answers).mean(axis=1)
 
 
-def average_of(answers):
-    return int(np.mean(answers) > 1000.5)
+def accuracy(told, *, trials=TRIALS):
+    """How often one tells rightly whether x is there by `told(exact)`, float [trials], half of the time."""
+    half = trials // 2
+    return ((told(1000)[:half] <= 1000.5).sum() + (told(1001)[:half] > 1000.5).sum()) / (2 * half)
+
+
+def answered(desk, questions):
+    """Ask until the budget is spent; return how many were answered."""
+    given = 0
+    with contextlib.suppress(Denied):
+        for question in questions:
+            desk.ask(question)
+            given += 1
+    return given
 
 
 def test_averaging_repeated_answers_tells_on_fresh_noise_and_not_on_ours(desk):
-    naive = accuracy(lambda exact: average_of(noised([exact] * 4000, sensitivity=1, rho=RHO).values), 60)
-    assert naive > 0.8  # 0.98 expected
-
-    def ours(exact):  # asked 4,000 times, the answer is the one that was drawn first
-        return average_of(noised([exact], sensitivity=1, rho=RHO).values * 4000)
-
-    assert accuracy(ours) < NormalDist().cdf(math.sqrt(2 * RHO) / 2) + TOLERANCE
-    answers = {desk.ask(asked("loyal"), exact=1000 + i).answer["values"][0] for i in range(20)}
-    assert len(answers) == 1
-    assert len(desk.charges()) == 1
+    assert accuracy(lambda exact: means(exact, 400, trials=200), trials=200) > 0.9
+    told = [desk.ask(asked("loyal"), exact=1000 + i).answer["values"][0] for i in range(400)]
+    fresh = len(set(told))  # asked 400 times, the answer is the one that was drawn first
+    assert (fresh, len(desk.charges())) == (1, 1)
+    assert accuracy(lambda exact: means(exact, fresh)) < NormalDist().cdf(math.sqrt(2 * RHO) / 2) + TOLERANCE
 
 
 def by_sybils(count):
@@ -74,23 +78,17 @@ def by_sybils(count):
     raise AssertionError("the rounding never stepped")
 
 
-def test_a_rule_and_the_rule_without_x_tell_on_rounded_counts_and_not_on_ours():
-    def naive(exact):
-        with_x = by_sybils(lambda n: rounded(exact + n, min_cell=50).value)
+def test_a_rule_and_the_rule_without_x_tell_on_rounded_counts_and_not_on_ours(desk):
+    for exact in (1000, 1001):  # every time, at twenty sybils
+        with_x = by_sybils(lambda n, exact=exact: rounded(exact + n, min_cell=50).value)
         without = by_sybils(lambda n: rounded(1000 + n, min_cell=50).value)
-        return with_x - without
+        assert with_x - without == exact - 1000
 
-    assert accuracy(naive) == 1.0  # every time, at twenty sybils
-
-    each = int(BUDGET_RHO / RHO) // 2  # the whole period, a new release for each pair of questions
-
-    def ours(exact):
-        rule = np.mean(noised([exact] * each, sensitivity=1, rho=RHO).values)
-        without = np.mean(noised([1000] * each, sensitivity=1, rho=RHO).values)
-        return int(rule - without > 0.5)
-
-    assert each == 77
-    assert accuracy(ours) < BOUND + TOLERANCE
+    # the whole period, a new release for each pair of questions
+    pairs = (asked(f"{rule}, release {number}") for number in range(100) for rule in ("R", "R but not x"))
+    each = answered(desk, pairs) // 2
+    assert each == FITTING // 2
+    assert accuracy(lambda exact: means(exact, each) - means(1000, each) + 1000) < BOUND + TOLERANCE
     assert BOUND < 0.66
 
 
@@ -129,11 +127,7 @@ def test_paraphrases_tell_where_texts_are_questions_and_are_one_question_here(de
 
 def test_colluding_keys_tell_where_each_has_a_budget_and_share_one_here(desk):
     keys = 60
-
-    def naive(exact):  # each key its own budget, all their answers together
-        return average_of(noised([exact] * (keys * 6), sensitivity=1, rho=0.05).values)
-
-    assert accuracy(naive, 60) > 0.9
+    assert accuracy(lambda exact: means(exact, keys * FITTING, trials=200), trials=200) > 0.9  # a budget for each key
     given = 0
     for key in range(keys):
         try:
@@ -141,12 +135,8 @@ def test_colluding_keys_tell_where_each_has_a_budget_and_share_one_here(desk):
             given += 1
         except Denied:
             pass
-    assert given == 6  # what one key would have got
-
-    def ours(exact):
-        return average_of(noised([exact] * given, sensitivity=1, rho=0.05).values)
-
-    assert accuracy(ours) < BOUND + TOLERANCE
+    assert given == FITTING  # what one key would have got
+    assert accuracy(lambda exact: means(exact, given)) < BOUND + TOLERANCE
 
 
 def test_two_at_once_overspend_where_nothing_is_held_and_not_here(desk):
@@ -175,4 +165,3 @@ def test_two_at_once_overspend_where_nothing_is_held_and_not_here(desk):
     for thread in threads:
         thread.join(60)
     assert sum(row.nano_rho for row in desk.charges()) / 1e9 <= BUDGET_RHO
-    assert BUDGET.epsilon == 4.0

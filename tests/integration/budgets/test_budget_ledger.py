@@ -226,7 +226,7 @@ def test_many_at_once_never_overspend_and_get_one_answer_to_one_question(desk):
     def one(number):
         engine = desk.databases.open(Part.ANON)
         name = f"rule {number % 7}"
-        start.wait()
+        start.wait(60)
         try:
             answer = json.dumps(desk.ask(asked(name), engine=engine).answer)
             told.setdefault(name, set()).add(answer)
