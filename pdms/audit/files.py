@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from pdms.disk import bear_name
 from pdms.errors import InvalidInput
 
 
@@ -20,8 +21,9 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
     :raises InvalidInput: the file exists already, or cannot be written.
     """
+    if os.path.lexists(path):
+        raise InvalidInput("path: the file exists already")
     try:
-        _absent(path)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -29,14 +31,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            _absent(path)
-            draft.rename(path)
+            bear_name(draft, path)
         finally:
             draft.unlink(missing_ok=True)
+    except FileExistsError:
+        raise InvalidInput("path: the file exists already") from None
     except OSError as error:
         raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
-
-
-def _absent(path: Path) -> None:
-    if path.exists():
-        raise InvalidInput("path: the file exists already")

@@ -27,6 +27,7 @@ from pdms.backup import archive, snapshot
 from pdms.backup.archive import Manifest
 from pdms.backup.snapshot import Engines
 from pdms.crypto import RootKey
+from pdms.disk import bear_name, sync_folder
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput
 from pdms.keystore import KeyStore
 from pdms.rights import ledger
@@ -206,19 +207,10 @@ def _written(part: Path) -> BinaryIO:
 
 def _rename(part: Path, path: Path) -> None:
     try:
-        os.link(part, path)  # unlike a rename, fails where a file is already there
-        part.unlink()
+        bear_name(part, path)
     except FileExistsError:
         raise InvalidInput("path: the file exists already") from None
-    except OSError:  # a file system without links
-        if path.exists():
-            raise InvalidInput("path: the file exists already") from None
-        part.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _drop(_name: str, pieces: Iterator[bytes]) -> None:

@@ -35,6 +35,7 @@ from pdms.clock import Clock
 from pdms.crypto import RootKey, open_root, read_note
 from pdms.db import begin
 from pdms.db.parts import Databases
+from pdms.disk import sync_folder
 from pdms.errors import Conflict, InvalidInput, Unauthenticated
 from pdms.rights import ledger, replay
 from pdms.rights import service as rights
@@ -131,7 +132,7 @@ def restore(
             home.spill.mkdir(mode=0o700)
             _appear(home, to)
     (to / server_restore.NAME).unlink()
-    _flush(to.parent)
+    sync_folder(to.parent)
     return Restored(to, manifest.created_at, len(manifest.files), source, done, differs, ended)
 
 
@@ -220,11 +221,3 @@ def _appear(home: Home, to: Path) -> None:
         home.root.rename(to)
     except OSError:
         raise InvalidInput("to: the folder exists already; a restore makes a new one") from None
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from pdms.disk import bear_name
 from pdms.errors import InvalidInput
 from pdms.settings import Home
 
@@ -53,13 +54,7 @@ def new_file(path: Path, *, home: Home) -> Iterator[Callable[[bytes], None]]:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            try:
-                os.link(draft, path)  # unlike a rename, it never replaces
-            except FileExistsError:
-                raise
-            except OSError:  # a file system without links, such as a stick's
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                    target.write(content)
+            bear_name(draft, path)
 
     try:
         yield write
@@ -107,9 +102,9 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(draft, path)  # unlike a rename, it never replaces
+            bear_name(draft, path)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
 
 
 def outside_home(path: Path, home: Home) -> None:

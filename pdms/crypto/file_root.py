@@ -17,6 +17,7 @@ from pdms.crypto.root_key import ROOT_BYTES, Argon2Cost, LocalRoot, RootKey
 from pdms.crypto.secret import KeyBytes, new_key
 from pdms.crypto.suites import DEFAULT_SUITE, SuiteName, suite_of, suite_of_code
 from pdms.crypto.wrap import KeyWrapper
+from pdms.disk import bear_name, sync_folder
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput, KeyUnavailable
 
 FORMAT: Final = "pdms-root-1"
@@ -122,9 +123,9 @@ class FileRoots:
                 "root key: the file is not there, and was not destroyed here; mount its folder", code="ROOT_UNREACHABLE"
             ) from None
         mark.touch(mode=0o600)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         path.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _path(uri: str) -> Path:
@@ -224,17 +225,9 @@ def _write_new(path: Path, raw: bytes) -> None:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename, fails when a root is already there
+        bear_name(draft, path)
     except FileExistsError:
         raise Conflict("root key: there is one already", code="ROOT_EXISTS") from None
     finally:
-        draft.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)

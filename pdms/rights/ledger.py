@@ -28,6 +28,7 @@ from pdms.audit.store import rows as audit_rows
 from pdms.consent import replay as consent
 from pdms.crypto import BlindIndex, same_bytes
 from pdms.db import Lock, Session, await_holders, begin, on_postgres
+from pdms.disk import sync_folder
 from pdms.errors import Conflict, IntegrityBroken
 from pdms.taxonomy import ConsentState, MemberId
 
@@ -351,11 +352,7 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         if fresh:
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(path.parent)
         yield file
     finally:
         os.close(file)

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pdms.disk import sync_folder
 from pdms.errors import IntegrityBroken, InvalidInput, NotFound
 from pdms.settings import Home
 
@@ -82,11 +83,11 @@ def write_release(home: Home, *, view: str, release_id: str, data: bytes, manife
     half.mkdir(mode=0o700)
     _write(half / DATA, data)
     _write(half / MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode())
-    _sync(half)
+    sync_folder(half)
     if folder.exists():
         shutil.rmtree(folder)
     half.replace(folder)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def read_data(home: Home, *, view: str, release_id: str, sha256: str) -> tuple[bytes, pa.Table]:
@@ -122,7 +123,7 @@ def remove_data(home: Home, *, view: str, release_id: str) -> bool:
     if not path.exists():
         return False
     path.unlink()
-    _sync(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -135,7 +136,7 @@ def remove_half_written(home: Home, view: str, *, release_id: str) -> bool:
             shutil.rmtree(path)
             found = True
     if found:
-        _sync(folder.parent)
+        sync_folder(folder.parent)
     return found
 
 
@@ -173,11 +174,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
