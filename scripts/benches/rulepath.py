@@ -5,7 +5,7 @@ the other half, exact, tell how well a model ranks them; the raw model learns fr
 Mean over several halvings. scikit-learn runs in an environment of its own below the system's temporary folder.
 
 Histograms: the first half is counted by target and declared bin of each feature, noised once for all of it within
-(epsilon, delta) = (1, 1e-6), and nothing else is read: see `from_histograms`.
+epsilon = 1, and nothing else is read: see `from_histograms`.
 
 Clusters (k-means on log(1 + R, F, M), standardised) are learned on the points that classes stand for, the middles of
 their cells on that scale, weighted by size, and assigned to exact members; mean over several draws of nine members in
@@ -33,7 +33,7 @@ K = 10
 HALVINGS = 20
 TENTHS = 10
 """How often a tenth of the members is set aside for the clusters."""
-EPSILON, DELTA = 1.0, 1e-6
+EPSILON = 1.0
 FRESH = 1000
 """First seed of the halvings that histograms are measured on; how to learn from them was chosen on those from 0 on."""
 WAYS = {
@@ -210,20 +210,20 @@ def _prepare(frame: pd.DataFrame, names: tuple[str, ...], folder: Path, *, halvi
     return float(np.mean(lost))
 
 
-def from_histograms(codes: np.ndarray, target: np.ndarray, sizes: list[int], *, rho: float) -> list[np.ndarray]:
+def from_histograms(codes: np.ndarray, target: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
     """Return points for each leaf of each feature, learned from one noised vector of histograms by target.
 
-    A member stands in one cell of each feature's histogram, so that the vector moves by the root of their number. The
+    A member stands in one cell of each feature's histogram, so that the vector moves by their number. The
     logarithm of the odds is fitted by a parabola over the bins, weighted by what the cells hold, and each feature's
     points by the fourth power of what it tells alone (AUC - .5, read off the same noised histograms), since features
     that tell the same thing would count twice.
     """
-    from pdms.anonymize.noise import noised
+    from pdms.anonymize.noise import noised_purely
 
     cells = [
         np.bincount(codes[:, column] * 2 + target, minlength=2 * size) for column, size in enumerate(sizes)
     ]  # fmt: skip
-    told = noised(np.concatenate(cells).tolist(), sensitivity=float(np.sqrt(len(sizes))), rho=rho).values
+    told = noised_purely(np.concatenate(cells).tolist(), moved=len(sizes), epsilon=EPSILON).values
     found, begin = [], 0
     for size in sizes:
         held = np.maximum(np.array(told[begin : begin + 2 * size], dtype=np.float64).reshape(size, 2), 0) + 1
@@ -241,16 +241,13 @@ def from_histograms(codes: np.ndarray, target: np.ndarray, sizes: list[int], *, 
 
 
 def _prepare_histograms(frame: pd.DataFrame, names: tuple[str, ...], folder: Path, *, halvings: int) -> None:
-    from pdms.anonymize.noise import rho_within
-
     exact, target = frame[list(names)].to_numpy(dtype=np.float64), frame["target"].to_numpy()
     space = space_of(names)
     codes = np.stack([tree.encode_numbers(exact[:, column]) for column, tree in enumerate(space)], axis=1)
-    rho = rho_within(EPSILON, delta=DELTA)
     for halving in range(halvings):
         order = np.random.default_rng(FRESH + halving).permutation(len(exact))
         first, second = order[: len(order) // 2], order[len(order) // 2 :]
-        points = from_histograms(codes[first], target[first], [len(tree.leaves) for tree in space], rho=rho)
+        points = from_histograms(codes[first], target[first], [len(tree.leaves) for tree in space])
         score = sum(of[codes[second, column]] for column, of in enumerate(points))
         np.savez(
             folder / f"histograms-{halving}.npz", raw=exact[first], raw_target=target[first], test=exact[second],

@@ -2,8 +2,9 @@
 
 Guarantee: two populations that differ by one member, all of that member's rows included, give answers whose
 distributions are within the stated zero-concentrated privacy loss rho (Bun and Steinke 2016, arXiv:1605.02658), and rho
-is what OpenDP's own privacy map says of the mechanism that ran. The size of the population is not taken as known.
-Bounding, clamping and rounding to whole grains happen here, before OpenDP sees a number.
+is what OpenDP's own privacy map says of the mechanism that ran; `noised_purely` states epsilon instead. The size of the
+population is not taken as known. Bounding, clamping and rounding to whole grains happen here, before OpenDP sees a
+number.
 Deliberately not here: which questions may be asked, and who pays (`budgets`). OpenDP loads when noise is drawn.
 
     members = bounded(rows["member"], at_most=1)                       # one row of a member counts
@@ -17,6 +18,7 @@ from pdms.anonymize.noise.accounting import Cost, composed, epsilon_of, fits, rh
 from pdms.anonymize.noise.bounds import Clamp, bounded
 from pdms.anonymize.noise.estimates import Estimate, Interval, Moments, QuantileEstimate, moments, quantile
 from pdms.anonymize.noise.mechanisms import Noised, count, histogram, noised
+from pdms.anonymize.noise.pure import PurelyNoised, noised_purely
 from pdms.anonymize.noise.unknown_keys import KeyCounts, unknown_keys
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "KeyCounts",
     "Moments",
     "Noised",
+    "PurelyNoised",
     "QuantileEstimate",
     "bounded",
     "composed",
@@ -36,6 +39,7 @@ __all__ = [
     "histogram",
     "moments",
     "noised",
+    "noised_purely",
     "quantile",
     "rho_within",
     "unknown_keys",

@@ -53,14 +53,20 @@ def noised(values: Sequence[int], *, sensitivity: float, rho: float) -> Noised:
         move them, in Euclidean norm.
     :raises InvalidInput: no cells or too many, a number beyond 2⁶⁰, or a sensitivity or rho that is none.
     """
+    cells = cells_of(values)
+    mechanism, scale, spent = _gaussian(float(sensitivity), float(rho))
+    drawn = mechanism(cells)
+    return Noised(values=tuple(drawn), scale=scale, cost=Cost(spent))
+
+
+def cells_of(values: Sequence[int]) -> list[int]:
+    """Return what is about to be noised. :raises InvalidInput: no cells or too many, or a number beyond 2⁶⁰."""
     cells = [int(value) for value in values]
     if not 1 <= len(cells) <= MOST_CELLS:
         raise InvalidInput(f"noise: between 1 and {MOST_CELLS} cells")
     if any(abs(cell) > LARGEST for cell in cells):
         raise InvalidInput("noise: a number is too large to be noised")
-    mechanism, scale, spent = _gaussian(float(sensitivity), float(rho))
-    drawn = mechanism(cells)
-    return Noised(values=tuple(drawn), scale=scale, cost=Cost(spent))
+    return cells
 
 
 def count(number: int, *, rho: float) -> Noised:
