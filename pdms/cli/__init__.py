@@ -1,4 +1,4 @@
-"""The command line: translation only. `pdms NOUN VERB [ID] --options`; parse, call one service function, render."""
+"""The command line: translation only. `NOUN VERB [ID] --options`; parse, call one service function, render."""
 
 from pdms.cli.entry import main
 

@@ -58,7 +58,10 @@ def issue(
     days: Annotated[int, typer.Option(help="Days for which the key lasts.")] = 365,
     scope: Annotated[list[Scope] | None, typer.Option(help="Only this scope of the role; may be repeated.")] = None,
 ) -> None:
-    """Issue a further key; it is printed once. To replace one, use `pdms access rotate`."""
+    """Issue a further key; it is printed once. To replace one, use `pdms access rotate`.
+
+    Example: `pdms access issue op-… --scope compliance --days 30`
+    """
     from pdms.access import service
 
     face: Face = context.obj
@@ -93,6 +96,8 @@ def link(
     """Bind an operator to the subject (`sub`) by which the sign-in service names them; it is asked for, not shown.
 
     One person stays one operator, whether they come with an API key or a token of the sign-in service.
+
+    Example: `pdms access link op-…`
     """
     from pdms.access import service
     from pdms.cli.asking import ask
@@ -106,7 +111,7 @@ def link(
 
 @app.command("revoke")
 def revoke(context: typer.Context, key_id: Annotated[str, typer.Argument(help="Key id.")]) -> None:
-    """End a key at once."""
+    """End a key at once. Example: `pdms access revoke e0377514`"""
     from pdms.access import service
 
     face: Face = context.obj
@@ -116,7 +121,7 @@ def revoke(context: typer.Context, key_id: Annotated[str, typer.Argument(help="K
 
 @app.command("disable")
 def disable(context: typer.Context, operator_id: Annotated[str, typer.Argument(help="Operator id.")]) -> None:
-    """End all keys of an operator at once."""
+    """End all keys of an operator at once. Example: `pdms access disable op-…`"""
     from pdms.access import service
 
     face: Face = context.obj
@@ -130,7 +135,10 @@ def train(
     operator_id: Annotated[str, typer.Argument(help="Operator id.")],
     until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which the training holds.")],
 ) -> None:
-    """Note until when an operator's training holds; a lapsed one may reveal nothing (PIPL-51-4)."""
+    """Note until when an operator's training holds; a lapsed one may reveal nothing (PIPL-51-4).
+
+    Example: `pdms access train op-… --until 2027-06-30`
+    """
     from pdms.access import service
 
     face: Face = context.obj

@@ -32,7 +32,10 @@ class FileFormat(StrEnum):
 def list_(
     context: typer.Context, waiting: Annotated[bool, typer.Option("--waiting", help="Only undecided ones.")] = False
 ) -> None:
-    """List questions, newest first: officers and administrators see all, others their own."""
+    """List questions, newest first: officers and administrators see all, others their own.
+
+    Example: `pdms access approvals list --waiting`
+    """
     from pdms.access import approvals
 
     face: Face = context.obj
@@ -116,7 +119,10 @@ def approve(context: typer.Context, approval_id: ApprovalId) -> None:
 
 @app.command("refuse")
 def refuse(context: typer.Context, approval_id: ApprovalId) -> None:
-    """Refuse what another operator asked, or take your own question back."""
+    """Refuse what another operator asked, or take your own question back.
+
+    Example: `pdms access approvals refuse apr-…`
+    """
     from pdms.access import approvals
 
     face: Face = context.obj

@@ -34,7 +34,7 @@ def list_(
     since: Since = None,
     until: Until = None,
     after: Annotated[int | None, typer.Option(help="Cursor: the seq after which the page begins.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
 ) -> None:
     """List events, newest first. Example: `pdms audit list --kind reveal --since 2026-11-01`"""
     from pdms.cli.members import parse_member
@@ -62,7 +62,7 @@ def decisions(
     denied: Annotated[bool | None, typer.Option("--denied/--permitted", help="Refusals only, or permits only.")] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
 ) -> None:
     """List what was allowed or refused, and why. Example: `pdms audit decisions --purpose market_email --denied`"""
     from pdms.reports import evidence
@@ -122,7 +122,10 @@ def head(
     context: typer.Context,
     path: Annotated[Path | None, typer.Argument(help="Write the signed checkpoint here.")] = None,
 ) -> None:
-    """Show the newest signed checkpoint; keep it somewhere else, it convicts whoever rewrites the log."""
+    """Show the newest signed checkpoint; keep it somewhere else, it convicts whoever rewrites the log.
+
+    Example: `pdms audit head /elsewhere/2026-11-02.note`
+    """
     from pdms.cli.files import new_file_if
     from pdms.reports import evidence
 
@@ -136,7 +139,10 @@ def head(
 
 @app.command("prove")
 def prove(context: typer.Context, event_id: Annotated[str, typer.Argument(help="Event id, 32 hex digits.")]) -> None:
-    """Print the proof that an event is in the log (JSON, checked offline)."""
+    """Print the proof that an event is in the log (JSON, checked offline).
+
+    Example: `pdms audit prove 9b1d4c7a2e5f40c38a6db1e07f3c5a92`
+    """
     from pdms.reports import evidence
 
     face: Face = context.obj

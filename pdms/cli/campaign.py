@@ -41,7 +41,7 @@ def list_(context: typer.Context) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, name: Name) -> None:
-    """Show a campaign."""
+    """Show a campaign. Example: `pdms campaign show spring`"""
     from pdms.marketing import service
 
     face: Face = context.obj
@@ -50,7 +50,10 @@ def show_(context: typer.Context, name: Name) -> None:
 
 @app.command("preview")
 def preview(context: typer.Context, name: Name) -> None:
-    """Estimate how many members a campaign would reach, noised; nothing is sent. Asked again: the same answer."""
+    """Estimate how many members a campaign would reach, noised; nothing is sent. Asked again: the same answer.
+
+    Example: `pdms campaign preview spring`
+    """
     from pdms.dispatch import service
 
     face: Face = context.obj
@@ -94,7 +97,7 @@ def send(
 
 @app.command("counts")
 def counts(context: typer.Context, name: Name) -> None:
-    """Read a campaign's counts, noised (marketing's view)."""
+    """Read a campaign's counts, noised (marketing's view). Example: `pdms campaign counts spring`"""
     from pdms.marketing import service
 
     face: Face = context.obj
@@ -103,7 +106,7 @@ def counts(context: typer.Context, name: Name) -> None:
 
 @app.command("officer-counts")
 def officer_counts(context: typer.Context, name: Name) -> None:
-    """Read a campaign's exact counts by reason (scope: compliance)."""
+    """Read a campaign's exact counts by reason (scope: compliance). Example: `pdms campaign officer-counts spring`"""
     from pdms.dispatch import service
 
     face: Face = context.obj
@@ -114,7 +117,7 @@ def officer_counts(context: typer.Context, name: Name) -> None:
 
 @app.command("cancel")
 def cancel(context: typer.Context, name: Name) -> None:
-    """Cancel a campaign; what is not sent yet will not be."""
+    """Cancel a campaign; what is not sent yet will not be. Example: `pdms campaign cancel spring`"""
     from pdms.marketing import service
 
     face: Face = context.obj

@@ -163,7 +163,7 @@ def verify(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A receipt (JSON).")],
     key: Annotated[str, typer.Option(help="The controller's public key, 64 hex digits: `pdms consent keys`.")],
-    notice: Annotated[Path | None, typer.Option(help="What `pdms notice show --source` printed.")] = None,
+    notice: Annotated[Path | None, typer.Option(help="What `pdms notice show VERSION --source` printed.")] = None,
 ) -> None:
     """Check a receipt, offline, without a home or an API key; exit code 7 where it is not what was signed.
 

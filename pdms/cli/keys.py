@@ -165,7 +165,9 @@ def leakage(
 ) -> None:
     """Measure what a thief of the database alone learns from the indexes held, one by one and together.
 
-    Bucket sizes, entropy, guesses, and the name frequencies that anyone knows. Example: `pdms keys leakage`
+    Bucket sizes, entropy, guesses, and the name frequencies that anyone knows.
+
+    Example: `pdms keys leakage --language en`
     """
     from pdms.reports import leakage as report
 

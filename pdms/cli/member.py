@@ -94,6 +94,8 @@ def correct(
     """Correct a field at the member's request (PIPL-46): identity checked, changed, facts rewritten, signed receipt.
 
     Two values are asked for: what the requester says their CHECK field is, and the new value.
+
+    Example: `pdms member correct shop:H00042 email`
     """
     from pdms.cli.members import parse_member
     from pdms.cli.request import brief
@@ -152,7 +154,10 @@ def erase(
 
 @app.command("token")
 def token(context: typer.Context, member: MemberText) -> None:
-    """Exchange the shop's key for a token bound to one member, good for fifteen minutes (scope: support)."""
+    """Exchange the shop's key for a token bound to one member, good for fifteen minutes (scope: support).
+
+    Example: `pdms member token shop:H00042`
+    """
     from pdms.cli.members import parse_member
     from pdms.rights import service
 

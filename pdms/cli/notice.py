@@ -29,7 +29,7 @@ def show_(
         bool, typer.Option("--source", help="The canonical JSON instead, whose SHA-256 is the version.")
     ] = False,
 ) -> None:
-    """Show a version's text as members saw it."""
+    """Show a version's text as members saw it. Example: `pdms notice show fcb7beb5… --source`"""
     from pdms.consent import service
 
     face: Face = context.obj
@@ -46,7 +46,10 @@ def diff(
     before: Annotated[str, typer.Argument(help="The earlier version (SHA-256, hex).")],
     after: Annotated[str, typer.Argument(help="The later version (SHA-256, hex).")],
 ) -> None:
-    """Show what changed between two versions of a notice, as members are told it (PIPL-17-2)."""
+    """Show what changed between two versions of a notice, as members are told it (PIPL-17-2).
+
+    Example: `pdms notice diff fcb7beb5… 3a90c1d2…`
+    """
     from pdms.consent import service
 
     face: Face = context.obj

@@ -24,7 +24,10 @@ def list_(context: typer.Context, view: Annotated[str | None, typer.Option(help=
 
 @app.command("show")
 def show_(context: typer.Context, release_id: ReleaseId) -> None:
-    """Show a release as its consumers see it: criteria reached, loss, risk; counts rounded."""
+    """Show a release as its consumers see it: criteria reached, loss, risk; counts rounded.
+
+    Example: `pdms release show rel-…`
+    """
     from pdms.views import service
 
     face: Face = context.obj
@@ -33,7 +36,10 @@ def show_(context: typer.Context, release_id: ReleaseId) -> None:
 
 @app.command("manifest")
 def manifest(context: typer.Context, release_id: ReleaseId) -> None:
-    """Show the exact manifest (scope: compliance): who was left out and why, by count."""
+    """Show the exact manifest (scope: compliance): who was left out and why, by count.
+
+    Example: `pdms release manifest rel-…`
+    """
     from pdms.publish import service
 
     face: Face = context.obj
@@ -93,7 +99,7 @@ def acknowledge_deleted(
 
 @app.command("withdraw")
 def withdraw(context: typer.Context, release_id: ReleaseId) -> None:
-    """Withdraw a release (scope: compliance): from now on nobody can read it."""
+    """Withdraw a release (scope: compliance): from now on nobody can read it. Example: `pdms release withdraw rel-…`"""
     from pdms.views import service
 
     face: Face = context.obj

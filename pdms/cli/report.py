@@ -67,13 +67,16 @@ def ropa(context: typer.Context, out: Out = None, language: Tongue = Language.ZH
 
 @app.command("lists")
 def lists(context: typer.Context, out: Out = None, language: Tongue = Language.ZH) -> None:
-    """Show the itemised lists of what is collected and who receives it (NDR-21-2)."""
+    """Show the itemised lists of what is collected and who receives it (NDR-21-2).
+
+    Example: `pdms report lists --out lists.html`
+    """
     _tell(context.obj, _named("lists"), out, language)
 
 
 @app.command("pipia")
 def pipia(context: typer.Context, out: Out = None, language: Tongue = Language.ZH) -> None:
-    """Show the impact assessments with their scores (PIPL-55, 56)."""
+    """Show the impact assessments with their scores (PIPL-55, 56). Example: `pdms report pipia --out pipia.html`"""
     _tell(context.obj, _named("pipia"), out, language)
 
 
@@ -94,7 +97,10 @@ def audit(
 
 @app.command("findings")
 def findings(context: typer.Context, out: Out = None, language: Tongue = Language.ZH) -> None:
-    """Show which duties of the law are not shown to be kept, at this number of members. `pdms sweep` raises alarms."""
+    """Show which duties of the law are not shown to be kept, at this number of members. `pdms sweep` raises alarms.
+
+    Example: `pdms report findings --out findings.html --language en`
+    """
     _tell(context.obj, _named("findings"), out, language)
 
 
@@ -184,7 +190,10 @@ def draft(
     out: Out = None,
     language: Tongue = Language.ZH,
 ) -> None:
-    """Draft what the authority and people are told, with what is still to be filled in (PIPL-57, MIN-35)."""
+    """Draft what the authority and people are told, with what is still to be filled in (PIPL-57, MIN-35).
+
+    Example: `pdms report incident draft inc-… --out notice.html`
+    """
     from pdms.reports import incidents
 
     _tell(context.obj, lambda uow: incidents.draft(uow, incident_id=incident_id), out, language)
@@ -198,7 +207,10 @@ def step(
     at: Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M"], help="Asia/Shanghai, to the minute.")],
     ticket: Annotated[str, typer.Option(help="waived: leads to the reasoning.")] = "",
 ) -> None:
-    """Note that the authority or people were told, or that the incident is closed; it ends a clock."""
+    """Note that the authority or people were told, or that the incident is closed; it ends a clock.
+
+    Example: `pdms report incident step inc-… authority --at 2026-11-02T06:30`
+    """
     from pdms.reports import incidents
     from pdms.reports.incidents import IncidentStep
 

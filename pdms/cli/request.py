@@ -56,7 +56,8 @@ def open_(
 ) -> None:
     """Take a request in from the guardian of a minor (MIN-34) or from kin of a member who has died (PIPL-49).
 
-    The answer is the same whether or not the number is anybody's. Next: `pdms request prove REQUEST_ID`.
+    The answer is the same whether or not the number is anybody's.
+    Next: `pdms request prove REQUEST_ID --evidence REFERENCE`.
 
     Example: `pdms request open shop:H00042 --by guardian --type access`
 
@@ -92,6 +93,8 @@ def prove(
     """Accept the proof of a guardian or of kin; its reference is kept, the proof is not. Another operator executes.
 
     A guardian's proof known from a consent of theirs may be accepted by support, any other one by compliance.
+
+    Example: `pdms request prove R-2026-000003 --evidence GP-2026-118`
     """
     from pdms.rights import service
 
@@ -104,7 +107,7 @@ def prove(
 def list_(
     context: typer.Context,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only open ones whose day has passed.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
 ) -> None:
     """List requests, the most urgent first. Example: `pdms request list --overdue`"""
     from pdms.rights import service
@@ -116,7 +119,7 @@ def list_(
 
 @app.command("show")
 def show_(context: typer.Context, request_id: RequestId) -> None:
-    """Show a request."""
+    """Show a request. Example: `pdms request show R-2026-000003`"""
     from pdms.rights import service
 
     face: Face = context.obj
@@ -157,7 +160,10 @@ def verify(
     request_id: RequestId,
     field: Annotated[str, typer.Option(help="Held field to compare with; the value is asked for.")] = "phone",
 ) -> None:
-    """Check the requester's identity against one held field; nothing beyond what is held is asked (NDR-23)."""
+    """Check the requester's identity against one held field; nothing beyond what is held is asked (NDR-23).
+
+    Example: `pdms request verify R-2026-000003 --field phone`
+    """
     from pdms.rights import service
 
     face: Face = context.obj
@@ -174,6 +180,8 @@ def code(
     """Send a one-time code to the e-mail address on file, through `PDMS_SMTP_URL`; nobody else sees it.
 
     The requester reads it out: `pdms request enter-code REQUEST_ID`.
+
+    Example: `pdms request code R-2026-000003 --language zh-CN`
     """
     from pdms.dispatch.channels import open_channel
     from pdms.rights import service
@@ -196,7 +204,7 @@ def code(
 
 @app.command("enter-code")
 def enter_code(context: typer.Context, request_id: RequestId) -> None:
-    """Check the code that the requester reads out; it is asked for."""
+    """Check the code that the requester reads out; it is asked for. Example: `pdms request enter-code R-2026-000003`"""
     from pdms.rights import service
 
     face: Face = context.obj
@@ -206,7 +214,10 @@ def enter_code(context: typer.Context, request_id: RequestId) -> None:
 
 @app.command("plan")
 def plan(context: typer.Context, request_id: RequestId) -> None:
-    """Show what executing a deletion request will do, and what a statute keeps."""
+    """Show what executing a deletion request will do, and what a statute keeps.
+
+    Example: `pdms request plan R-2026-000003`
+    """
     from pdms.rights import service
 
     face: Face = context.obj
@@ -216,7 +227,10 @@ def plan(context: typer.Context, request_id: RequestId) -> None:
 
 @app.command("execute")
 def execute(context: typer.Context, request_id: RequestId) -> None:
-    """Carry an assessed request out. An access request prints its one-time link, once."""
+    """Carry an assessed request out. An access request prints its one-time link, once.
+
+    Example: `pdms request execute R-2026-000003`
+    """
     from pdms.rights import service
 
     face: Face = context.obj
@@ -254,7 +268,10 @@ def refuse(
     request_id: RequestId,
     code: Annotated[str, typer.Option(help="Ground, e.g. STATUTORY_RETENTION, EXCESSIVE, UNPROVEN.")],
 ) -> None:
-    """Refuse a request on a stated ground; the answer has its article, and the letter to send (scope: compliance)."""
+    """Refuse a request on a stated ground; the answer has its article, and the letter to send (scope: compliance).
+
+    Example: `pdms request refuse R-2026-000003 --code EXCESSIVE`
+    """
     from pdms.rights import service
 
     face: Face = context.obj
@@ -265,7 +282,7 @@ def refuse(
 
 @app.command("cancel")
 def cancel(context: typer.Context, request_id: RequestId) -> None:
-    """Take a request back, before it is executed."""
+    """Take a request back, before it is executed. Example: `pdms request cancel R-2026-000003`"""
     from pdms.rights import service
 
     face: Face = context.obj
@@ -311,7 +328,10 @@ def held(context: typer.Context) -> None:
 
 @app.command("find-held")
 def find_held(context: typer.Context, order: Annotated[str, typer.Argument(help="Order number.")]) -> None:
-    """Find what is held of one order, by its number (scope: compliance); opens nothing."""
+    """Find what is held of one order, by its number (scope: compliance); opens nothing.
+
+    Example: `pdms request find-held SO-20261101-0042`
+    """
     from pdms.rights import service
 
     face: Face = context.obj
@@ -327,6 +347,8 @@ def open_held(
     """Open one held record for a regulator, a tax office or a court (scope: compliance); the log names the case.
 
     A second officer approves it first: `pdms access approvals ask hold_access --held held-… --ticket CASE-1234`.
+
+    Example: `pdms request open-held held-… --ticket CASE-1234`
     """
     from pdms.rights import service
 

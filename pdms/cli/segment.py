@@ -51,7 +51,7 @@ def list_(context: typer.Context) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, name: Name) -> None:
-    """Show a segment's rule."""
+    """Show a segment's rule. Example: `pdms segment show loyal_recent`"""
     from pdms.segments import service
 
     face: Face = context.obj
@@ -60,7 +60,10 @@ def show_(context: typer.Context, name: Name) -> None:
 
 @app.command("preview")
 def preview(context: typer.Context, name: Name) -> None:
-    """Count a segment on the live release of its view: rounded to ten, small counts only said to be small."""
+    """Count a segment on the live release of its view: rounded to ten, small counts only said to be small.
+
+    Example: `pdms segment preview loyal_recent`
+    """
     from pdms.segments import service
 
     face: Face = context.obj
@@ -103,7 +106,10 @@ def export(
 def rfm(
     context: typer.Context, view: Annotated[str, typer.Argument(help="A view with recency, orders, spend.")]
 ) -> None:
-    """Show recency, frequency and money segments on the live release of a view; counts rounded."""
+    """Show recency, frequency and money segments on the live release of a view; counts rounded.
+
+    Example: `pdms segment rfm member_value`
+    """
     from pdms.marketing import service
 
     face: Face = context.obj

@@ -38,7 +38,7 @@ def wrong_words(error: Any) -> str:
     where = context.command_path if context is not None else "pdms"
     more = f"  ({where} --help)"
     if kind in ("MissingParameter", "BadOptionUsage", "BadArgumentUsage", "NoArgsIsHelpError"):
-        return str(error.format_message()) + ("" if kind == "NoArgsIsHelpError" else more)
+        return " ".join(str(error.format_message()).split()) + ("" if kind == "NoArgsIsHelpError" else more)
     if parameter is not None:
         return f"{_name(parameter)}: {_rule(parameter)}{more}"
     if kind == "NoSuchOption":
