@@ -13,13 +13,14 @@ needs diversity on the rows of classes, and is refused here until a view declare
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdms.anonymize.arrays import Arrays, flatten
 from pdms.anonymize.classes import Classes, silence, tighten_groups
-from pdms.anonymize.criteria import Criteria
+from pdms.anonymize.criteria import Criteria, Method
 from pdms.anonymize.frequency import FrequencyTable
 from pdms.anonymize.hierarchies import Hierarchy
 from pdms.anonymize.loss import Loss, measure_loss
@@ -129,16 +130,17 @@ def compose(
     headroom: float = 1.0,
     seed: int = 0,
     part: int = 0,
+    method: Method = Method.AUTO,
 ) -> Composition:
     """Partition the members of `cells` so that every row of classes is shared by k, or by nobody.
 
     `table`: their tuples; `leavers`: int64 [rows], who hold a row and may not be in this release, the erased included;
     `headroom`: least size of a new class, in multiples of k: larger ones outlast more leavers; `seed`: decides who of a
-    row stays out; `part`: least size of a part that a row of classes is split into, k where that is more. With no row
-    at all this is `anonymize`.
-    Raises InvalidInput for what does not fit together or criteria beyond class sizes, Conflict (code SUPPRESSION_LIMIT)
-    as `anonymize` does where no release is out, Conflict (code LEDGER_SMALL_ROW) where a row is shared by too few
-    already, so that nothing can be published beside it.
+    row stays out; `part`: least size of a part that a row of classes is split into, k where that is more; `method`: of
+    who is in no release (rows of classes are split by the peel whatever it is). With no row at all this is `anonymize`,
+    but that nothing is refused: who would make it refuse is held back.
+    Raises InvalidInput for what does not fit together or criteria beyond class sizes, Conflict (code LEDGER_SMALL_ROW)
+    where a row is shared by too few already, so that nothing can be published beside it.
     """
     _check(table, criteria, cells, leavers, headroom)
     least = criteria.smallest_class
@@ -160,7 +162,7 @@ def compose(
     variant, joiners, beyond = "nothing new", 0, False
     if len(fresh):
         wide = replace(criteria, k=int(np.ceil(criteria.smallest_class * headroom)))
-        found, beyond = _fresh(table, hierarchies, wide, cells, fresh, suppression_limit, weights, alone=rows == 0)
+        found, beyond = _fresh(table, hierarchies, wide, cells, fresh, suppression_limit, weights, method)
         if found is None:
             joiners = int(cells.counts[fresh].sum())
         else:
@@ -291,24 +293,21 @@ def _fresh(
     fresh: Ints,
     suppression_limit: float,
     weights: Sequence[float] | None,
-    *,
-    alone: bool,
+    method: Method,
 ) -> tuple[Anonymized | None, bool]:
     """Anonymise who is in no live release, apart from all others; None where they are too few for that.
 
     Also tells whether more of them stay out than `suppression_limit` of all members: beside other releases that is
-    holding back. With no release out (`alone`) the limit is as `anonymize` says.
+    holding back.
     """
     joining = FrequencyTable(codes=table.codes[cells.tuple_[fresh]], counts=cells.counts[fresh])
-    if alone:
-        return anonymize(joining, hierarchies, criteria, suppression_limit=suppression_limit, weights=weights), False
     if joining.rows < criteria.smallest_class:
         return None, False
-    share = min(1.0, suppression_limit * cells.members / joining.rows)
+    alike = partial(anonymize, joining, hierarchies, criteria, weights=weights, method=method)
     try:
-        return anonymize(joining, hierarchies, criteria, suppression_limit=share, weights=weights), False
+        return alike(suppression_limit=min(1.0, suppression_limit * cells.members / joining.rows)), False
     except Conflict:
-        return anonymize(joining, hierarchies, criteria, suppression_limit=1.0, weights=weights), True
+        return alike(suppression_limit=1.0), True
 
 
 def _composition(

@@ -312,7 +312,7 @@ def _spent(uow: AnonUnitOfWork, population: str, period: Period) -> int:
 
 
 def _charged_in(population: str, period: Period) -> tuple[Any, ...]:
-    # by the instant, not by the period's name: a policy that changes the length of periods forgives nothing
+    # by the instant, not by the period's name: a policy that makes periods longer finds all that was charged in them
     return col(ChargeRow.population) == population, col(ChargeRow.charged_at) >= period.began
 
 

@@ -314,6 +314,7 @@ def brief(manifest: "Manifest") -> dict[str, object]:
         **({"sensitive feature, measured again": dict(manifest.sensitive["reached"])} if manifest.sensitive else {}),
         "greatest risk of a row": f"{manifest.risks.prosecutor_max:.3f} (threshold {manifest.risks.threshold:.2f})",
         "average risk": f"{manifest.risks.prosecutor_average:.3f}",
+        "algorithm": f"{manifest.algorithm} (the view asks for {manifest.algorithm_asked})",
         "information loss": f"NCP {manifest.loss.ncp:.3f}",
         "GB/T 42460 level": f"{manifest.level}: de-identified, not anonymous; consent to profiling still applies",
         "expires": manifest.expires_at,

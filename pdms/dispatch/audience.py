@@ -28,7 +28,7 @@ from pdms.taxonomy import Channel, MemberId, Operation, Pseudonym
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 from pdms.views import service as views
-from pdms.views.definitions import measure_of, view_of
+from pdms.views.definitions import categories_of, view_of
 
 COUNTED = (Handover.HANDED_OVER.value, Handover.UNKNOWN.value)
 """Outcomes that count as contact: an unknown one may have arrived."""
@@ -79,12 +79,11 @@ def plan_of(uow: UnitOfWork, *, campaign: str) -> Plan:
         raise Conflict("campaign: the segment's rule was changed since it was drafted; draft it anew")
     view = view_of(uow.policy, drafted.view)
     views.require_consumer(uow, view)
-    tables = {measure_of(view.name, feature).fact for feature in view.features}
     return Plan(
         campaign=drafted,
         view=view,
         rule=segments.compiled(uow, name=drafted.definition.segment),
-        categories=tuple(n for n, category in uow.policy.categories.items() if tables & set(category.facts)),
+        categories=categories_of(uow.policy, view),
     )
 
 

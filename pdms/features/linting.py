@@ -13,7 +13,7 @@ from pdms.policy.definitions import Policy
 from pdms.taxonomy import Operation, Scope
 from pdms.unit_of_work import UnitFactory
 from pdms.vault import service as vault
-from pdms.views.definitions import measure_of, space_of, view_of
+from pdms.views.definitions import categories_of, space_of, view_of
 from pdms.views.linting import Column, Columns, LintReport, findings, findings_on_data, report
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def lint_on_data(units: UnitFactory, *, view: str) -> LintReport:
         found = list(findings(policy, definition))
         space_of(policy, view)
         gate.release_permit(uow, view=view)
-        tables = {measure_of(view, feature).fact for feature in definition.features}
-        categories = tuple(name for name, one in policy.categories.items() if tables & set(one.facts))
-        purpose = definition.purpose
+        purpose, categories = definition.purpose, categories_of(policy, definition)
         eligible = gate.eligible(uow, purpose=purpose, operation=Operation.PROFILE, categories=categories)
         pseudonyms = list(vault.pseudonyms_of(uow, eligible.member_ids).values())
     computed = features.compute_at(home, policy, view=definition, pseudonyms=pseudonyms, now=now)
@@ -53,4 +51,4 @@ def counted(policy: Policy, view: str, computed: "Computed") -> Columns:
         columns.append(
             Column(name, hierarchy.leaves, tuple(int(one) for one in members), computed.uncovered.get(name, 0))
         )
-    return Columns(view, table.rows, int(np.sum(table.counts == 1)), tuple(columns))
+    return Columns(view, table.rows, tuple(columns))

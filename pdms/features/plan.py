@@ -19,7 +19,7 @@ from pdms.settings import Engine
 from pdms.taxonomy import Operation, Scope
 from pdms.unit_of_work import UnitFactory
 from pdms.vault import service as vault
-from pdms.views.definitions import measure_of, space_of, view_of
+from pdms.views.definitions import categories_of, measure_of, space_of, view_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ def plan(units: UnitFactory, *, view: str, rows: int | None = None, engine: Engi
         space = space_of(policy, view)
         gate.release_permit(uow, view=view)
         tables = sorted({measure_of(view, feature).fact for feature in definition.features})
-        categories = tuple(name for name, one in policy.categories.items() if set(tables) & set(one.facts))
+        categories = categories_of(policy, definition)
         eligible = gate.eligible(uow, purpose=definition.purpose, operation=Operation.PROFILE, categories=categories)
         # pseudonyms are random: the first ones in their order are a sample of all
         pseudonyms = sorted(vault.pseudonyms_of(uow, eligible.member_ids).values())

@@ -21,7 +21,7 @@ from pdms.views.definitions import space_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pdms.anonymize import FrequencyTable, Hierarchy
+    from pdms.anonymize import FrequencyTable
     from pdms.facts.read import FactsReader
 
 
@@ -48,73 +48,34 @@ class Exact:
     columns: dict[str, Any] = field(repr=False)
 
 
-def compute(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym], rows: bool = False) -> Computed:
-    """Compute the frequency table of `view` for `pseudonyms` (each once), and the coded rows where `rows` is set."""
-    return compute_at(uow.home, uow.policy, view=view, pseudonyms=pseudonyms, now=uow.now, rows=rows)
-
-
 def compute_at(
     home: Home, policy: Policy, *, view: View, pseudonyms: Sequence[Pseudonym], now: datetime, rows: bool = False
 ) -> Computed:
-    """Compute as `compute` does, as of `now`; needs no unit, so that a long computation holds no transaction."""
-    with computing(home, policy, view=view, pseudonyms=pseudonyms, now=now) as work:
-        return work.computed(rows=rows)
+    """Compute the frequency table of `view` for `pseudonyms` (each once) as of `now`, and the coded rows where asked.
 
+    Distinct tuples are counted by one GROUP BY, whose result alone leaves the engine unless `rows` is set. Needs no
+    unit, so that a long computation holds no transaction.
+    """
+    import numpy as np
 
-@dataclass(frozen=True, slots=True)
-class Computing:
-    """A view's coded rows, held in the engine: counted for the anonymisation core, joined with what it answers."""
+    from pdms.anonymize import tabulate
+    from pdms.features import coding
 
-    space: "dict[str, Hierarchy]" = field(repr=False)
-    _reader: "FactsReader" = field(repr=False)
-    _exact: Any = field(repr=False)
-    _coded: Any = field(repr=False)
-
-    def computed(self, *, rows: bool = False) -> Computed:
-        """Count the distinct tuples: one GROUP BY, whose result alone leaves the engine unless `rows` is set."""
-        import numpy as np
-
-        from pdms.anonymize import tabulate
-        from pdms.features import coding
-
-        names = tuple(self.space)
-        counted = self._reader.fetch(self._coded.group_by(*names).agg(members=self._coded.count().cast("int64")))
-        listed = any(not hierarchy.edges for hierarchy in self.space.values())
-        beyond = self._reader.fetch(coding.uncovered(self._exact, self.space)).to_pylist() if listed else [{}]
+    space = space_of(policy, view.name)
+    names = tuple(space)
+    with _exact(home, view, pseudonyms, now) as (reader, exact):
+        coded = reader.keep("coded", coding.coded(exact, space, reader.given))
+        counted = reader.fetch(coded.group_by(*names).agg(members=coded.count().cast("int64")))
+        listed = any(not hierarchy.edges for hierarchy in space.values())
+        beyond = reader.fetch(coding.uncovered(exact, space)).to_pylist() if listed else [{}]
         codes = np.stack([np.asarray(counted[name], dtype=np.int32) for name in names], axis=1)
         table, _ = tabulate(codes, counts=np.asarray(counted["members"], dtype=np.int64))
         return Computed(
             features=names,
             frequency=table,
             uncovered={k: int(v or 0) for k, v in beyond[0].items()},
-            rows=self._reader.fetch(self._coded) if rows else None,
+            rows=reader.fetch(coded) if rows else None,
         )
-
-    def classes(self, table: "FrequencyTable", class_of: Any) -> "pa.Table":
-        """Return `pseudonym` and `class` (int64, -1 where suppressed) for each subject, by a join in the engine.
-
-        `class_of`: int64 [tuples], the class of each tuple of `table`, as `Anonymized.class_of` gives it.
-        """
-        import pyarrow as pa
-
-        places = {f"tuple_{place}": table.codes[:, place] for place in range(len(self.space))}
-        given = self._reader.given("classes", pa.table({**places, "class": pa.array(class_of, pa.int64())}))
-        same = [self._coded[name] == given[f"tuple_{place}"] for place, name in enumerate(self.space)]
-        joined = self._coded.join(given, same)
-        return self._reader.fetch(joined.select("pseudonym", "class"))
-
-
-@contextmanager
-def computing(
-    home: Home, policy: Policy, *, view: View, pseudonyms: Sequence[Pseudonym], now: datetime
-) -> Iterator[Computing]:
-    """Compute a view's rows in the engine that the settings name, and hold them there until the block ends."""
-    from pdms.features import coding
-
-    space = space_of(policy, view.name)
-    with _exact(home, view, pseudonyms, now) as (reader, exact):
-        coded = reader.keep("coded", coding.coded(exact, space, reader.given))
-        yield Computing(space=space, _reader=reader, _exact=exact, _coded=coded)
 
 
 def exact_columns(uow: UnitOfWork, *, view: View, pseudonyms: Sequence[Pseudonym]) -> Exact:

@@ -10,6 +10,9 @@ from typing import Literal
 
 from pdms.taxonomy import Language
 
+MOST_EXPIRY_DAYS = 366
+"""No view lets a release live longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Feature:

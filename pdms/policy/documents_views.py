@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pdms.policy.definitions_views import MOST_EXPIRY_DAYS
 from pdms.policy.documents_base import Article, Both, Document, Line, Slug
 from pdms.taxonomy import AgeStage, Channel, ConsentState, ConsentType, MemberStatus, Operation, RestrictionKind
 
@@ -72,7 +73,7 @@ class ViewDocument(Document):
     min_cell: Annotated[int, Field(ge=2, le=1_000_000)]
     suppression_limit: Annotated[float, Field(ge=0, le=0.2)]
     consumers: Annotated[list[Slug], Field(min_length=1)]
-    expiry_days: Annotated[int, Field(ge=1, le=366)]
+    expiry_days: Annotated[int, Field(ge=1, le=MOST_EXPIRY_DAYS)]
     average_risk: Annotated[float, Field(gt=0, le=1)] = 1.0
     algorithm: Literal["auto", "peel", "mondrian", "full_domain", "blind"] = "auto"
     sensitive: SensitiveDocument | None = None

@@ -29,7 +29,7 @@ from pdms.taxonomy import Operation, Scope
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 from pdms.views import service as views
-from pdms.views.definitions import COUNTED, measure_of, space_of, view_of
+from pdms.views.definitions import COUNTED, categories_of, measure_of, space_of, view_of
 
 CONFIDENCE = 0.95
 CENT = 0.01
@@ -132,14 +132,13 @@ def _asked(
         raise InvalidInput("feature: a category has no sum, mean or quantile; ask for its histogram")
     if not 0 < share < 1:
         raise InvalidInput("share: must lie between 0 and 1")
-    tables = {measure_of(view, one).fact for one in definition.features}
     return _Asked(
         view=definition,
         kind=kind,
         feature=chosen,
         share=share,
         where=None if where is None else compile_rule(parse(where), space),
-        categories=tuple(name for name, category in uow.policy.categories.items() if tables & set(category.facts)),
+        categories=categories_of(uow.policy, definition),
         clamp=_clamp(definition, chosen) if chosen is not None and _CHARGED[kind] == "mean" else None,
     )
 

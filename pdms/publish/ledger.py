@@ -11,15 +11,16 @@ Deliberately not here: what a partition beside them must be (`anonymize.ledger`)
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import col, delete, insert, select, update
+from sqlmodel import and_, col, delete, func, insert, select, update
 
 from pdms.errors import Denied
+from pdms.policy.definitions_views import MOST_EXPIRY_DAYS
 from pdms.policy.reasons import reason
 from pdms.publish.tables import LedgerFamily, LedgerPage, Publication
-from pdms.taxonomy import ID_BYTES, Pseudonym, ReleaseState
+from pdms.taxonomy import ID_BYTES, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.views import copies
 from pdms.views import service as views
@@ -27,11 +28,14 @@ from pdms.views import service as views
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement
 
     from pdms.anonymize.ledger_rows import Rows
 
 PUBLISHED = "published"
 """State of a publication that became a release."""
+LONGEST = timedelta(days=MOST_EXPIRY_DAYS + 1)
+"""No release is out for longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,34 +218,34 @@ def prune(uow: UnitOfWork) -> int:
 
 def _out(uow: UnitOfWork, family: str, view: str | None) -> dict[str, int]:
     """Return the releases that somebody may hold, with the class size each promised."""
-    held = copies.outstanding(uow)
-    known = {info.release_id: info for info in views.list_releases(uow)}
-    live = {one for one, info in known.items() if info.state is ReleaseState.LIVE and info.view != view}
-    out = {}
-    for row in uow.session.exec(select(Publication).where(col(Publication.state) == PUBLISHED)):
-        # one that the anonymised side never heard of will be live: a crash fell between the commits of its outcome
-        if row.release_id in known and row.release_id not in held | live:
-            continue
-        manifest = json.loads(row.manifest or "{}")
-        if (row.family or row.view) == family and datetime.fromisoformat(manifest["expires_at"]) > uow.now:
-            out[row.release_id] = int(manifest["k_required"])
-    return out
+    named = _published(uow, func.coalesce(Publication.family, Publication.view) == family)
+    # one that the anonymised side never heard of will be live: a crash fell between the commits of its outcome
+    unheard = named - views.known_among(uow, named)
+    return _unexpired(uow, unheard | named & (copies.outstanding(uow) | views.live_but(uow, view=view)))
 
 
 def _elsewhere(uow: UnitOfWork, family: str, view: str) -> bool:
     """Tell whether a consumer may hold a release of this view that was made in another family."""
-    rows = _publications(uow, copies.outstanding(uow))
-    expiry = (
-        datetime.fromisoformat(json.loads(row.manifest or "{}")["expires_at"])
-        for row in rows
-        if row.view == view and (row.family or row.view) != family
-    )
-    return any(at > uow.now for at in expiry)
+    other = and_(col(Publication.view) == view, func.coalesce(Publication.family, Publication.view) != family)
+    return bool(_unexpired(uow, _published(uow, other) & copies.outstanding(uow)))
 
 
-def _publications(uow: UnitOfWork, ids: Collection[str]) -> list[Publication]:
-    rows = uow.session.exec(select(Publication).where(col(Publication.state) == PUBLISHED))
-    return [row for row in rows if row.release_id in ids]
+def _published(uow: UnitOfWork, asked: "ColumnElement[bool]") -> frozenset[str]:
+    """Return the ids of the publications `asked` for that by their age could be out: of history no more is read."""
+    young = col(Publication.ended_at) > uow.now - LONGEST
+    query = select(Publication.release_id).where(asked, col(Publication.state) == PUBLISHED, young)
+    return frozenset(uow.session.exec(query))
+
+
+def _unexpired(uow: UnitOfWork, ids: Collection[str]) -> dict[str, int]:
+    """Return which of some publications have not expired, with the class size each promised."""
+    query = select(Publication).where(col(Publication.release_id).in_(ids))
+    manifests = {row.release_id: json.loads(row.manifest or "{}") for row in uow.session.exec(query)}
+    return {
+        release_id: int(manifest["k_required"])
+        for release_id, manifest in manifests.items()
+        if datetime.fromisoformat(manifest["expires_at"]) > uow.now
+    }
 
 
 def _read(uow: UnitOfWork, family: str) -> Standing:

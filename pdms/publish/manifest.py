@@ -111,12 +111,15 @@ class Manifest:
     level: int
     """GB/T 42460."""
     algorithm: str
+    """What made the classes; beside releases that are out it is the ledger's own way, whatever was asked."""
     data_sha256: str
     average_risk_required: float = 1.0
     sensitive: Mapping[str, Any] | None = None
     """Where the view has a sensitive feature: what was asked of it, and what the published bytes reach, measured."""
     together: Together | None = None
     """None for a release that was made before there was a ledger."""
+    algorithm_asked: str = "auto"
+    """What the view asks for."""
     numbers: str = "tree"
     """What cells of numbers say: a node of their tree, or a tight run of declared bins."""
 

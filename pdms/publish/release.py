@@ -76,6 +76,8 @@ class Grouped:
     class_of: NDArray[np.int64]
     out: NDArray[np.int64]
     held_back: HeldBack
+    algorithm: str
+    """What made the classes, whatever the view asked for."""
 
 
 def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy], here: "Beside | None" = None) -> Made:
@@ -111,7 +113,7 @@ def make(view: View, table: FrequencyTable, space: Mapping[str, Hierarchy], here
         risk=risk_of(measured),
         suppressed=result.suppressed,
         level=level_of(view, measured),
-        algorithm=f"lattice {result.variant}",
+        algorithm=grouped.algorithm,
         grouped=grouped,
         asked=criteria.smallest_class,
         reached=reached_of(view, measured),
@@ -132,7 +134,7 @@ def _grouped(
         wide = replace(criteria, k=math.ceil(criteria.smallest_class * view.headroom))
         found = anonymize(apart, trees, wide, suppression_limit=limit, weights=weights, method=Method(view.algorithm))
         out = np.where(found.class_of < 0, apart.counts, 0)
-        return Grouped(found, found.class_of, out, HeldBack(0, 0, 0, 0))
+        return Grouped(found, found.class_of, out, HeldBack(0, 0, 0, 0), found.variant)
     if criteria.needs_histogram:
         # what its values were then is kept nowhere, and the rows of classes would have to satisfy l and t on them too
         raise refusal(reason("LEDGER_SENSITIVE"))
@@ -147,11 +149,13 @@ def _grouped(
         weights=weights,
         headroom=view.headroom,
         seed=here.seed,
+        method=Method(view.algorithm),
     )
     made = composed()
     if len(made.sizes) > view.average_risk * int(made.sizes.sum()):
         made = composed(part=math.ceil(round(1 / view.average_risk, 9)))
-    return Grouped(made.anonymized(), made.class_of, made.out, made.held_back)
+    effective = f"peel within the classes of releases that are out; who is in none: {made.variant}"
+    return Grouped(made.anonymized(), made.class_of, made.out, made.held_back, effective)
 
 
 def criteria_of(view: View, space: Mapping[str, Hierarchy]) -> Criteria:

@@ -33,7 +33,7 @@ from pdms.taxonomy import Operation, Pseudonym, ReleaseState, Scope, new_id
 from pdms.unit_of_work import UnitFactory, UnitOfWork
 from pdms.vault import service as vault
 from pdms.views import service as views
-from pdms.views.definitions import measure_of, space_of, view_of
+from pdms.views.definitions import categories_of, space_of, view_of
 
 ATTEMPTS = 3
 Progress = Callable[[str], None]
@@ -232,8 +232,7 @@ def _take(uow: UnitOfWork, view: View, release_id: str, out: ledger.Standing) ->
     row = _row(uow, release_id)
     row.overtaken = False
     uow.session.add(row)
-    tables = {measure_of(view.name, feature).fact for feature in view.features}
-    categories = tuple(name for name, category in uow.policy.categories.items() if tables & set(category.facts))
+    categories = categories_of(uow.policy, view)
     eligible = gate.eligible(uow, purpose=view.purpose, operation=Operation.PROFILE, categories=categories)
     links = vault.pseudonyms_of(uow, eligible.member_ids)
     newest = audit.checkpoint(uow.session)

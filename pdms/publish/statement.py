@@ -126,6 +126,7 @@ def draw_up(
         ),
         level=made.level,
         algorithm=made.algorithm,
+        algorithm_asked=view.algorithm,
         data_sha256=made.sha256,
         average_risk_required=view.average_risk,
         sensitive=of_sensitive(view, made.reached, space_of(uow.policy, view.name)),

@@ -116,8 +116,11 @@ def presume_taken(uow: AnonUnitOfWork) -> int:
 
 
 def outstanding(uow: AnonUnitOfWork) -> frozenset[str]:
-    """Return the ids of releases of which a consumer may still hold a copy, expired ones among them."""
-    query = select(ReleaseCopy.release_id).where(col(ReleaseCopy.deleted_at).is_(None)).distinct()
+    """Return the ids of releases that have not expired and of which a consumer may hold a copy."""
+    running = select(Release.release_id).where(col(Release.expires_at) > uow.now)
+    query = select(ReleaseCopy.release_id).where(
+        col(ReleaseCopy.deleted_at).is_(None), col(ReleaseCopy.release_id).in_(running)
+    )
     return frozenset(uow.anon.exec(query))
 
 

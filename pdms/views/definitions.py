@@ -54,6 +54,12 @@ def measure_of(view: str, feature: Feature) -> Measure:
     return MEASURES[feature.measure]
 
 
+def categories_of(policy: Policy, view: View) -> tuple[str, ...]:
+    """Return the data categories whose facts a view reads: what a member must have agreed to be profiled by."""
+    tables = {measure_of(view.name, feature).fact for feature in view.features}
+    return tuple(name for name, category in policy.categories.items() if tables & set(category.facts))
+
+
 def _hierarchy(policy: Policy, definition: View, feature: Feature) -> Hierarchy:
     view = definition.name
     measure = measure_of(view, feature)

@@ -278,6 +278,16 @@ WORDS: dict[str, Words] = {
         "紧区间的两端分箱必有人落入，可能仅一人：若知道某人在其等价类中最小或最大，即可读出该分箱。",
         "请使用 numbers: tree；仅当使用者不掌握会员排名时保留。",
     ),
+    "ALGORITHM_ALONE": Words(
+        "T37964",
+        "The algorithm makes a release that is alone. Beside releases that are out, members stay in their classes, "
+        "which are split by the peel whatever is chosen, so that a column has no one level; the algorithm is left "
+        "those who are in no release. The manifest names what was done.",
+        "Have copies of the release before deleted (pdms release copies), or say `algorithm: auto`.",
+        "该算法仅对单独的发布有效：若此前的发布仍在外，留存会员沿用原等价类并按 peel 细分，同一列不再是同一层级；"
+        "只有不在任何发布中的会员按该算法处理。发布说明 (manifest) 载明实际算法。",
+        "请先让使用者删除此前发布的副本 (pdms release copies)，或使用 algorithm: auto。",
+    ),
     "CELL_BELOW_K": Words(
         "T37964",
         "On the members that are eligible now, bins hold some members but fewer than k: each of them is merged in "

@@ -78,11 +78,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A view on the data, for the linter: `singled_out` members have a tuple of leaves that nobody else has."""
+    """A view on the data, for the linter."""
 
     view: str
     members: int
-    singled_out: int
     columns: tuple[Column, ...]
 
 
@@ -160,6 +159,8 @@ def _of_view(policy: Policy, view: View) -> Iterator[Finding]:
         yield _finding(view.name, "TAG_DENIED", "label", "a word of tags.deny")
     if view.numbers == "tight":
         yield _finding(view.name, "TIGHT_ENDS", "numbers", "tight", severity="warning")
+    if view.algorithm in ("full_domain", "mondrian"):
+        yield _finding(view.name, "ALGORITHM_ALONE", "algorithm", view.algorithm, severity="warning")
     purpose = policy.purposes.get(view.purpose)
     if purpose is None:
         return

@@ -5,6 +5,7 @@ reading and each export is an event, committed before the rows leave (the unit c
 Deliberately not here: making a release; that is `publish`, on the other side.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -255,6 +256,17 @@ def known(uow: AnonUnitOfWork, *, release_id: str) -> ReleaseInfo | None:
     """Return a release if it was ever entered. For `publish`, which mends what a crash left."""
     row = uow.anon.get(Release, release_id)
     return None if row is None else _info(row)
+
+
+def known_among(uow: AnonUnitOfWork, release_ids: Collection[str]) -> frozenset[str]:
+    """Return which of some releases were ever entered. For `publish`."""
+    return frozenset(uow.anon.exec(select(Release.release_id).where(col(Release.release_id).in_(release_ids))))
+
+
+def live_but(uow: AnonUnitOfWork, *, view: str | None) -> frozenset[str]:
+    """Return the ids of the live releases of all views but one. For `publish`."""
+    live = select(Release.release_id).where(col(Release.state) == ReleaseState.LIVE)
+    return frozenset(uow.anon.exec(live if view is None else live.where(col(Release.view) != view)))
 
 
 def _readable(uow: AnonUnitOfWork, *, view: str | None, release_id: str | None) -> ReleaseInfo:

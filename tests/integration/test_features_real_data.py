@@ -78,7 +78,7 @@ def test_recency_frequency_and_money_are_the_published_ones(retail):
 def test_the_starter_views_can_be_published_for_these_customers(retail, name):
     uow, who = retail
     view = uow.policy.views[name]
-    computed = features.compute(uow, view=view, pseudonyms=list(who.values()))
+    computed = features.compute_at(uow.home, uow.policy, view=view, pseudonyms=list(who.values()), now=uow.now)
     made = release.make(view, computed.frequency, space_of(uow.policy, name))
     assert made.measured.k >= view.k
     assert made.measured.rows + made.suppressed == 4338

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdms.anonymize import Criteria, Diversity, anonymize, flat, from_edges, tabulate
+from pdms.anonymize import Criteria, Diversity, Method, anonymize, flat, from_edges, tabulate
 from pdms.anonymize.ledger import Cells, cells_of, compose, staying_out
 from pdms.anonymize.ledger_check import measure_together
 from pdms.anonymize.ledger_rows import Rows, leavers_of, with_release, with_releases_only, without_subject
@@ -127,6 +127,22 @@ def test_without_a_release_out_there_it_is_the_ordinary_partition():
     assert found.anonymized().labels(SPACE) == plain.labels(SPACE)
     assert found.sizes.tolist() == plain.sizes.tolist()
     assert found.loss == plain.loss
+
+
+def test_who_is_in_no_release_is_grouped_by_the_method_asked_for():
+    rng = np.random.default_rng(6)
+    codes = np.column_stack([rng.geometric(0.3, 200).clip(1, 8) - 1, rng.integers(0, 3, 200)])
+    table, tuple_ = tabulate(codes)
+    row = np.repeat([0, -1], [20, 180])
+    cells, _ = cells_of(row, tuple_)
+    levels = {}
+    for method in (Method.PEEL, Method.FULL_DOMAIN):
+        made = compose(
+            table, SPACE, Criteria(k=5), cells=cells, leavers=np.array([0]), suppression_limit=0.1, method=method
+        )
+        new = np.unique(made.class_of[(cells.row < 0) & (made.class_of >= 0)])
+        levels[made.variant] = {tuple(one) for one in made.levels[new].tolist()}
+    assert len(levels["full domain"]) == 1 < len(levels["peel"])
 
 
 def test_the_same_seed_gives_the_same_and_who_stays_out_depends_on_it():

@@ -22,7 +22,7 @@ from pdms.errors import Denied, NotFound
 from pdms.publish import ledger
 from pdms.publish import service as publish
 from pdms.publish.manifest import public_manifest
-from pdms.publish.tables import LedgerFamily, LedgerPage
+from pdms.publish.tables import LedgerFamily, LedgerPage, Publication
 from pdms.rights import service as rights
 from pdms.segments import service as segments
 from pdms.settings import Home
@@ -155,6 +155,7 @@ def test_a_release_binds_the_next_until_its_copies_are_gone(shop):
     assert world.run_anon("marketing", copies.list_copies, release_id=first.release_id) == ()
     second = published(world)
     assert second.together.releases == (), "nobody read the first, and nobody can any more"
+    over(world, first)
     for role in ("marketing", "compliance"):
         world.run_anon(role, views.read, view=VIEW)
     withdraw(world, "H00010")
@@ -189,6 +190,18 @@ def test_a_release_binds_the_next_until_its_copies_are_gone(shop):
     publish.close_open_intents(world.app.units(world.actor("compliance")))
     assert held(world) == {}, "over: who was in it is forgotten"
     assert published(world).together.releases == ()
+    over(world, third)  # of which a copy was never acknowledged
+    with world.unit() as uow:
+        uow.lock_anon_first()
+        assert ledger.standing(uow, family=VIEW, view=VIEW).releases == ()
+
+
+def over(world, manifest) -> None:
+    """Let nobody read the manifest of a release that cannot be out any more."""
+    with world.unit() as uow:
+        row = uow.session.exec(select(Publication).where(Publication.release_id == manifest.release_id)).one()
+        row.manifest = "not to be read"
+        uow.session.add(row)
 
 
 def acknowledge(world, role, release_id, **more):

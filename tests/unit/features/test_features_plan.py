@@ -92,7 +92,7 @@ def test_bounds_hold_on_a_release_that_was_made(uow, views):
         }
     )
     facts.append(uow, FactTable.ORDERS, orders, load_id="plan", batch=0)
-    sample = service.compute(uow, view=view, pseudonyms=people[:400]).frequency.counts
+    sample = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=people[:400], now=uow.now).frequency.counts
     held = facts.sizes(uow.home, [FactTable.ORDERS])
     assert held.rows == 4_000
     space = space_of(uow.policy, view.name)
@@ -100,7 +100,7 @@ def test_bounds_hold_on_a_release_that_was_made(uow, views):
         rows=4_000, held=4_000, counts=sample, most=math.prod(len(h.leaves) for h in space.values()),
         features=len(space), k=view.k, facts_rows=held.rows, facts_bytes=held.bytes,
     )  # fmt: skip
-    whole = service.compute(uow, view=view, pseudonyms=people).frequency
+    whole = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=people, now=uow.now).frequency
     made = release.make(view, whole, space)
     assert len(whole.counts) / FACTOR <= size.tuples <= min(size.tuples_most, len(whole.counts) * FACTOR)
     assert whole.codes.nbytes + whole.counts.nbytes <= size.frequency * FACTOR

@@ -181,7 +181,7 @@ def test_codes_and_frequencies_are_those_of_the_hierarchies(uow, views, world, p
         ],
         axis=1,
     )
-    computed = service.compute(uow, view=view, pseudonyms=asked, rows=True)
+    computed = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=asked, now=uow.now, rows=True)
     truth, _ = tabulate(codes)
     assert computed.features == tuple(space)
     assert np.array_equal(computed.frequency.codes, truth.codes)
@@ -231,7 +231,7 @@ def test_the_query_does_not_grow_with_the_leaves_of_a_category():
 def test_values_that_the_hierarchy_lacks_are_counted(uow, views, world):
     view = next(v for v in views if any(f.measure == "age_band" for f in v.features))
     asked = [person(n) for n in range(120)]
-    computed = service.compute(uow, view=view, pseudonyms=asked)
+    computed = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=asked, now=uow.now)
     beyond = sum(row["age_band"] == "95-99" for row in world[FactTable.SUBJECT_ATTRIBUTES])
     assert computed.uncovered["age_band"] == beyond > 0
 
@@ -246,7 +246,7 @@ def test_every_measure_of_the_policy_is_computed_and_says_what_it_means():
 
 
 def test_nobody_asked_for_gives_an_empty_table(uow, views, world):
-    assert service.compute(uow, view=views[0], pseudonyms=[]).frequency.rows == 0
+    assert service.compute_at(uow.home, uow.policy, view=views[0], pseudonyms=[], now=uow.now).frequency.rows == 0
 
 
 def test_the_day_turns_at_midnight_in_shanghai(uow, views):

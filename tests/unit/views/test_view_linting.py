@@ -73,6 +73,7 @@ def test_no_view_that_is_shipped_has_an_error(name):
         (replace(VALUE, consumers=("nobody",)), ("CONSUMER_UNKNOWN", "error", "")),
         (replace(VALUE, consumers=("support",)), ("CONSUMER_WITHOUT_PURPOSE", "warning", "")),
         (replace(VALUE, purpose="partner"), ("NO_PUBLISHER", "warning", "")),
+        (replace(VALUE, algorithm="full_domain"), ("ALGORITHM_ALONE", "warning", "")),
         (replace(VALUE, expiry_days=31), ("EXPIRY_TOO_LONG", "warning", "")),
         (replace(VALUE, label={Language.ZH: "Value", Language.EN: "Value"}), ("LABEL_MISSING", "warning", "")),
         (
@@ -134,7 +135,7 @@ def test_no_finding_repeats_what_a_hierarchy_or_document_holds():
 
 def measured(counts, *, uncovered=0, members=None):
     column = Column("orders", tuple(f"bin-{n}" for n in range(len(counts))), tuple(counts), uncovered)
-    return Columns("member_value", sum(counts) if members is None else members, 0, (column,))
+    return Columns("member_value", sum(counts) if members is None else members, (column,))
 
 
 @pytest.mark.parametrize(
