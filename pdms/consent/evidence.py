@@ -18,7 +18,8 @@ from sqlalchemy import select
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
 from pdms.consent import receipt as receipts
-from pdms.consent.notices import Terms, all_terms, deliveries_of, notice_content, purpose_text
+from pdms.consent.deliveries import deliveries_of
+from pdms.consent.notices import Terms, all_terms, notice_content, purpose_text
 from pdms.consent.rules import Broken
 from pdms.consent.store import RECORD
 from pdms.errors import Conflict, NotFound

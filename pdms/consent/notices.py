@@ -1,13 +1,13 @@
-"""Notices: published versions, what each told, to whom it was shown.
+"""Notices: published versions and what each told.
 
 Guarantees: a version is content-addressed and never changes; the text shown can be rendered again from it, word for
-word; a delivery names the version. What a version must contain is checked when the policy loads.
+word. What a version must contain is checked when the policy loads.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,16 +16,13 @@ from sqlalchemy import Table, select
 from pdms.audit.catalogue import EventKind
 from pdms.clock import SHANGHAI
 from pdms.consent.notice_diff import NoticeDiff, compare
-from pdms.consent.restrictions import own_or_staff
-from pdms.consent.store import CHANGED
 from pdms.consent.tables import NoticeDelivery, NoticeVersion
-from pdms.crypto import set_digest
-from pdms.db import Session, draw, mark
+from pdms.db import Session
 from pdms.errors import InvalidInput, NotFound
 from pdms.policy.canonical import text_of
 from pdms.policy.definitions import Notice, Policy
-from pdms.taxonomy import Language, MemberId, Operation, Scope
-from pdms.unit_of_work import ActorKind, UnitOfWork
+from pdms.taxonomy import Language, Operation
+from pdms.unit_of_work import UnitOfWork
 
 DELIVERED: Table = NoticeDelivery.__table__  # type: ignore[attr-defined] # SQLModel makes it
 
@@ -65,17 +62,6 @@ class NoticeText:
     effective_on: date
     title: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """That a member was shown a version."""
-
-    notice_id: str
-    version: str
-    language: Language
-    delivered_at: datetime
-    channel: str
 
 
 def publish_notices(uow: UnitOfWork) -> tuple[PublishedNotice, ...]:
@@ -216,22 +202,6 @@ def notice_diff(uow: UnitOfWork, *, before: str, after: str) -> NoticeDiff:
     return compare(*contents, versions=(before, after))
 
 
-def changes_for(uow: UnitOfWork, member_id: MemberId) -> tuple[NoticeDiff, ...]:
-    """Return what changed since the member was last shown each notice; a notice that is not newer is left out."""
-    own_or_staff(uow, member_id)
-    if uow.actor.kind is not ActorKind.MEMBER:
-        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
-    last = {(item.notice_id, item.language): item.version for item in deliveries(uow, member_id)}
-    found = []
-    for (name, language), version in sorted(last.items()):
-        if language not in uow.policy.notices.get(name, {}):
-            continue
-        newest = in_force(uow.policy, uow.session, notice=name, language=language).version
-        if newest != version:
-            found.append(notice_diff(uow, before=version, after=newest))
-    return tuple(found)
-
-
 def versions(uow: UnitOfWork) -> tuple[NoticeText, ...]:
     """Return every published version, oldest first."""
     rows = uow.session.execute(select(NoticeVersion).order_by(NoticeVersion.notice_no)).scalars()  # type: ignore[arg-type] # a column, typed as its value
@@ -305,76 +275,6 @@ def purpose_text(content: str, purpose: str) -> str:
     lines += [f"{head[key]}: {item[key]}" for key in ("necessity", "impact") if item[key]]
     lines += [f"{head['retention']}: {item['retention']}", f"{head['expiry']}: {item['expiry']}"]
     return "\n".join(lines)
-
-
-def deliver_notices(
-    uow: UnitOfWork,
-    member_ids: Sequence[MemberId],
-    *,
-    notice: str,
-    language: Language = Language.ZH,
-    channel: str,
-    evidence: str = "",
-    at: datetime | None = None,
-) -> int:
-    """Record that each member was shown the version in force; return how many deliveries are new. Bulk, idempotent.
-
-    :param at: when, if earlier than now. :raises InvalidInput: unknown notice, or a date in the future.
-    """
-    uow.require(Scope.INGEST, Scope.SUPPORT, Scope.COMPLIANCE, Scope.MEMBER)
-    for member_id in member_ids if uow.actor.kind is ActorKind.MEMBER else ():
-        own_or_staff(uow, member_id)
-    when = at or uow.now
-    if when > uow.now:
-        raise InvalidInput("at: lies in the future", code="INSTANT_FUTURE")
-    if not member_ids:
-        return 0
-    terms = in_force(uow.policy, uow.session, notice=notice, language=language)
-    # A load delivers to every member that it creates: driver SQL, since Core's executemany costs three times as much.
-    shown = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    (seq,) = draw(uow.session.connection(), "notice_delivery")
-    result = uow.session.connection().exec_driver_sql(
-        "INSERT INTO notice_delivery (member_id, notice_no, delivered_at, channel, evidence, seq)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(member, terms.notice_no, shown, channel, evidence, seq) for member in member_ids],
-    )
-    if result.rowcount:
-        mark(uow.session.connection(), CHANGED, member_ids)
-    uow.record(
-        EventKind.NOTICE_DELIVERED,
-        member=member_ids[0] if len(member_ids) == 1 else None,
-        refs={"notice": terms.notice_id, "version": terms.version},
-        numbers={"members": len(member_ids)},
-        digest=set_digest(uow.keys.system_key("audit-digest"), member_ids).hex(),
-    )
-    return int(result.rowcount)
-
-
-def deliveries(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
-    """Return what a member was shown, oldest first."""
-    own_or_staff(uow, member_id)
-    if uow.actor.kind is not ActorKind.MEMBER:
-        uow.require(Scope.COMPLIANCE, Scope.SUPPORT)
-    return deliveries_of(uow, member_id)
-
-
-def deliveries_of(uow: UnitOfWork, member_id: MemberId) -> tuple[Delivery, ...]:
-    """Return what a member was shown, oldest first, to a caller who has asked who acts."""
-    terms = all_terms(uow.session)
-    rows = uow.session.execute(
-        select(NoticeDelivery).where(NoticeDelivery.member_id == member_id)  # type: ignore[arg-type] # a column, typed as its value
-    ).scalars()
-    found = [
-        Delivery(
-            notice_id=terms[row.notice_no].notice_id,
-            version=terms[row.notice_no].version,
-            language=terms[row.notice_no].language,
-            delivered_at=row.delivered_at,
-            channel=row.channel,
-        )
-        for row in rows
-    ]
-    return tuple(sorted(found, key=lambda item: item.delivered_at))
 
 
 def telling(

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from pdms.audit.catalogue import EventKind
 from pdms.consent import receipt as receipts
 from pdms.consent import rules
+from pdms.consent.deliveries import Delivery, changes_for, deliver_notices, deliveries
 from pdms.consent.evidence import DEFECT, EvidenceBundle, act_of, bundle, check_evidence, joined
 from pdms.consent.export import ConsentExport, export_records
 from pdms.consent.imports import (
@@ -29,14 +30,10 @@ from pdms.consent.invalidate import Defect, invalidate_some, standing_under
 from pdms.consent.notice_diff import NoticeDiff
 from pdms.consent.notices import (
     DELIVERED,
-    Delivery,
     NoticeText,
     PublishedNotice,
     Terms,
     all_terms,
-    changes_for,
-    deliver_notices,
-    deliveries,
     in_force,
     notice_content,
     notice_diff,
