@@ -1,16 +1,30 @@
 """`pdms campaign`: define, preview, send, and read counts."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from pdms.cli.face import Face
 from pdms.cli.progress import stages
-from pdms.cli.render import show
+from pdms.cli.render import cell, show
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: a segment's rule, sent from inside (scope: marketing).")
 Name = Annotated[str, typer.Argument(help="Name of a campaign.")]
+ELIGIBLE: Final = {"eligible": "the segment's purpose may use their data now"}
+AUDIENCE: Final = {
+    "audience": "of the eligible: whom the segment's rule matches",
+    "already_attempted": "of the audience: settled by an earlier run",
+    "held_back": "of the audience: not written to, for these reasons",
+}
+HANDED: Final = {
+    "handed_over": "of the audience: the message was taken",
+    "refused": "of the audience: the message was refused for good",
+    "deferred": "of the audience: not taken, the next run tries again",
+    "unknown": "of the audience: perhaps taken, never tried again",
+}
+"""What the numbers of a campaign count; codes of reasons, with or without `excluded_`, are explained by the reasons."""
 
 
 @app.command("create")
@@ -111,7 +125,7 @@ def officer_counts(context: typer.Context, name: Name) -> None:
 
     face: Face = context.obj
     found = face.run(service.officer_counts, campaign=name)
-    shown = found if face.json else [{"what": what, "members": count} for what, count in found.members.items()]
+    shown = found if face.json else _funnel(found.members)
     show(shown, as_json=face.json, title=f"exact counts of {name}, {found.state}")
 
 
@@ -128,5 +142,22 @@ def _counts(face: Face, found: Any, *, title: str) -> None:
     if face.json:
         show(found, as_json=True)
         return
-    rows = [{"what": reason, "members": str(count)} for reason, count in found.counts.items()]
-    show(rows, as_json=False, title=title)
+    show(_funnel(found.counts), as_json=False, title=title)
+
+
+def _funnel(counts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return counts from those who might have been written to down to those who were, each explained."""
+    from pdms.policy.reasons import REASONS
+
+    left_out = {f"excluded_{code}": f"for the segment's purpose: {reason.en}" for code, reason in REASONS.items()}
+    held = {code: f"for this campaign: {reason.en}" for code, reason in REASONS.items()}
+    meanings = {**ELIGIBLE, **left_out, **AUDIENCE, **held, **HANDED}
+    order = [*(name for name in meanings if name in counts), *(name for name in counts if name not in meanings)]
+    return [
+        {
+            "what": name,
+            "members": cell(counts[name]) if isinstance(counts[name], int) else str(counts[name]),
+            "meaning": meanings.get(name, ""),
+        }
+        for name in order
+    ]

@@ -91,11 +91,12 @@ def _rows(rows: Sequence[Any], *, title: str, columns: Sequence[str]) -> Table:
             table.add_row(Text(cell(row)))
         return table
     names = list(columns) or list(rows[0])
-    for name in names:
-        width = _unfolded(cell(row.get(name)) for row in rows)
-        table.add_column(name.replace("_", " "), overflow="fold", min_width=width)
-    for row in rows:
-        table.add_row(*(Text(cell(row.get(name))) for name in names))
+    told = [[cell(row.get(name)) for name in names] for row in rows]
+    for name, column in zip(names, zip(*told, strict=True), strict=True):
+        table.add_column(name.replace("_", " "), overflow="fold", min_width=_unfolded(column))
+    table.show_lines = any("\n" in text for row in told for text in row)  # else nobody sees where a row ends
+    for row in told:
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -108,7 +109,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # people read no exponents
     if isinstance(value, Mapping):
         return "\n".join(f"{k}: {cell(v)}" for k, v in value.items())
     if isinstance(value, list):

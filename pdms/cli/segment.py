@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pdms.cli.face import Face
-from pdms.cli.render import show
+from pdms.cli.render import cell, show
 
 app = typer.Typer(no_args_is_help=True, help="Segments: rules over a view, never lists of people (scope: marketing).")
 Name = Annotated[str, typer.Argument(help="Name of a saved segment.")]
@@ -150,8 +150,8 @@ def estimate(
     cost = found.cost
     told = {
         "answer": f"fewer than {found.below} members" if found.below else found.value,
-        "lies between": None if found.value is None else f"{found.low} and {found.high} (95 %)",
-        "unit": found.unit,
+        "lies between": None if found.value is None else f"{cell(found.low)} and {cell(found.high)} (95 %)",
+        "unit": "money, in the currency of the orders" if found.unit == "currency" else found.unit,
         "cost": f"rho {cost.rho:g}" if cost.rho else "none: asked before",
         "left of the budget": f"{cost.left:.1%} until {cost.next_period.isoformat()}",
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pdms.features.plan import Plan
     from pdms.publish.manifest import Manifest
     from pdms.views.comparing import Taken
+    from pdms.views.linting import Finding
 
 app = typer.Typer(no_args_is_help=True, help="Feature views: what marketing may see, anonymised.")
 FILES = (".parquet", ".csv", ".arrow")
@@ -72,11 +73,26 @@ def lint(
         show(found, as_json=True)
     else:
         show({"views": found.views, "ok": found.ok, "measured on data": found.measured}, as_json=False, title="lint")
-        columns = ("severity", "code", "view", "place", "rule", "article", "explanation", "suggestion", "suggestion_zh")
         if found.findings:
-            show(found.findings, as_json=False, columns=columns)
+            show([worded(finding) for finding in found.findings], as_json=False)
     if not found.ok:
         face.exit_code = FAMILIES[InvalidInput].exit_code
+
+
+def worded(finding: "Finding") -> dict[str, str]:
+    """Return what a person reads of a finding: what it is, where, and beside it why and what to do."""
+    return {
+        "finding": f"{finding.severity}\n{finding.code}\n{finding.article}",
+        "what, why, and what to do": "\n".join(
+            (
+                f"{finding.view} {finding.place}: {finding.rule}",
+                finding.explanation,
+                finding.explanation_zh,
+                f"→ {finding.suggestion}",
+                f"→ {finding.suggestion_zh}",
+            )
+        ),
+    }
 
 
 @app.command("plan")

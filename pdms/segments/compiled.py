@@ -192,7 +192,11 @@ def _declared(hierarchy: Hierarchy, feature: str, edges: tuple[float, ...]) -> N
     if not hierarchy.edges:
         raise InvalidInput(f"rule: {feature} is a category; ask with `in`")
     if any(edge not in hierarchy.edges for edge in edges):
-        raise InvalidInput(f"rule: a threshold of {feature} is not an edge that the view declares")
+        known = ", ".join(f"{edge:g}" for edge in hierarchy.edges)
+        raise InvalidInput(
+            f"rule: a threshold of {feature} is not an edge that the view declares; its edges are {known} "
+            f"(`pdms view hierarchy show VIEW.{feature}`)"
+        )
 
 
 def _range_table(hierarchy: Hierarchy, feature: str, at_least: float | None, below: float | None) -> Ints:

@@ -138,7 +138,8 @@ def findings_on_data(view: View, columns: Columns) -> Iterator[Finding]:
         thin = {label: count for label, count in held.items() if 0 < count < view.k}
         in_thin = sum(thin.values())
         if thin:
-            rule = f"{in_thin} members in {len(thin)} bins below k={view.k}: {', '.join(list(thin)[:8])}"
+            bins = f"{len(thin)} bin{'s' if len(thin) > 1 else ''}"
+            rule = f"{in_thin} members in {bins} below k={view.k}: {', '.join(list(thin)[:8])}"
             yield _finding(view.name, "CELL_BELOW_K", place, rule, column.feature, "warning")
         if columns.members and in_thin > THIN_SHARE * columns.members:
             rule = f"{in_thin / columns.members:.0%} of members stand in bins below k"
