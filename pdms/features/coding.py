@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+UNLISTED, MEMBERS = "0_unlisted_", "0_members"
+"""Names of columns that are ours; a feature's begins with a letter."""
+
+
 def coded(exact: Any, space: Mapping[str, Hierarchy], given: "Callable[[str, pa.Table], Any]") -> Any:
-    """Return an Ibis table with `pseudonym` and an int32 leaf code for each feature.
+    """Return an Ibis table: `pseudonym`, an int32 leaf code for each feature, for each category `0_unlisted_…`.
+
+    That is int64, 1 where a subject holds a value that the hierarchy lacks.
 
     :param given: hands rows to the engine and returns them as an Ibis table. Leaves are joined, not compared one by
         one: a category may have thousands of them.
@@ -27,11 +33,12 @@ def coded(exact: Any, space: Mapping[str, Hierarchy], given: "Callable[[str, pa.
         if hierarchy.edges:
             columns[name] = _bin(exact[name], hierarchy)
             continue
-        leaf, code = f"leaf_{number}", f"code_{number}"
+        leaf, code = f"0_leaf_{number}", f"0_code_{number}"
         codes = pa.array(range(len(hierarchy.leaves)), pa.int32())
         leaves = given(f"leaves_{number}", pa.table({leaf: pa.array(hierarchy.leaves, pa.string()), code: codes}))
         exact = exact.left_join(leaves, exact[name] == leaves[leaf])
         columns[name] = _place(exact[name], exact[code], hierarchy)
+        columns[UNLISTED + name] = (exact[name].notnull() & exact[code].isnull()).cast("int64")
     return exact.select("pseudonym", **columns)
 
 
@@ -39,17 +46,6 @@ def labelled(exact: Any, space: Mapping[str, Hierarchy]) -> Any:
     """Return `exact` with every category replaced by the leaf that it counts as."""
     return exact.mutate(
         **{name: _leaf(exact[name], hierarchy) for name, hierarchy in space.items() if not hierarchy.edges}
-    )
-
-
-def uncovered(exact: Any, space: Mapping[str, Hierarchy]) -> Any:
-    """Return a one-row Ibis table: for each category, how many subjects hold a value that the hierarchy lacks."""
-    return exact.agg(
-        **{
-            name: (exact[name].notnull() & exact[name].notin(list(hierarchy.leaves))).cast("int64").sum().cast("int64")
-            for name, hierarchy in space.items()
-            if not hierarchy.edges
-        }
     )
 
 

@@ -53,8 +53,8 @@ def compute_at(
 ) -> Computed:
     """Compute the frequency table of `view` for `pseudonyms` (each once) as of `now`, and the coded rows where asked.
 
-    Distinct tuples are counted by one GROUP BY, whose result alone leaves the engine unless `rows` is set. Needs no
-    unit, so that a long computation holds no transaction.
+    Facts are read once; distinct tuples are counted by one GROUP BY, whose result alone leaves the engine unless `rows`
+    is set. Needs no unit, so that a long computation holds no transaction.
     """
     import numpy as np
 
@@ -65,16 +65,18 @@ def compute_at(
     names = tuple(space)
     with _exact(home, view, pseudonyms, now) as (reader, exact):
         coded = reader.keep("coded", coding.coded(exact, space, reader.given))
-        counted = reader.fetch(coded.group_by(*names).agg(members=coded.count().cast("int64")))
-        listed = any(not hierarchy.edges for hierarchy in space.values())
-        beyond = reader.fetch(coding.uncovered(exact, space)).to_pylist() if listed else [{}]
+        categories = [name for name, hierarchy in space.items() if not hierarchy.edges]
+        flags = [coding.UNLISTED + name for name in categories]
+        beyond = {flag: coded[flag].sum().cast("int64") for flag in flags}
+        counts = {coding.MEMBERS: coded.count().cast("int64"), **beyond}
+        counted = reader.fetch(coded.group_by(*names).agg(**counts))
         codes = np.stack([np.asarray(counted[name], dtype=np.int32) for name in names], axis=1)
-        table, _ = tabulate(codes, counts=np.asarray(counted["members"], dtype=np.int64))
+        table, _ = tabulate(codes, counts=np.asarray(counted[coding.MEMBERS], dtype=np.int64))
         return Computed(
             features=names,
             frequency=table,
-            uncovered={k: int(v or 0) for k, v in beyond[0].items()},
-            rows=reader.fetch(coded) if rows else None,
+            uncovered={name: int(np.asarray(counted[coding.UNLISTED + name]).sum()) for name in categories},
+            rows=reader.fetch(coded.select("pseudonym", *names)) if rows else None,
         )
 
 

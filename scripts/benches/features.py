@@ -9,6 +9,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pdms.anonymize import Hierarchy, flat, from_edges
 from pdms.errors import InvalidInput
 from pdms.facts import service as facts
 from pdms.facts import store
 from pdms.facts.names import FactTable
-from pdms.features import measures
+from pdms.features import coding, measures
 from pdms.policy.definitions import Feature, View
 from pdms.policy.measures import MEASURES
 from pdms.settings import Engine, Home, Reading
@@ -72,6 +74,13 @@ SELECT s.pseudonym, coalesce(least({today} - last, 365), 365), coalesce(orders, 
   coalesce(items, 0), coalesce(lines, 0), coalesce(products, 0), coalesce(categories, 0), top, top_spend / of_all
 FROM subjects s LEFT JOIN ok USING (pseudonym) LEFT JOIN lk USING (pseudonym) LEFT JOIN lp USING (pseudonym)
 """
+EDGES = {
+    "days": (7, 30, 90, 180, 365), "count": (1, 2, 5, 10, 20, 50), "share": (0.1, 0.25, 0.5, 0.75),
+    "currency": (100, 250, 500, 1000, 2500, 5000, 10000),
+}  # fmt: skip
+TOPICS = 2_000
+"""Leaves of the categories' hierarchy: four of them occur."""
+STAGES = ("never", "new", "active", "lapsing", "lapsed", "unknown")
 ONLY = "SEMI JOIN subjects USING (pseudonym)"
 
 
@@ -83,7 +92,7 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         subjects, seconds = _fill(uow, lines)
         yield _row("append and merge", seconds / lines * 1e6, "µs a line", None, None)
         ours, same, loose = [], [], []
-        found = peers = pa.table({})
+        found = peers = tuples = same_tuples = pa.table({})
         for _ in range(2 if quick else 3):
             seconds, found = _timed(lambda: _features(uow.home, subjects))
             ours.append(seconds)
@@ -95,6 +104,15 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         yield _row(f"{case}, peer reads the eligible only", min(ours), "s", min(same), 1.1)
         yield _row(f"{case}, peer reads everybody", min(ours), "s", min(loose), None)
         yield _agree(f"{case}: rows that differ from plain SQL's", found, peers)
+        cut, cut_by_sql = [], []
+        for _ in range(2 if quick else 3):
+            seconds, tuples = _timed(lambda: _cut(uow.home, subjects))
+            cut.append(seconds)
+            seconds, same_tuples = _timed(lambda: _plain_cut(uow.home, subjects))
+            cut_by_sql.append(seconds)
+        cutting = f"{case}, cut into leaves (one of {TOPICS:,}) and counted"
+        yield _row(cutting, min(cut), "s", min(cut_by_sql), 1.1)
+        yield _agree(f"{cutting}: tuples that differ from plain SQL's", tuples, same_tuples)
         if not quick:  # its start and its plans alone take most of a minute
             yield from _on_spark(case, uow.home, subjects, found)
         erasing = [_timed(lambda n=n: facts.erase(uow.home, [subjects[n].as_py()]))[0] for n in range(5)]
@@ -119,7 +137,7 @@ def _differing(one: pa.Table, other: pa.Table) -> int:
     """Return in how many rows two answers differ anywhere, to the last bit."""
     assert one.num_rows == other.num_rows
     wrong = np.zeros(one.num_rows, dtype=bool)
-    left, right = (table.sort_by(table.column_names[0]) for table in (one, other))
+    left, right = (table.sort_by([(name, "ascending") for name in table.column_names]) for table in (one, other))
     for mine, theirs in zip(left.columns, right.columns, strict=True):
         a, b = pc.fill_null(pc.equal(mine, theirs.cast(mine.type)), False), pc.and_(mine.is_null(), theirs.is_null())
         wrong |= ~np.asarray(pc.or_(a, b))
@@ -199,7 +217,57 @@ def _features(home: Home, subjects: pa.Array) -> pa.Table:
         return reader.fetch(measures.exact(reader.table, asked, VIEW, now=NOW))
 
 
+def _space() -> dict[str, Hierarchy]:
+    topics = ["food", "tools", "toys", "home", *(f"topic-{n:04}" for n in range(TOPICS - 5)), "unknown"]
+    listed = {"top_category": topics, "lifecycle_stage": STAGES}
+    return {
+        name: flat(name, listed[name], missing="unknown")
+        if name in listed
+        else from_edges(name, EDGES[MEASURES[name].unit], open_low=True, open_high=True, missing="none")
+        for name in NAMES
+    }
+
+
+def _cut(home: Home, subjects: pa.Array) -> pa.Table:
+    """As `features.service.compute_at` does."""
+    with facts.compute(home) as reader:
+        asked = reader.given("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
+        exact = measures.exact(reader.table, asked, VIEW, now=NOW)
+        coded = reader.keep("coded", coding.coded(exact, _space(), reader.given))
+        return reader.fetch(coded.group_by(*NAMES).agg(members=coded.count().cast("int64")))
+
+
+def _plain_cut(home: Home, subjects: pa.Array) -> pa.Table:
+    """The same by hand: CASE for numbers, one join for each category, GROUP BY."""
+    cuts, joins, space = [], "", _space()
+    for n, (name, tree) in enumerate(space.items()):
+        if tree.edges:
+            whens = " ".join(f"WHEN c{n} < {edge} THEN {place}" for place, edge in enumerate(tree.edges))
+            cuts.append(
+                f"CASE WHEN c{n} IS NULL THEN {len(tree.leaves) - 1} {whens} ELSE {len(tree.edges)} END AS {name}"
+            )
+        else:
+            joins += f" LEFT JOIN leaves_{n} ON leaf_{n} = c{n}"
+            cuts.append(f"coalesce(code_{n}, {tree.leaves.index('unknown')}) AS {name}")
+    columns = ", ".join(["p", *(f"c{n}" for n in range(len(NAMES)))])
+    with _opened(home, subjects) as (connection, query):
+        for n, tree in enumerate(space.values()):
+            if not tree.edges:
+                rows = {f"leaf_{n}": list(tree.leaves), f"code_{n}": range(len(tree.leaves))}
+                connection.register(f"leaves_{n}", pa.table(rows))
+        coded = f"SELECT {', '.join(cuts)} FROM ({query.format(only=ONLY)}) x({columns}){joins}"
+        counted = f"SELECT {', '.join(NAMES)}, count(*) AS members FROM ({coded}) GROUP BY ALL"
+        return connection.sql(counted).to_arrow_table()
+
+
 def _plain(home: Home, subjects: pa.Array, *, only: str) -> pa.Table:
+    with _opened(home, subjects) as (connection, query):
+        return connection.sql(query.format(only=only)).to_arrow_table()
+
+
+@contextmanager
+def _opened(home: Home, subjects: pa.Array) -> Iterator[tuple[Any, str]]:
+    """Open plain DuckDB over the files, and the peer's query but for whom it reads."""
     files = {
         name: [str(path) for path in store.Folder.of(home, table).files()]
         for name, table in (("orders", FactTable.ORDERS), ("lines", FactTable.ORDER_LINES))
@@ -207,5 +275,4 @@ def _plain(home: Home, subjects: pa.Array, *, only: str) -> pa.Table:
     today = measures.day_of(NOW)
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "4GB"}) as connection:
         connection.register("subjects", pa.table({"pseudonym": subjects.cast(pa.binary())}))
-        query = PEER.format(**files, only=only, today=today, first=today - 365)
-        return connection.sql(query).to_arrow_table()
+        yield connection, PEER.format(**files, only="{only}", today=today, first=today - 365)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -234,6 +235,18 @@ def test_values_that_the_hierarchy_lacks_are_counted(uow, views, world):
     computed = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=asked, now=uow.now)
     beyond = sum(row["age_band"] == "95-99" for row in world[FactTable.SUBJECT_ATTRIBUTES])
     assert computed.uncovered["age_band"] == beyond > 0
+
+
+def test_a_feature_may_bear_any_name(uow, views, world):
+    view = next(v for v in views if any(f.measure == "age_band" for f in v.features))
+    asked = [person(n) for n in range(120)]
+    plain = service.compute_at(uow.home, uow.policy, view=view, pseudonyms=asked, now=uow.now)
+    names = ("members", "code_0", "leaf_1", "subjects", "unlisted_code_0")
+    other = replace(view, features=tuple(replace(f, name=n) for f, n in zip(view.features, names, strict=True)))
+    policy = replace(uow.policy, views={view.name: other})
+    named = service.compute_at(uow.home, policy, view=other, pseudonyms=asked, now=uow.now)
+    assert np.array_equal(named.frequency.codes, plain.frequency.codes)
+    assert sorted(named.uncovered.values()) == sorted(plain.uncovered.values())
 
 
 def test_every_measure_of_the_policy_is_computed_and_says_what_it_means():
