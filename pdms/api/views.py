@@ -128,7 +128,10 @@ def draw_picture(caller: MarketingOrCompliance, view: NamePath) -> Response:
 
 @routes.post("/{view}/releases", status_code=201, summary="Publish a view", response_model=edge(Manifest))
 def publish_view(caller: AdminOrCompliance, view: NamePath) -> Any:
-    """Publishes a release: eligible members by consent, anonymised, measured again; replaces the view's former one."""
+    """Publishes a release: eligible members by consent, anonymised, measured again; replaces the view's former one.
+
+    `together` names the releases that are out, and how many members stay out of this one because of them: ask
+    `/v1/releases/{release_id}/copies` who holds one."""
     return caller.made("/v1/releases/{release_id}").long(publish.publish, view=view)
 
 

@@ -319,6 +319,28 @@ def _key(text: str) -> bytes:
         raise InvalidInput("key: 64 hex digits") from None
 
 
+HELD_BACK = {
+    "padding": "so that who left a class is one of k",
+    "remainder": "the rest of classes that fell below k",
+    "joiners": "new members too few or too unlike for classes of their own",
+    "silent": "classes of which nothing would be said",
+}
+
+
+def held_back(manifest: "Manifest") -> dict[str, object]:
+    """Return how many of the eligible stay out because of releases that are out, which these are, and what to do."""
+    together = manifest.together
+    if together is None or not together.releases:
+        return {}
+    why = [f"{code}: {n:,}, {HELD_BACK[code]}" for code, n in together.held_back.items() if n]
+    return {
+        "held back": "\n".join([f"{sum(together.held_back.values()):,}, because of releases that are out", *why]),
+        "releases that are out": "\n".join(together.releases),
+        "to have them bind no more": "`pdms release copies RELEASE` tells who holds one; who has deleted it says so by "
+        "`pdms release acknowledge-deleted RELEASE`, then publish again",
+    }
+
+
 def brief(manifest: "Manifest") -> dict[str, object]:
     """Return what a person reads first of a manifest; `pdms release manifest` shows all of it."""
     return {
@@ -326,6 +348,7 @@ def brief(manifest: "Manifest") -> dict[str, object]:
         "members": f"{manifest.members:,}, of them eligible {manifest.eligible:,}",
         "left out": dict(manifest.excluded) or "nobody",
         "rows": f"{manifest.rows:,} in {manifest.classes:,} classes; suppressed {manifest.suppressed:,}",
+        **held_back(manifest),
         "k measured again": f"{manifest.k} (required {manifest.k_required})",
         **({"sensitive feature, measured again": dict(manifest.sensitive["reached"])} if manifest.sensitive else {}),
         "greatest risk of a row": f"{manifest.risks.prosecutor_max:.3f} (threshold {manifest.risks.threshold:.2f})",

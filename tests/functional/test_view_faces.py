@@ -1,6 +1,7 @@
 """`pdms view`: hierarchies, the linter, showing, exporting, verifying and comparing releases, on a real home."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -224,7 +225,10 @@ def test_an_exported_release_is_compared_with_the_one_after(shop, tmp_path):
     world, shell, _, _ = shop
     before = exported(world, shell, tmp_path / "before.parquet")
     former = json.loads(before.with_suffix(".json").read_text("utf-8"))["release_id"]
-    shell("compliance", "view", "build", "member_value")
+    built = shell("compliance", "view", "build", "member_value").out
+    assert re.search(
+        rf"held back +│ \d+, because of releases that are out(.|\n)+{former}(.|\n)+pdms release copies", built
+    )
     after = shell.json("marketing", "view", "show", "member_value")["info"]["release_id"]
     (key,) = shell.json("marketing", "view", "keys")["public_keys"]
     found = shell.json("marketing", "view", "compare", str(before), after, "--key", key)

@@ -1,10 +1,16 @@
 """Tables as people read them in a terminal of eighty columns."""
 
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from pdms.anonymize.ledger import HeldBack
 from pdms.cli.campaign import _funnel
 from pdms.cli.render import cell, show
-from pdms.cli.view import worded
+from pdms.cli.view import HELD_BACK, held_back, worded
+from pdms.publish.manifest import Manifest, Together
 from pdms.views.lint_words import WORDS
 from pdms.views.linting import _finding
 
@@ -32,6 +38,22 @@ def test_counts_of_a_campaign_go_from_the_first_to_the_last_and_say_what_they_co
     ]  # fmt: skip
     assert all(row["meaning"] for row in rows[:-1])
     assert len({row["meaning"] for row in rows}) == len(rows), "the two refusals are told apart"
+
+
+def test_who_is_held_back_is_told_with_the_releases_and_what_to_do():
+    counts = HeldBack(padding=9, remainder=0, joiners=1, silent=12)
+    out = Together(family="f", releases=("rel-1", "rel-2"), k=10, rows=40, held_back=asdict(counts))
+    told = held_back(cast("Manifest", SimpleNamespace(together=out)))
+    assert str(told["held back"]).splitlines()[0].startswith("22, because of")
+    assert [line.partition(":")[0] for line in str(told["held back"]).splitlines()[1:]] == [
+        "padding",
+        "joiners",
+        "silent",
+    ]
+    assert told["releases that are out"] == "rel-1\nrel-2"
+    assert set(HELD_BACK) == set(asdict(counts))
+    alone = replace(out, releases=(), held_back=asdict(HeldBack(0, 0, 0, 0)))
+    assert held_back(cast("Manifest", SimpleNamespace(together=alone))) == {}
 
 
 def test_rows_of_several_lines_are_told_apart(capsys):
