@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from common.policies import SHIPPED
 from common.world import POLICIES, World
 from pdms.audit.catalogue import EventKind
 from pdms.cli.app import app
@@ -247,7 +248,7 @@ def test_with_a_wrong_key_too(line, monkeypatch, token):
 
 
 def test_what_needs_no_key(line, monkeypatch, tmp_path):
-    policies = str(Path(__file__).resolve().parents[2] / "policies")
+    policies = str(SHIPPED)
     export = tmp_path / "log.jsonl"
     with line.world.unit("compliance") as uow:
         evidence.export(uow, path=export)

@@ -1,6 +1,6 @@
 """Publishing killed without warning before each effect on disk: run again, it ends as if nothing had happened."""
 
-import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from common import publishing_world as world_of
 from pdms.clock import FixedClock
 from pdms.publish import service as publish
 from pdms.publish.tables import Publication
@@ -17,22 +18,10 @@ from pdms.taxonomy import ReleaseState
 from pdms.views import service as views
 from pdms.views import store
 
-WORLD = Path(__file__).parents[1] / "integration" / "publishing" / "world.py"
 VIEW = "member_lifecycle"
 KILLED = -9
 EFFECTS = 16
 """More than an undisturbed run has; the last ones of the list are runs that end by themselves."""
-
-
-def module():
-    spec = importlib.util.spec_from_file_location("publishing_world_for_faults", WORLD)
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-world_of = module()
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +36,9 @@ def populated(tmp_path_factory) -> Path:
 
 
 def run(root: Path, *arguments: str) -> int:
-    command = [sys.executable, str(WORLD), str(root), VIEW, *arguments]
-    return subprocess.run(command, check=False, capture_output=True, timeout=120).returncode
+    command = [sys.executable, "-m", world_of.__name__, str(root), VIEW, *arguments]
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, check=False, capture_output=True, timeout=120, env=os.environ | found).returncode
 
 
 def check(root: Path) -> str:

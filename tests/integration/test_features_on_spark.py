@@ -18,6 +18,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from common.policies import SHIPPED
 from common.spark import needed, spark_home
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput
 from pdms.facts import service as facts
@@ -30,7 +31,6 @@ from pdms.policy.loader import load
 from pdms.policy.measures import MEASURES
 from pdms.settings import Engine, Home, Reading
 
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
 NOW = datetime(2011, 12, 10, 4, tzinfo=UTC)
 EVERYTHING = View(
     "everything", {}, "segment", tuple(Feature(m.name, m.name, None, (), None, m.unit, 1.0) for m in MEASURES.values()),
@@ -116,7 +116,7 @@ def load_retail(uow: SimpleNamespace, path: Path) -> list[bytes]:
 
 @pytest.mark.real_data
 def test_engines_differ_in_no_row_on_real_orders(empty, real_data):
-    uow = SimpleNamespace(home=empty, now=NOW, policy=load(POLICIES))
+    uow = SimpleNamespace(home=empty, now=NOW, policy=load(SHIPPED))
     people = load_retail(uow, real_data / "retail" / "online_retail" / "online_retail.csv.gz")
     nobody = [bytes([n]) * 16 for n in range(50)]
     assert len(people) > 1_400

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from common.policies import SHIPPED
 from pdms.facts import service as facts
 from pdms.facts.names import FactTable
 from pdms.features import service as features
@@ -20,7 +20,6 @@ from pdms.publish import release
 from pdms.settings import Home
 from pdms.views.definitions import space_of
 
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
 DAY = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2011, 12, 10, 12, tzinfo=DAY)
 
@@ -41,7 +40,7 @@ def retail(real_data, tmp_path_factory):
         at=("InvoiceDate", "min"), amount=("amount", "sum")
     )
     who = {c: hashlib.sha256(str(c).encode()).digest()[:16] for c in orders.CustomerID.unique()}
-    uow = SimpleNamespace(home=Home(tmp_path_factory.mktemp("retail")), now=NOW, policy=load(POLICIES))
+    uow = SimpleNamespace(home=Home(tmp_path_factory.mktemp("retail")), now=NOW, policy=load(SHIPPED))
     table = pa.table(
         {
             "pseudonym": pa.array([who[c] for c in orders.CustomerID], pa.binary(16)),

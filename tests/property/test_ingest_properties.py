@@ -1,12 +1,12 @@
 """Normalising twice is normalising once, whatever comes; a rule is named, never another error."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from common.policies import SHIPPED
 from pdms.ingest.normalise import NORMALISERS, Broken, clean, day, field_normaliser
 from pdms.ingest.rules import RULES
 from pdms.ingest.values import code_reader, instant_reader, money_reader, price_reader, quantity, truth
@@ -15,7 +15,7 @@ from pdms.vault.age import PASSED, age_stage, turning_dates
 from pdms.vault.masks import MASKS, mask
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-POLICY = load(Path(__file__).resolve().parents[2] / "policies")
+POLICY = load(SHIPPED)
 
 digits = st.text("0123456789０１２３４５６７８９ -+()X", max_size=24)
 anything = st.one_of(

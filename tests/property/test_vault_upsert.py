@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import pdms.audit.tables
 import pdms.vault.tables  # noqa: F401
+from common.policies import SHIPPED
 from pdms.audit import service as audit
 from pdms.clock import FixedClock
 from pdms.crypto import create_root, new_root_text, open_root
@@ -27,7 +28,7 @@ from pdms.vault.reading import stored_member
 from pdms.vault.sealing import FieldCodes, open_member
 from pdms.vault.service import MemberBatch
 
-POLICY = load(Path(__file__).resolve().parents[2] / "policies")
+POLICY = load(SHIPPED)
 FIELDS = ("name", "phone", "email", "birth_date")
 VALUES = {
     "name": st.sampled_from(["", "王", "李四"]),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
+from common.policies import SHIPPED
 from common.world import World, populated
 from pdms.audit.catalogue import EventKind
 from pdms.cli.entry import run
@@ -177,7 +178,7 @@ def test_a_permit_ends_when_the_policy_says(shop) -> None:
 def test_processes_side_by_side_reveal_no_more_than_one_would(shop) -> None:
     world, _ = shop
     member, limit = world.id_of("H00006"), world.app.policy.reveal.per_hour
-    policies = Path(__file__).resolve().parents[3] / "policies"
+    policies = SHIPPED
     words = [str(world.app.home.root), str(policies), world.tokens["support"], member.hex(), "40"]
     crew = [
         subprocess.Popen(
@@ -373,7 +374,7 @@ def _stricter(folder: Path):
     """The starter policy, its segment purpose reaching further: every consent to it must be asked for again."""
     import shutil
 
-    shutil.copytree(Path(__file__).resolve().parents[3] / "policies", folder / "policies")
+    shutil.copytree(SHIPPED, folder / "policies")
     path = folder / "policies" / "policy.yaml"
     text = path.read_text("utf-8")
     before = "operations: [collect, profile, deidentify]"

@@ -1,15 +1,14 @@
 """Publishing on a real home: gate, vault, facts, anonymisation, release files and log together."""
 
 import contextlib
-import importlib.util
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
+from common import publishing_world as world_of
 from pdms.anonymize import measure
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
@@ -36,17 +35,6 @@ from pdms.views.pictures import picture
 MEMBERS, CONSENTING = 1000, 900
 VIEWS = ("member_value", "member_lifecycle")
 COLUMNS = "会员编号,目的,状态,时间,方式,采集渠道,证据编号"
-
-
-def module():
-    spec = importlib.util.spec_from_file_location("publishing_world", Path(__file__).with_name("world.py"))
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-world_of = module()
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """Releases of one family between two commits: a copy that is taken while a release is replaced, an outcome that only
 the identified side knows, and a restore of what was read since."""
 
-import importlib.util
-import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from sqlmodel import select
 
+from common import publishing_world as world_of
 from pdms.clock import FixedClock
 from pdms.errors import Conflict
 from pdms.gate import service as gate
@@ -25,18 +23,6 @@ from pdms.views import service as views
 from pdms.views.tables import Release
 
 FIRST, SECOND = "member_value", "member_lifecycle"
-
-
-def module():
-    path = Path(__file__).with_name("world.py")
-    spec = importlib.util.spec_from_file_location("publishing_world_for_races", path)
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-world_of = module()
 
 
 @pytest.fixture

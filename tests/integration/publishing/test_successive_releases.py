@@ -1,18 +1,16 @@
 """Successive releases of one family on a real home: who holds them all finds nobody among fewer than k, and the ledger
 follows withdrawals, erasures, expiry and what consumers say of their copies."""
 
-import importlib.util
-import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 from sqlmodel import select
 
+from common import publishing_world as world_of
 from common.world import populated
 from pdms.audit import service as audit
 from pdms.audit.catalogue import EventKind
@@ -248,17 +246,7 @@ def test_a_release_that_the_ledger_does_not_know_and_one_that_holds_too_many_bac
     assert published(world).together.releases == ()
 
 
-def module():
-    path = Path(__file__).with_name("world.py")
-    spec = importlib.util.spec_from_file_location("publishing_world_for_successive", path)
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
 def test_two_views_of_one_family_published_at_once_are_composed_with_each_other(tmp_path):
-    world_of = module()
     world = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW))
     world.populate(1500)
     one_family = {

@@ -1,7 +1,6 @@
-from pathlib import Path
-
 import pytest
 
+from common.policies import SHIPPED
 from pdms.consent import service as consent
 from pdms.ingest import service as ingest
 from pdms.policy.loader import load
@@ -11,12 +10,11 @@ from pdms.unit_of_work import Actor, ActorKind
 from pdms.vault import service as vault
 
 SUPPORT = Actor("op-" + "2" * 32, ActorKind.OPERATOR, frozenset({Scope.SUPPORT}))
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 
 
 @pytest.fixture
 def starter_home(small_home):
-    small_home.policy = load(POLICIES)
+    small_home.policy = load(SHIPPED)
     with small_home.unit() as uow:
         consent.publish_notices(uow)
     return small_home

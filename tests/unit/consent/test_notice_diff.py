@@ -1,22 +1,20 @@
 """What changed between two versions of a notice is found whole, and said in the notice's language."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.consent.notice_diff import NoticeDiff, compare
 from pdms.consent.notices import content_of, render
 from pdms.policy.loader import load
 from pdms.taxonomy import Language
 
-STARTER = Path(__file__).resolve().parents[3] / "policies"
-
 
 @pytest.fixture(scope="module")
 def contents() -> dict[Language, str]:
-    return {language: content_of(one) for language, one in load(STARTER).notices["member-notice"].items()}
+    return {language: content_of(one) for language, one in load(SHIPPED).notices["member-notice"].items()}
 
 
 def changed(content: str, change: Any) -> NoticeDiff:

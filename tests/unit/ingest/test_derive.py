@@ -1,18 +1,17 @@
 from datetime import date, datetime
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.ingest.derive import attributes_of
 from pdms.policy.loader import load
 
 TODAY = date(2026, 11, 22)
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 
 
 @pytest.fixture(scope="module")
 def policy():
-    return load(POLICIES)
+    return load(SHIPPED)
 
 
 def derived(policy, **fields):

@@ -1,20 +1,19 @@
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.errors import InvalidInput
 from pdms.ingest.mapping import bind
 from pdms.ingest.readers import RawBatch
 from pdms.policy.loader import load
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 
 
 @pytest.fixture(scope="module")
 def policy():
-    return load(POLICIES)
+    return load(SHIPPED)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.errors import InvalidInput
 from pdms.ingest.normalise import (
     NORMALISERS,
@@ -21,13 +21,12 @@ from pdms.ingest.normalise import (
 )
 from pdms.policy.loader import load
 
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def policy():
-    return load(POLICIES)
+    return load(SHIPPED)
 
 
 def rule(function, value, **more):

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.policy.loader import MOST_BYTES, MOST_KEPT, load
 from pdms.policy.yaml_reader import PolicyInvalid
-
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return shutil.copytree(POLICIES, tmp_path / "policies")
+    return shutil.copytree(SHIPPED, tmp_path / "policies")
 
 
 def test_the_same_bytes_give_the_same_policy(folder, tmp_path):

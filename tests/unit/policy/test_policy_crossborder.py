@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.clock import SHANGHAI
 from pdms.policy.crossborder import EVERY, Exported, covering
 from pdms.policy.decide import ActorFacts, ConsentFacts, SubjectFacts, Use, decide
@@ -20,7 +20,7 @@ PAPER = EVERY - {"exempt"}
 
 @pytest.fixture(scope="module")
 def policy():
-    return load(Path(__file__).resolve().parents[3] / "policies")
+    return load(SHIPPED)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.policy.decide import ActorFacts, ConsentFacts, SubjectFacts, Use, decide
 from pdms.policy.definitions import Policy
 from pdms.policy.gaps import LINED
@@ -25,7 +25,7 @@ SEND = Use("market_email", Operation.SEND, channel=Channel.EMAIL)
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load(Path(__file__).resolve().parents[3] / "policies")
+    return load(SHIPPED)
 
 
 def asked(policy: Policy, use: Use, actor: ActorFacts = SYSTEM) -> dict[str, Any]:

@@ -9,25 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.policy.definitions import Policy
 from pdms.policy.loader import load
 from pdms.policy.tests_runner import run
 from pdms.policy.yaml_reader import PolicyInvalid
 from pdms.taxonomy import Language, Operation
 
-STARTER = Path(__file__).resolve().parents[3] / "policies"
-
 
 @pytest.fixture(scope="module")
 def starter() -> Policy:
-    return load(STARTER)
+    return load(SHIPPED)
 
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
     """Change one file of a copy of the starter; return the problems that loading then names."""
     folder = tmp_path / "policies"
-    shutil.copytree(STARTER, folder)
+    shutil.copytree(SHIPPED, folder)
 
     def change(file: str, *replacements: tuple[str, str]) -> tuple[str, ...]:
         path = folder / file
@@ -45,7 +44,7 @@ def changed(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
 
 def test_starter_loads_and_names_itself(starter: Policy) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", starter.digest)
-    assert starter.digest == load(STARTER).digest
+    assert starter.digest == load(SHIPPED).digest
     assert {"order", "segment", "market_email", "rights", "hold", "pricing"} <= set(starter.purposes)
     with pytest.raises(TypeError):
         starter.purposes["x"] = starter.purposes["order"]  # type: ignore[index]
@@ -59,7 +58,7 @@ def test_starter_passes_its_own_tests(starter: Policy) -> None:
 
 def test_digest_follows_meaning_not_spelling(tmp_path: Path, starter: Policy) -> None:
     folder = tmp_path / "policies"
-    shutil.copytree(STARTER, folder)
+    shutil.copytree(SHIPPED, folder)
     path = folder / "policy.yaml"
     path.write_text("# another comment\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert load(folder).digest == starter.digest
@@ -74,7 +73,7 @@ def test_digest_follows_meaning_not_spelling(tmp_path: Path, starter: Policy) ->
 
 def test_notice_version_changes_with_one_character(tmp_path: Path, starter: Policy) -> None:
     folder = tmp_path / "policies"
-    shutil.copytree(STARTER, folder)
+    shutil.copytree(SHIPPED, folder)
     path = folder / "notices/member-notice/zh-CN.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("期满删除。", "期满即删除。", 1), encoding="utf-8")
     after = load(folder).notices["member-notice"]
@@ -185,7 +184,7 @@ def test_stray_files_are_named(changed: Callable[..., tuple[str, ...]]) -> None:
 
 def test_not_utf8_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "policies"
-    shutil.copytree(STARTER, folder)
+    shutil.copytree(SHIPPED, folder)
     (folder / "hierarchies/gender.csv").write_bytes("# 性别\n男;*\n".encode("gb18030"))
     with pytest.raises(PolicyInvalid, match="not UTF-8"):
         load(folder)

@@ -3,11 +3,11 @@
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.errors import Denied, InvalidInput, NotFound
 from pdms.policy.calendar import add_working_days, is_working_day, published, working_days_between
 from pdms.policy.check import advise, check
@@ -40,14 +40,13 @@ from pdms.taxonomy import (
     Scope,
 )
 
-STARTER = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 SYSTEM = ActorFacts(kind="system")
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load(STARTER)
+    return load(SHIPPED)
 
 
 def given(policy: Policy, purpose: str, **more: object) -> ConsentFacts:
@@ -394,6 +393,6 @@ def test_advice_sees_what_ends_soon(policy: Policy) -> None:
         "cn-2027.yaml is missing (calendar unpublished)" in line for line in advise(policy, today=date(2026, 12, 2))
     )
     assert any("pipia-segment" in line for line in advise(policy, today=date(2028, 12, 1)))
-    report = check(STARTER / "nowhere", today=date(2026, 11, 22))
+    report = check(SHIPPED / "nowhere", today=date(2026, 11, 22))
     assert report.policy is None
     assert report.problems

@@ -2,20 +2,18 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.errors import IntegrityBroken
 from pdms.policy.loader import load
 from pdms.policy.stored import content_of, policy_of
 
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
-
 
 @pytest.fixture(scope="module")
 def policy():
-    return load(POLICIES)
+    return load(SHIPPED)
 
 
 def test_what_was_stored_is_what_was_loaded(policy):

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
+from common.policies import SHIPPED
 from pdms.errors import Conflict
 from pdms.policy.loader import load
 from pdms.rights.clocks import due_on, is_provisional
@@ -14,7 +14,7 @@ from pdms.rights.machine import MOVES, check_move
 from pdms.rights.withdraw import orphaned_tables
 from pdms.taxonomy import RequestState
 
-POLICY = load(Path(__file__).resolve().parents[3] / "policies")
+POLICY = load(SHIPPED)
 
 
 def test_every_state_is_in_the_table_and_ends() -> None:

@@ -1,7 +1,6 @@
 """The example segments of the starter policies fit the views that they name."""
 
-from pathlib import Path
-
+from common.policies import SHIPPED
 from pdms.policy.loader import load
 from pdms.segments.compiled import compile_rule
 from pdms.segments.rules import parse, to_document
@@ -9,7 +8,7 @@ from pdms.views.definitions import space_of
 
 
 def test_every_example_fits_its_view():
-    policy = load(Path(__file__).resolve().parents[3] / "policies")
+    policy = load(SHIPPED)
     assert policy.segments
     for name, document in policy.segments.items():
         rule = parse(document["rule"])

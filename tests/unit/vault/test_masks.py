@@ -1,5 +1,6 @@
 import pytest
 
+from common.policies import SHIPPED
 from pdms.policy.loader import load
 from pdms.vault.masks import HIDDEN, MASKS, mask
 
@@ -30,7 +31,6 @@ def test_masks(name, value, shown):
 
 
 def test_every_mask_of_the_starter_policy_exists():
-    from pathlib import Path
 
-    policy = load(Path(__file__).resolve().parents[3] / "policies")
+    policy = load(SHIPPED)
     assert {field.mask for field in policy.fields.values()} <= set(MASKS)

@@ -1,12 +1,12 @@
 """The view linter: each code by a view that earns it, and none by the views that pdms ships."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.policies import SHIPPED
 from pdms.errors import InvalidInput
 from pdms.policy.definitions import HierarchyTable
 from pdms.policy.definitions_views import SensitiveFeature
@@ -18,8 +18,7 @@ from pdms.views.definitions import space_of
 from pdms.views.lint_words import WORDS
 from pdms.views.linting import Column, Columns, findings, findings_of_document, findings_on_data, report
 
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
-POLICY = load(POLICIES)
+POLICY = load(SHIPPED)
 VALUE = POLICY.views["member_value"]
 RECENCY, ORDERS, SPEND, CATEGORY, AGE, CITY = VALUE.features
 TEL, MAIL = "13800138000", "someone@example.com"
@@ -115,7 +114,7 @@ def test_a_view_earns_its_finding(view, expected):
 
 
 def test_a_document_that_is_no_view_says_what_it_lacks():
-    document = read_yaml(POLICIES / "views" / "member_value.yaml", root=POLICIES)
+    document = read_yaml(SHIPPED / "views" / "member_value.yaml", root=SHIPPED)
     assert not list(findings_of_document(POLICY, "member_value", document))
     spoilt = {**document, "label": {"en": "Value"}, "k": "ten", "colour": 1}
     found = {(one.code, one.place) for one in findings_of_document(POLICY, "member_value", spoilt)}

@@ -1,7 +1,8 @@
-"""A real home with members, consents and facts, for publishing. Also a program: `world.py HOME VIEW [--kill-at N]`.
+"""A real home with members, consents and facts, for publishing.
 
-As a program it publishes VIEW in the home that is there, and kills itself without warning before the N-th effect on
-disk (a file flushed, a folder entry flushed, or a database committed), so that every point between two can be tried.
+Also a program, `-m common.publishing_world HOME VIEW [--kill-at N]`: it publishes VIEW in the home that is there,
+and kills itself without warning before the N-th effect on disk (a file flushed, a folder entry flushed, or a database
+committed), so that every point between two can be tried.
 """
 
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from common.policies import SHIPPED
 from pdms.all_tables import create_all
 from pdms.audit import service as audit
 from pdms.clock import FixedClock
@@ -34,7 +36,6 @@ from pdms.taxonomy import Scope
 from pdms.unit_of_work import Actor, ActorKind, AnonUnitOfWork, UnitOfWork
 from pdms.vault import service as vault
 
-POLICIES = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 3, 2, 4, tzinfo=UTC)
 ROOT = "env:PDMS_TEST_PUBLISHING_ROOT"
 os.environ.setdefault("PDMS_TEST_PUBLISHING_ROOT", sha256(b"a root for tests only").hexdigest())
@@ -53,7 +54,7 @@ class World:
     """Connection string of a PostgreSQL database; None: files of the home."""
 
     def __post_init__(self) -> None:
-        self.policy = load(POLICIES)
+        self.policy = load(SHIPPED)
         for folder in (self.home.root, self.home.facts, self.home.releases, self.home.spill):
             folder.mkdir(parents=True, exist_ok=True)
         parts = Databases(self.home, self.database)
