@@ -1,10 +1,11 @@
+import random
 from datetime import UTC, datetime
 
 import pytest
 
 from common.policies import SHIPPED
 from pdms.errors import InvalidInput
-from pdms.ingest.mapping import bind
+from pdms.ingest.mapping import Binding, Bound, bind
 from pdms.ingest.readers import RawBatch
 from pdms.policy.loader import load
 
@@ -93,3 +94,13 @@ def test_every_starter_source_binds_to_its_own_columns(policy):
     for source in policy.sources.values():
         binding = bind(policy, source, [column.column for column in source.columns], now=NOW)
         assert binding.targets >= {c.target for c in source.columns} - {"ignore"}
+
+
+@pytest.mark.parametrize("days", [4_000, 1])
+def test_what_repeats_within_a_batch_is_read_once(members, days):
+    seen = []
+    bound = Bound("registered_at", "注册时间", lambda value: seen.append(value) or value)
+    cells = [str(at) for at in random.Random(1).choices(range(days), k=20_000)]
+    batch = Binding(members, (bound,)).apply(RawBatch(0, range(20_000), {"注册时间": cells}, (), 20_000))
+    assert batch.values["registered_at"] == cells
+    assert len(seen) == len(set(cells))
