@@ -260,7 +260,7 @@ def _json_lines(path: Path, *, encoding: str, ends_open: bool) -> tuple[tuple[st
                 try:
                     columns.update(dict.fromkeys(decode(body)))
                     good = True
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     good = False
                 if len(columns) > MAX_COLUMNS:
                     raise InvalidInput(f"file: more than {MAX_COLUMNS} names", code="TOO_MANY_COLUMNS")

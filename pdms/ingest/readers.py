@@ -109,7 +109,7 @@ def _json_lines(path: Path, found: Inspection, batch_rows: int) -> Iterator[_Par
                 try:
                     record = decode(line)
                     texts = [_text(record.get(name)) for name in found.columns]
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     wrong.append(Rejected(number, ROW, "JSON_SYNTAX"))
                     continue
                 except TypeError:
@@ -164,14 +164,18 @@ def _strings(column: Any) -> list[str]:
             if biggest < 2**53:
                 column = column.cast(pa.int64())
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-        column = pc.strftime(column.cast(pa.timestamp("us", "UTC")), format="%Y-%m-%dT%H:%M:%S+00:00")
+        finer = column.type.unit == "ns"  # what lies below a microsecond is cut off, as it is where no zone is named
+        column = pc.strftime(column.cast(pa.timestamp("us", "UTC"), safe=not finer), format="%Y-%m-%dT%H:%M:%S+00:00")
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         try:
             column = column.cast(pa.string())
         except pa.ArrowException:
             raise InvalidInput("file: a Parquet column holds bytes that are not UTF-8", code="ENCODING") from None
     texts = column.cast(pa.large_string()) if not pa.types.is_null(column.type) else pa.nulls(len(column), pa.string())
-    found: list[str] = pc.fill_null(texts, "").to_pylist()
+    try:
+        found: list[str] = pc.fill_null(texts, "").to_pylist()
+    except UnicodeDecodeError:  # a column of text may hold anything: who writes Parquet does not always look
+        raise InvalidInput("file: a Parquet column holds bytes that are not UTF-8", code="ENCODING") from None
     return found
 
 

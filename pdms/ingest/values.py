@@ -7,7 +7,7 @@ half up, since shops quote unit prices finer than that).
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -44,6 +44,10 @@ def instant_reader(*, zone: str, now: datetime, form: str | None = None) -> Read
         found = _parse_instant(value, form)
         if found is None:
             return None
+        if found.year == MINYEAR:  # what many programs write for "never"; in UTC it may have no year at all
+            raise Broken("INSTANT_YEAR")
+        if found.year == MAXYEAR:
+            raise Broken("INSTANT_FUTURE")
         found = (found if found.tzinfo else found.replace(tzinfo=local)).astimezone(UTC)
         if found.year < _FIRST_YEAR:
             raise Broken("INSTANT_YEAR")

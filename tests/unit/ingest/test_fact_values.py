@@ -31,6 +31,9 @@ def test_instants_without_offset_are_read_in_the_sources_zone():
     [
         ("20245-01-01 00:00:00", "INSTANT_YEAR"),
         ("1969-12-30", "INSTANT_YEAR"),
+        ("0001-01-01 00:00:00", "INSTANT_YEAR"),
+        ("0001-01-01T00:00:00+08:00", "INSTANT_YEAR"),
+        ("9999-12-31T23:59:59-05:00", "INSTANT_FUTURE"),
         ("2026-11-24", "INSTANT_FUTURE"),
         ("2024-02-30 10:00:00", "INSTANT_IMPOSSIBLE"),
         ("yesterday", "INSTANT_FORM"),

@@ -171,6 +171,27 @@ def test_broken_parquet(tmp_path):
     assert code(nested) == "NESTED_VALUE"
 
 
+def test_parquet_of_finer_instants_than_ours_is_read_and_text_that_is_none_is_told(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    finer = tmp_path / "finer.parquet"
+    pq.write_table(pa.table({"at": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", "UTC"))}), finer)
+    assert read(finer)[0][1] == {"at": ["2023-11-14T22:13:20.123456+00:00"]}
+    buffers = [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")]
+    wrong = tmp_path / "wrong.parquet"
+    pq.write_table(pa.table({"a": pa.Array.from_buffers(pa.string(), 1, buffers)}), wrong)
+    with pytest.raises(InvalidInput) as refused:
+        read(wrong)
+    assert refused.value.code == "ENCODING"
+
+
+def test_json_nested_deeper_than_python_goes_rejects_its_row(tmp_path):
+    numbers, _, rejected = read(put(tmp_path, "m.jsonl", '{"a": 1}\n{"a": ' + "[" * 100_000 + "\n"))[0]
+    assert numbers == [1]
+    assert [(one.row, one.rule) for one in rejected] == [(2, "JSON_SYNTAX")]
+
+
 def test_broken_gzip(tmp_path):
     packed = gzip.compress((HEADER + ROWS * 1000).encode())
     assert code(put(tmp_path, "m.csv.gz", packed[:-20])) == "BROKEN_GZIP"
