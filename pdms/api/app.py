@@ -86,15 +86,17 @@ def create_app(
             sequencer.stop()
 
     app.follow_policy()
+    limit = limit or RateLimit(REQUESTS_PER_SECOND, BURST)
     guard = Middleware(
         Guard,
-        limit=limit or RateLimit(REQUESTS_PER_SECOND, BURST),
+        limit=limit,
         max_body=max_body,
         larger={imports.routes.prefix: imports.MAX_FILE},
     )
     ahead = [guard] if on_postgres(app.main) else [guard, Middleware(AtOnce, pdms=app)]
     api = _bare(lifespan=lifespan, middleware=ahead)
     api.state.pdms = app
+    api.state.limit = limit
     api.state.failures = failures or RateLimit(FAILED_LOGINS_PER_SECOND, FAILED_LOGINS_BURST)
     api.state.open_channel = channel_of or _channel_of(app)
     return api

@@ -7,6 +7,7 @@ bounded, so that nobody can flood the log with them; a valid key keeps working m
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from hashlib import sha256
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -46,6 +47,8 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if needs is None:
+                if "authorization" in request.headers and not _allowed_by_address(request):
+                    raise HTTPException(TOO_MANY)  # nobody looks at the credential here, so it may be made up each time
                 return await inner(request)
             caller: Caller = await run_in_threadpool(admit, request, needs, self)
             request.state.caller = caller
@@ -135,6 +138,11 @@ def refusal_of(actor: Actor, needs: Needs) -> Denied | None:
         who = "a member's own session" if needs.kind is ActorKind.MEMBER else "an operator's key"
         return Denied(f"this needs {who}", reasons=(reason("NOT_SELF", detail=f"needs {who}"),))
     return None
+
+
+def _allowed_by_address(request: Request) -> bool:
+    limit: RateLimit = request.app.state.limit
+    return limit.allows(sha256(address_of(request.scope)).digest())
 
 
 def _claim(caller: Caller, key: str, route: APIRoute, request: Request, body: bytes) -> Claim | Replay:

@@ -75,7 +75,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if not self.limit.allows(caller_of(scope, headers)):
+        if not self.limit.allows(caller_of(scope)):
             await _answer(send, TOO_MANY)
             return
         bound = self.larger.get(scope["path"], self.max_body)
@@ -116,10 +116,16 @@ def _bounded(receive: Receive, bound: int) -> Receive:
     return bounded
 
 
-def caller_of(scope: Scope, headers: dict[bytes, bytes]) -> bytes:
-    """Return the digest under which a caller's requests are counted: the credential, else the address."""
-    given = headers.get(b"authorization")
-    return sha256(given if given is not None else address_of(scope)).digest()
+def caller_of(scope: Scope) -> bytes:
+    """Return the digest under which a caller's requests are counted: the credential, else the address.
+
+    The credential as it is read further in: the first one, whatever the blanks around it and the case of its scheme.
+    """
+    given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+    if given is None:
+        return sha256(address_of(scope)).digest()
+    scheme, _, credential = given.decode("latin-1").partition(" ")
+    return sha256(f"{scheme.lower()} {credential.strip()}".encode()).digest()
 
 
 def address_of(scope: Scope) -> bytes:

@@ -109,6 +109,20 @@ def test_too_many_requests_of_one_caller_are_put_off(api_with):
         assert api.get("support", "/v1/operators/me").status_code == 200, "others are not concerned"
 
 
+def test_no_caller_gets_more_by_writing_the_credential_otherwise(api_with):
+    with api_with(limit=RateLimit(0.0, 3)) as api:
+        key = api.key("admin")["Authorization"].removeprefix("Bearer ")
+        written = [f"Bearer {key}", f"bearer {key}", f"Bearer   {key}", f"BEARER  {key}"]
+        statuses = [api.get({"Authorization": one}, "/v1/operators/me").status_code for one in written]
+        assert statuses == [200, 200, 200, 429]
+
+
+def test_a_made_up_credential_opens_no_more_of_what_is_public(api_with):
+    with api_with(limit=RateLimit(0.0, 3)) as api:
+        made_up = [{"Authorization": f"Bearer {n}"} for n in range(5)]
+        assert [api.post(one, "/v1/opt-outs/none").status_code for one in made_up] == [200, 200, 200, 429, 429]
+
+
 def test_failed_logins_of_one_address_do_not_flood_the_log(api_with):
     with api_with(failures=RateLimit(0.0, 4)) as api:
         made_up = [{"Authorization": f"Bearer pdms_key_{n:032x}_{'x' * 43}"} for n in range(9)]
