@@ -353,8 +353,17 @@ def brief(manifest: "Manifest") -> dict[str, object]:
         **({"sensitive feature, measured again": dict(manifest.sensitive["reached"])} if manifest.sensitive else {}),
         "greatest risk of a row": f"{manifest.risks.prosecutor_max:.3f} (threshold {manifest.risks.threshold:.2f})",
         "average risk": f"{manifest.risks.prosecutor_average:.3f}",
+        **_linked(manifest),
         "algorithm": f"{manifest.algorithm} (the view asks for {manifest.algorithm_asked})",
         "information loss": f"NCP {manifest.loss.ncp:.3f}",
         "GB/T 42460 level": f"{manifest.level}: de-identified, not anonymous; consent to profiling still applies",
         "expires": manifest.expires_at,
     }
+
+
+def _linked(manifest: "Manifest") -> dict[str, object]:
+    found = manifest.linked
+    if found is None or not found.releases:
+        return {}
+    told = f"{found.below:,} of {found.members:,} members are among fewer than {found.asked}"
+    return {f"with {len(found.releases)} releases of other views": told}

@@ -277,6 +277,7 @@ def view(name: str, doc: d.ViewDocument) -> p.View:
         family=doc.family or "",
         headroom=doc.headroom,
         held_back_limit=doc.held_back_limit,
+        linked_limit=doc.linked_limit,
         numbers=doc.numbers,
     )
 

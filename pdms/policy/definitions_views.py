@@ -80,6 +80,9 @@ class View:
     """Least size of a new class in multiples of k: larger classes outlast more leavers."""
     held_back_limit: float = 0.25
     """Greatest share of the eligible that may be held back because of other releases."""
+    linked_limit: float = 1.0
+    """Greatest share of a release's members who may stand among fewer than k in what one reader of it can also hold of
+    other families; 1: it is only stated."""
     numbers: Literal["tree", "tight"] = "tree"
     """What a number's cell may say: a node of its tree, or the run of declared bins from the lowest that occurs in the
     class to the highest."""

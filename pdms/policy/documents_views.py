@@ -80,6 +80,7 @@ class ViewDocument(Document):
     family: Slug | None = None
     headroom: Annotated[float, Field(ge=1, le=100)] = 1.0
     held_back_limit: Annotated[float, Field(ge=0, le=1)] = 0.25
+    linked_limit: Annotated[float, Field(ge=0, le=1)] = 1.0
     numbers: Literal["tree", "tight"] = "tree"
     features: Annotated[dict[Slug, FeatureDocument], Field(min_length=1)]
 

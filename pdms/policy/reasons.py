@@ -140,6 +140,12 @@ _ALL = (
         "合并各次发布后，某些成员的组合少于要求的人数。",
         "Taken together with the releases that are out, some members would be among too few.",
     ),
+    (
+        "LEDGER_LINKED",
+        "T37964",
+        "与其他视图在外的发布合并后，少于 k 人共享同一组合的会员超过该视图的上限。",
+        "With releases of other views that its readers hold, more members are among fewer than k than the view allows.",
+    ),
     ("BUDGET_SPENT", "T37964", "隐私预算已用尽。", "The privacy budget is spent."),
     ("REVEAL_RATE", "PIPL-51-4", "本小时内查看明文的次数已达上限。", "This hour's reveals are used up."),
     ("NOT_VERIFIED", "NDR-23", "申请人身份未能核实。", "The requester's identity was not confirmed."),

@@ -118,7 +118,7 @@ def _told(value: Any) -> str:
 _LESS: Final = r"views\.\w+\.(k|min_cell|headroom|sensitive\.l)|purposes\.\w+\.(view_k|view_min_cell|cool_down_days)"
 """The smaller number protects less."""
 _MORE: Final = (
-    r"views\.\w+\.(risk_threshold|average_risk|expiry_days|sensitive\.[ct])|budgets\.\w+\.(epsilon|delta|answers\.\w+)"
+    r"views\.\w+\.(risk_threshold|average_risk|expiry_days|linked_limit|sensitive\.[ct])|budgets\.\w+\.(epsilon|delta|answers\.\w+)"
     r"|reveal\.(permit_minutes|per_hour)|purposes\.\w+\.(view_risk|consent_days|retention\.\w+\.days)"
     r"|searches\.\w+\.bits|keys\.\w+"
 )

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import and_, col, delete, func, insert, select, update
 
 from pdms.errors import Denied
-from pdms.policy.definitions_views import MOST_EXPIRY_DAYS
+from pdms.policy.definitions_views import MOST_EXPIRY_DAYS, View
 from pdms.policy.reasons import reason
 from pdms.publish.tables import LedgerFamily, LedgerPage, Publication
 from pdms.taxonomy import ID_BYTES, Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.views import copies
 from pdms.views import service as views
+from pdms.views.definitions import readers_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,10 +74,11 @@ def pseudonyms_array(pseudonyms: Iterable[bytes]) -> "NDArray[np.bytes_]":
     return np.frombuffer(b"".join(pseudonyms), dtype=f"S{ID_BYTES}")
 
 
-def standing(uow: UnitOfWork, *, family: str, view: str | None = None) -> Standing:
+def standing(uow: UnitOfWork, *, family: str, view: str | None = None, only: Collection[str] | None = None) -> Standing:
     """Return what is out of `family`, releases that are over left out.
 
     :param view: view about to be published: its former release ends with that, so that it is over if nobody read it.
+    :param only: releases of interest; None: all.
     :raises Denied: LEDGER_UNKNOWN_RELEASE, a release is out of which the ledger does not know who is in it.
     """
     from pdms.anonymize.ledger_rows import with_releases_only
@@ -89,7 +91,7 @@ def standing(uow: UnitOfWork, *, family: str, view: str | None = None) -> Standi
             reasons=(reason("LEDGER_UNKNOWN_RELEASE"),),
             code="RELEASE_REFUSED",
         )
-    places = [place for place, release_id in enumerate(kept.releases) if release_id in out]
+    places = [place for place, one in enumerate(kept.releases) if one in out and (only is None or one in only)]
     rows, row_of = with_releases_only(kept.rows, kept.row_of, places)
     here = row_of >= 0
     return replace(
@@ -100,6 +102,22 @@ def standing(uow: UnitOfWork, *, family: str, view: str | None = None) -> Standi
         subjects=kept.subjects[here],
         row_of=row_of[here],
     )
+
+
+def beside(uow: UnitOfWork, view: View) -> dict[str, frozenset[str]]:
+    """Return, by family, the releases of other families that are out and that a reader of `view` may hold, too."""
+    family = func.coalesce(Publication.family, Publication.view)
+    query = select(Publication.release_id, Publication.view, family).where(
+        family != view.family_name, col(Publication.state) == PUBLISHED, col(Publication.ended_at) > uow.now - LONGEST
+    )
+    named = {release_id: (name, of) for release_id, name, of in uow.session.exec(query)}
+    readers, found = readers_of(uow.policy, view), dict[str, set[str]]()
+    for release_id in _may_be_out(uow, frozenset(named), None):
+        name, of = named[release_id]
+        other = uow.policy.views.get(name)
+        if other is None or readers & readers_of(uow.policy, other):  # who read a view that was dropped is not known
+            found.setdefault(of, set()).add(release_id)
+    return {of: frozenset(ids) for of, ids in sorted(found.items())}
 
 
 def without(before: Standing, decoys: Collection[bytes]) -> Standing:
@@ -218,7 +236,10 @@ def prune(uow: UnitOfWork) -> int:
 
 def _out(uow: UnitOfWork, family: str, view: str | None) -> dict[str, int]:
     """Return the releases that somebody may hold, with the class size each promised."""
-    named = _published(uow, func.coalesce(Publication.family, Publication.view) == family)
+    return _may_be_out(uow, _published(uow, func.coalesce(Publication.family, Publication.view) == family), view)
+
+
+def _may_be_out(uow: UnitOfWork, named: frozenset[str], view: str | None) -> dict[str, int]:
     # one that the anonymised side never heard of will be live: a crash fell between the commits of its outcome
     unheard = named - views.known_among(uow, named)
     return _unexpired(uow, unheard | named & (copies.outstanding(uow) | views.live_but(uow, view=view)))

@@ -76,6 +76,23 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class Linked:
+    """What one reader of the release may know of its members who also holds releases of other families, counted.
+
+    `releases`: of other families, out when it was made, with a reader in common; `unknown`: families of which the
+    ledger lacks some; `asked`: k; `members` of the release; `below`: of them, whose classes in all of these and in the
+    releases of its own family are shared by fewer than `asked`; `k`: members that share the rarest.
+    """
+
+    releases: tuple[str, ...]
+    unknown: tuple[str, ...]
+    asked: int
+    members: int
+    below: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that is said of one release, exactly."""
 
@@ -118,6 +135,8 @@ class Manifest:
     """Where the view has a sensitive feature: what was asked of it, and what the published bytes reach, measured."""
     together: Together | None = None
     """None for a release that was made before there was a ledger."""
+    linked: Linked | None = None
+    """None for a release that was made before it was counted."""
     algorithm_asked: str = "auto"
     """What the view asks for."""
     numbers: str = "tree"
@@ -136,7 +155,7 @@ def public_manifest(manifest: Manifest) -> dict[str, Any]:
     """
     document = manifest.document()
     # the size of the log counts every member's every act; who was left out is counted exactly and noised by nobody
-    for name in ("eligible_digest", "permit", "members", "checkpoint", "excluded", "uncovered"):
+    for name in ("eligible_digest", "permit", "members", "checkpoint", "excluded", "uncovered", "linked"):
         del document[name]
     cell = manifest.min_cell
     document["kind"] = "release-manifest-public"
@@ -189,6 +208,11 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
         if values.get("together") is not None:
             together = values["together"]
             values["together"] = Together(**{**together, "releases": tuple(together["releases"])})
+        if values.get("linked") is not None:
+            linked = values["linked"]
+            values["linked"] = Linked(
+                **{**linked, "releases": tuple(linked["releases"]), "unknown": tuple(linked["unknown"])}
+            )
         values["created_at"] = datetime.fromisoformat(values["created_at"])
         values["expires_at"] = datetime.fromisoformat(values["expires_at"])
         values["features"] = tuple(values["features"])

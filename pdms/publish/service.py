@@ -25,7 +25,7 @@ from pdms.errors import Conflict, Denied, IntegrityBroken, NotFound
 from pdms.gate import service as gate
 from pdms.policy.definitions import View
 from pdms.policy.reasons import reason
-from pdms.publish import ledger
+from pdms.publish import ledger, linkage
 from pdms.publish.manifest import SIGNER, ConsentCheckpoint, Manifest, from_document, public_manifest, sign_manifest
 from pdms.publish.statement import Taken, coarsened, draw_up
 from pdms.publish.tables import Publication
@@ -210,11 +210,16 @@ def _publish(units: UnitFactory, view: View, release_id: str, permit: str, tell:
         reached = measured_together(taken.counted, here.subjects, held, asked=made.asked)
         if reached.below or not agrees(held, made.data, coarsened(view)):
             raise refusal(reason("LEDGER_COMPOSITE"))
+        with units() as uow:
+            uow.lock_anon_first()
+            linked = linkage.linked(uow, view, taken.counted, subjects=here.subjects, class_of=held, asked=made.asked)
+        if linkage.beyond(view, linked):
+            raise refusal(reason("LEDGER_LINKED"))
         tell("write")
         with units() as uow:
             found = draw_up(
                 uow, view, release_id=release_id, permit=permit, taken=taken,
-                uncovered=computed.uncovered, made=made, reached=reached,
+                uncovered=computed.uncovered, made=made, reached=reached, linked=linked,
             )  # fmt: skip
             signer = uow.keys.signer(SIGNER)
         public = sign_manifest(public_manifest(found), signer)
@@ -269,7 +274,9 @@ def _overtaken(uow: UnitOfWork, view: View, ready: _Ready) -> bool:
     """
     row = _row(uow, ready.manifest.release_id)
     open_ = row.state == PublicationState.INTENT and not row.overtaken
-    return not open_ or not ledger.stands(uow, ready.ledger, view=view.name)
+    if not open_ or not ledger.stands(uow, ready.ledger, view=view.name):
+        return True
+    return ready.manifest.linked is not None and linkage.overtaken(uow, view, ready.manifest.linked)
 
 
 def _finish(units: UnitFactory, view: View, ready: _Ready) -> bool:

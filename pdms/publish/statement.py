@@ -13,7 +13,7 @@ from pdms.anonymize.hierarchies import Hierarchy
 from pdms.policy.canonical import digest_of, plain
 from pdms.policy.definitions import View
 from pdms.publish import ledger
-from pdms.publish.manifest import ConsentCheckpoint, InformationLoss, Manifest, Risks, Together
+from pdms.publish.manifest import ConsentCheckpoint, InformationLoss, Linked, Manifest, Risks, Together
 from pdms.taxonomy import Pseudonym
 from pdms.unit_of_work import UnitOfWork
 from pdms.views.definitions import measure_of, order_of, space_of
@@ -72,8 +72,12 @@ def draw_up(
     uncovered: dict[str, int],
     made: "Made",
     reached: "Composite",
+    linked: Linked,
 ) -> Manifest:
-    """Return the exact manifest of a release of `view`; `reached`: with all that is out, counted independently."""
+    """Return the exact manifest of a release of `view`.
+
+    :param reached: with all that is out of its family, :param linked: and of others, both counted independently.
+    """
     return Manifest(
         release_id=release_id,
         view=view.name,
@@ -129,6 +133,7 @@ def draw_up(
         algorithm_asked=view.algorithm,
         data_sha256=made.sha256,
         average_risk_required=view.average_risk,
+        linked=linked,
         sensitive=of_sensitive(view, made.reached, space_of(uow.policy, view.name)),
         together=Together(
             family=taken.out.family,

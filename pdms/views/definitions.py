@@ -10,6 +10,7 @@ from pdms.anonymize.hierarchies import ROOT, Hierarchy, from_edges, from_rows
 from pdms.errors import InvalidInput, NotFound
 from pdms.policy.definitions import Feature, Policy, View
 from pdms.policy.measures import IDENTIFYING, MEASURES, Measure
+from pdms.taxonomy import Scope
 
 UNKNOWN = "unknown"
 """Leaf of what nobody stated."""
@@ -52,6 +53,12 @@ def measure_of(view: str, feature: Feature) -> Measure:
     if feature.measure not in MEASURES:
         raise InvalidInput(f"view {view}: feature {feature.name} has no known measure")
     return MEASURES[feature.measure]
+
+
+def readers_of(policy: Policy, view: View) -> frozenset[str]:
+    """Return the roles that read releases of a view and no exact data besides: its consumers but officers."""
+    officers = {role.name for role in policy.roles.values() if Scope.COMPLIANCE in role.scopes}
+    return frozenset(view.consumers) - officers
 
 
 def categories_of(policy: Policy, view: View) -> tuple[str, ...]:

@@ -288,6 +288,16 @@ WORDS: dict[str, Words] = {
         "只有不在任何发布中的会员按该算法处理。发布说明 (manifest) 载明实际算法。",
         "请先让使用者删除此前发布的副本 (pdms release copies)，或使用 algorithm: auto。",
     ),
+    "LINKED_VIEWS": Words(
+        "T37964",
+        "Readers of this view also read views of other families over the same members. Each release keeps k; taken "
+        "together they may tell of most members what fewer than k share, since their classes cut across each other.",
+        "Give the views to different roles; or one `family` to those that need it, which costs precision; or set "
+        "`linked_limit`, the share of members that may be linked. Each publication states the share.",
+        "本视图的使用者还可读取其他视图族的发布。单次发布均满足 k，但合并后多数会员的组合可能少于 k 人共享。",
+        "请交由不同角色使用；或归入同一 family (会损失精度)；或设置 linked_limit (可被关联会员的比例上限)。"
+        "每次发布均载明该比例。",
+    ),
     "CELL_BELOW_K": Words(
         "T37964",
         "On the members that are eligible now, bins hold some members but fewer than k: each of them is merged in "

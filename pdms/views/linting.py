@@ -24,7 +24,7 @@ from pdms.policy.tags import denied
 from pdms.policy.yaml_reader import problems_of
 from pdms.taxonomy import Language, Scope
 from pdms.unit_of_work import AnonUnitOfWork
-from pdms.views.definitions import view_of
+from pdms.views.definitions import readers_of, view_of
 from pdms.views.lint_words import WORDS
 
 MOST_LEAVES = 100
@@ -175,6 +175,14 @@ def _of_view(policy: Policy, view: View) -> Iterator[Finding]:
     if kept and view.expiry_days > min(kept):
         rule = f"{view.expiry_days} days; the purpose keeps a release {min(kept)}"
         yield _finding(view.name, "EXPIRY_TOO_LONG", "expiry_days", rule, severity="warning")
+    linked = sorted(
+        other.name
+        for other in policy.views.values()
+        if other.family_name != view.family_name and readers_of(policy, view) & readers_of(policy, other)
+    )
+    if linked and view.linked_limit == 1:
+        rule = f"in no family with {', '.join(linked)}"
+        yield _finding(view.name, "LINKED_VIEWS", "family", rule, severity="warning")
     for _, other in sorted(policy.views.items()):
         if other.name != view.name and set(other.consumers) & set(view.consumers):
             yield from _against(view, other)

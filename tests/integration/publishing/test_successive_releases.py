@@ -270,6 +270,56 @@ def test_two_views_of_one_family_published_at_once_are_composed_with_each_other(
     world.close()
 
 
+def test_what_views_of_other_families_tell_together_is_counted_stated_and_refused_beyond_a_limit(tmp_path):
+    world = world_of.World(Home(tmp_path / "home"), FixedClock(world_of.NOW))
+    world.populate(900)
+    given = dict(world.policy.views)
+
+    def build(view, **changes):
+        given[view] = replace(given[view], suppression_limit=0.2, **changes)
+        world.policy = replace(world.policy, views=MappingProxyType(given))
+        return publish.publish(lambda: world.unit(world_of.OFFICER), view=view)
+
+    first = build("member_value")
+    assert (first.linked.releases, first.linked.below) == ((), 0), "nothing else is out"
+    second = build(VIEW)
+    assert (second.linked.releases, second.linked.asked) == ((first.release_id,), K)
+    one, other = held(world, "member_value"), held(world)
+    rows = Counter((row, one.get(who)) for who, row in other.items())
+    below = sum(count for count in rows.values() if count < K)
+    assert (second.linked.below, second.linked.k) == (below, min(rows.values()))
+    assert below > 0.8 * second.linked.members == 0.8 * second.rows, "so much for views that cut across each other"
+    assert second.together.releases == ()
+    assert "linked" not in public_manifest(second)
+    with world.unit(world_of.OFFICER) as uow:
+        assert publish.manifest(uow, release_id=second.release_id) == second
+    with pytest.raises(Denied) as refused:
+        build(VIEW, linked_limit=0.5)
+    assert [reason.code for reason in refused.value.reasons] == ["LEDGER_LINKED"]
+    alone = build(VIEW, consumers=("compliance",))
+    assert alone.linked.releases == (), "no reader in common but officers"
+
+    other_stages = []
+
+    def meanwhile(stage):  # another view comes out between the count and the outcome
+        other_stages.append(stage)
+        if stage == "write" and len(other_stages) < 6:
+            build("win_back")
+
+    given[VIEW] = replace(given[VIEW], consumers=("marketing",))
+    with world.anon_unit() as uow:
+        views.read(uow, view="member_value")
+    with world.unit(world_of.OFFICER) as uow:
+        uow.lock_anon_first()
+        views.withdraw(uow, release_id=first.release_id)
+        copies.acknowledge_deleted(uow, release_id=first.release_id, consumer="marketing")
+    with pytest.raises(Denied) as refused:
+        publish.publish(lambda: world.unit(world_of.OFFICER), view=VIEW, progress=meanwhile)
+    assert [reason.code for reason in refused.value.reasons] == ["LEDGER_LINKED"]
+    assert other_stages.count("eligible") == 2
+    world.close()
+
+
 def test_rows_that_leave_as_a_file_are_a_copy_and_pictures_and_comparisons_too(shop):
     world, _ = shop
     first = published(world)

@@ -1,4 +1,4 @@
-"""An attacker who holds two successive releases: what differencing gives on independent ones, and what on ours.
+"""An attacker who holds two releases, one after the other or of two views: what independent ones give, and what ours.
 
 They know the exact tuples of whom they look for and which class that is in each release: the worst case.
 """
@@ -92,3 +92,23 @@ def test_one_who_stayed_is_narrowed_down_by_independent_releases_and_not_by_ours
     few = (shared(naive) < K) & seen(naive)
     assert few.sum() > 0.08 * seen(naive).sum()
     assert not ((shared(ours) < K) & seen(ours)).any()
+
+
+def pair_of_views(*, one_family):
+    """Return everybody's classes in a view of orders, tenure and returns and in one of orders, visits and age."""
+    codes = np.random.default_rng(9).integers(0, 9, (MEMBERS, 5)).astype(np.int32)
+    rows, row_of, pair = Rows.none(), np.full(MEMBERS, -1), []
+    for columns in ([0, 1, 2], [0, 3, 4]):
+        pair.append(beside(codes[:, columns], np.ones(MEMBERS, dtype=bool), rows, row_of))
+        if one_family:
+            rows, row_of = with_release(rows, row_of, pair[-1])
+    return pair
+
+
+def test_two_views_of_one_reader_single_out_in_families_of_their_own_and_not_in_one():
+    naive, ours = (pair_of_views(one_family=one) for one in (False, True))
+    exposed = shared(naive)
+    assert (exposed < K).mean() > 0.99
+    assert (exposed == 1).mean() > 0.9
+    assert shared(ours)[seen(ours)].min() >= K
+    assert (ours[1] >= 0).mean() > 0.99, "hardly anybody is held back"

@@ -113,9 +113,18 @@ def test_a_view_earns_its_finding(view, expected):
     assert expected not in codes(VALUE)
 
 
+def test_views_that_one_reader_can_link_are_told_unless_they_are_one_family_or_limited():
+    (found,) = [one for one in findings(POLICY, VALUE) if one.code == "LINKED_VIEWS"]
+    assert found.rule == "in no family with campaign_effect, member_lifecycle, recommend_interest, win_back"
+    assert "LINKED_VIEWS" not in {code for code, *_ in codes(replace(VALUE, linked_limit=0.5))}
+    assert "LINKED_VIEWS" not in {code for code, *_ in codes(replace(VALUE, consumers=("compliance",)))}
+    views = {name: replace(view, family="members") for name, view in POLICY.views.items()}
+    assert not list(findings(replace(POLICY, views=views), views["member_value"]))
+
+
 def test_a_document_that_is_no_view_says_what_it_lacks():
     document = read_yaml(SHIPPED / "views" / "member_value.yaml", root=SHIPPED)
-    assert not list(findings_of_document(POLICY, "member_value", document))
+    assert {one.code for one in findings_of_document(POLICY, "member_value", document)} == {"LINKED_VIEWS"}
     spoilt = {**document, "label": {"en": "Value"}, "k": "ten", "colour": 1}
     found = {(one.code, one.place) for one in findings_of_document(POLICY, "member_value", spoilt)}
     assert found == {("LABEL_MISSING", "label.zh-CN"), ("VIEW_FORM", "k"), ("VIEW_FORM", "colour")}
