@@ -157,7 +157,7 @@ def test_similarity(shop: Shop) -> None:
 def test_honey_members_inflating_k(shop: Shop) -> None:
     """An insider knows which rows are decoys; whoever counts them like members hides members behind them.
 
-    That ours are never counted is seen on a whole home in tests/integration/honey.
+    Ours needs a home: tests/integration/honey, and publishing/test_successive_releases.py for several releases.
     """
     rng = np.random.default_rng(3)
     decoys = shop.codes[rng.integers(0, MEMBERS, 600)]  # made to look like members
@@ -167,8 +167,6 @@ def test_honey_members_inflating_k(shop: Shop) -> None:
     assert result.sizes.min() >= 10  # so it says
     exposed = members[(members > 0) & (members < 10)].sum() / MEMBERS
     assert exposed > 0.2  # of the members stand with fewer than nine others
-    ours, _ = shop.released(Criteria(k=10))
-    assert ours.sizes.min() >= 10  # members all of them
 
 
 PEOPLE = [(0, 2), (1, 4), (2, 2)]

@@ -157,7 +157,7 @@ def test_an_answer_drawn_over_the_border_of_periods_is_paid_for_where_it_is_told
 
 
 @pytest.mark.parametrize(("before", "after"), [("month", "quarter"), ("quarter", "month"), ("month", "year")])
-def test_a_policy_that_changes_the_length_of_periods_forgives_nothing(desk, before, after):
+def test_charges_of_the_running_period_count_whatever_length_a_policy_gives_it(desk, before, after):
     desk.policy = replace(desk.policy, budgets={"marketing": replace(BUDGET, period=before)})
     for i in range(FITTING):
         desk.ask(asked(f"rule {i}"))

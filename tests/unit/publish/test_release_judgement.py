@@ -69,6 +69,11 @@ def test_too_few_members_are_refused():
     assert reasons(error) == {"BELOW_MIN_CELL"}
 
 
+def test_members_who_are_all_alike_are_published_as_they_are():
+    made = release.make(replace(VIEW, k=30, risk_threshold=0.05), tabulate(np.tile([[2, 1]], (30, 1)))[0], SPACE)
+    assert (made.measured.k, made.measured.classes, made.suppressed, made.loss.ncp) == (30, 1, 0, 0)
+
+
 def test_criteria_out_of_reach_are_refused():
     with pytest.raises(Denied) as error:
         release.make(replace(VIEW, k=50, suppression_limit=0.0), table(20), SPACE)
