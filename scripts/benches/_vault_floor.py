@@ -2,16 +2,22 @@
 
 SQLite: plain `executemany`, a row a statement, into empty tables of the same definition, in two files opened alike, in
 the order in which pdms wrote them, committed once each. PostgreSQL: the bytes of a binary COPY of each table, put into
-an empty table like it in one COPY, so that nothing is made of rows in Python at all.
+an empty table like it in one COPY, so that nothing is made of rows in Python at all. A look-up: its two statements on
+the same files, by digests that were computed before; nothing is opened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pdms.bootstrap.app import App
 from pdms.db import begin, open_engine
 from pdms.db.bases import KeysTable, MainTable
+from pdms.keystore.store import _SELECT_BOTH as KEY_ASKED
+from pdms.unit_of_work import UnitOfWork
+from pdms.vault.looking import _FOUND as MEMBER_ASKED
+from pdms.vault.sealing import Indexes
 
 TABLES = ("external_index", "member", "sealed_member", "blind_index")
 KEYS = "member_key"
@@ -61,6 +67,27 @@ def in_files(app: App, folder: Path, rows: int, timed: Callable[[Callable[[], An
     main.dispose()
     keys.dispose()
     return used / rows * 1e6
+
+
+@contextmanager
+def look_up_in_files(app: App, uow: UnitOfWork, phones: Sequence[str]) -> Iterator[Callable[[str], Any]]:
+    """Give what asks both databases for one of these phones, as the driver has it."""
+    indexes = Indexes(uow.keys, uow.policy)
+    code, digests = indexes.code_of["phone"], dict(zip(phones, indexes.digests("phone", phones), strict=True))
+    main, keys = app.main.raw_connection(), app.keys.engine.raw_connection()
+    ask, ask_keys = main.driver_connection.execute, keys.driver_connection.execute  # type: ignore[union-attr] # they are open
+    ask("BEGIN")  # as a unit does
+
+    def look_up(phone: str) -> Any:
+        ((member_id, *_),) = ask(MEMBER_ASKED, (code, digests[phone])).fetchall()
+        return ask_keys(KEY_ASKED, (member_id,)).fetchall()
+
+    try:
+        yield look_up
+    finally:
+        ask("ROLLBACK")
+        main.close()
+        keys.close()
 
 
 def in_postgres(server: Any, timed: Callable[[Callable[[], Any]], float]) -> float:

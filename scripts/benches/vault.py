@@ -301,6 +301,12 @@ def _look_up(app: App, peers: Sequence[Any], *, held: int, tries: int) -> Iterat
             "the same, p99 against p50", spread[1], "us CPU", f"p50: {spread[0]:.1f}", spread[1] / spread[0],
             TAIL_GOAL, spread[1] <= TAIL_GOAL * spread[0],
         )  # fmt: skip
+        with _vault_floor.look_up_in_files(app, uow, phones) as asked:
+            floor, (middle, tail) = _each(asked, phones)
+        yield _row(
+            "the same", mine, "us CPU", f"its two statements alone: {floor:.1f}, p50 {middle:.1f}, p99 {tail:.1f}",
+            floor / mine, None, None,
+        )  # fmt: skip
         known = [f"+86138{dice.randrange(BATCH // 4):08d}" for _ in range(tries)]
         for peer in peers:
             one, _ = _each(peer.look_up, known if isinstance(peer, EncryptedTypes) else phones)
