@@ -59,12 +59,12 @@ def _told_by_postgres(error: BaseException) -> PdmsError | None:
 def _told_by_sqlite(error: sqlite3.Error) -> PdmsError | None:
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & _PRIMARY if code is not None else None
+    if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the latter as a WAL is opened
+        return Conflict("database: no room left on the disk", code="DISK_FULL")
     if primary in _DAMAGED:
         return IntegrityBroken("database: its file is damaged or cannot be opened", code="DATABASE_BROKEN")
     if primary == sqlite3.SQLITE_ERROR and str(error).startswith("no such table"):
         return IntegrityBroken("database: a table is missing, it is not as init made it", code="DATABASE_BROKEN")
     if primary in _IN_USE:
         return Conflict("database: in use by others for too long; try again", code="DATABASE_BUSY")
-    if primary == sqlite3.SQLITE_FULL:
-        return Conflict("database: no room left on the disk", code="DISK_FULL")
     return None
