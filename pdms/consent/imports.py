@@ -164,7 +164,8 @@ def _record(uow: UnitOfWork, row: ImportRow, terms: Mapping[int, Terms]) -> dict
         raise Broken("MEMBER_UNKNOWN")
     state, kind = _state(row.state), _type(row.type)
     purpose = rules.check_purpose(uow.policy, row.purpose, state=state, kind=kind)
-    occurred_at = _instant(row.at, state, uow.now)
+    stated_at = _instant(row.at, state, uow.now)
+    occurred_at = min(stated_at, uow.now)
     evidence = joined(row.evidence, row.ui_hash)
     check_evidence(evidence, required=True)
     rules.check_recipient(purpose, row.recipient, state=state)
@@ -178,7 +179,7 @@ def _record(uow: UnitOfWork, row: ImportRow, terms: Mapping[int, Terms]) -> dict
         elif state is ConsentState.GIVEN:
             raise Broken("NOTICE_UNKNOWN")
     channel = row.channel if CHANNEL.fullmatch(row.channel) else ""
-    parts = [row.purpose, row.recipient, state, kind, occurred_at.isoformat(), evidence]
+    parts = [row.purpose, row.recipient, state, kind, stated_at.isoformat(), evidence]
     return {
         "record_id": new_id_bytes(),
         "member_id": row.member_id,
@@ -218,6 +219,7 @@ def _type(text: str) -> ConsentType:
 
 
 def _instant(at: datetime | date | None, state: ConsentState, now: datetime) -> datetime:
+    """Return the instant that a row states, the same whenever it is read: the end of today may still lie ahead."""
     if at is None:
         raise Broken("INSTANT_FORM")
     if isinstance(at, datetime):
@@ -228,8 +230,7 @@ def _instant(at: datetime | date | None, state: ConsentState, now: datetime) -> 
         if at > day_of(now):
             raise Broken("INSTANT_FUTURE")
         start = datetime.combine(at, time.min, tzinfo=SHANGHAI)
-        stops = state in (ConsentState.WITHDRAWN, ConsentState.REFUSED)
-        instant = min(start + timedelta(days=1, microseconds=-1), now) if stops else start
+        return start + timedelta(days=1, microseconds=-1) if state in rules.DECLINING else start
     if instant > now:
         raise Broken("INSTANT_FUTURE")
     return instant

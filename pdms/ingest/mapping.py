@@ -208,6 +208,8 @@ def _reader(policy: Policy, source: Source, column: SourceColumn, *, now: dateti
 
 
 def _typed(policy: Policy, source: Source, target: str, form: str | None, *, now: datetime) -> Callable[[str], Any]:
+    if target == "at" and source.kind == "consents":  # a day alone counts to its end where it says no
+        return values.moment_reader(zone=source.timezone, now=now, form=form)
     if target in _INSTANTS:
         return values.instant_reader(zone=source.timezone, now=now, form=form)
     if target == "amount":

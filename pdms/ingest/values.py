@@ -7,7 +7,7 @@ half up, since shops quote unit prices finer than that).
 
 import re
 from collections.abc import Callable
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,12 +29,14 @@ _LONG_YEAR: Final = re.compile(r"\d{5,}[-/.].*", re.ASCII)
 _LOOSE: Final = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?", re.ASCII
 )
+_DAY: Final = re.compile(r"\d{4}([-/.]?)\d{1,2}\1\d{1,2}", re.ASCII)
+_HOUR: Final = re.compile("%[HIcX]")
 _EPOCH_UNITS: Final = {"epoch_s": 1, "epoch_ms": 1000}
 _TRUE: Final = frozenset({"true", "1", "yes", "y", "t", "是", "已开票"})
 _FALSE: Final = frozenset({"false", "0", "no", "n", "f", "否", "未开票"})
 
 
-def instant_reader(*, zone: str, now: datetime, form: str | None = None) -> Reader:
+def instant_reader(*, zone: str, now: datetime, form: str | None = None) -> Callable[[str], datetime | None]:
     """Return a reader of instants. :param form: strptime form, `epoch_s`, `epoch_ms`; None: ISO 8601 and alike."""
     local, latest = ZoneInfo(zone), now + _TOLERANCE
 
@@ -54,6 +56,20 @@ def instant_reader(*, zone: str, now: datetime, form: str | None = None) -> Read
         if found > latest:
             raise Broken("INSTANT_FUTURE")
         return found
+
+    return read
+
+
+def moment_reader(*, zone: str, now: datetime, form: str | None = None) -> Reader:
+    """Return a reader of instants that gives a `date` where no time of day is written."""
+    instant, local = instant_reader(zone=zone, now=now, form=form), ZoneInfo(zone)
+    timed = form in _EPOCH_UNITS or (form is not None and _HOUR.search(form) is not None)
+
+    def read(value: str) -> datetime | date | None:
+        found = instant(value)
+        if found is None or timed or (form is None and not _DAY.fullmatch(clean(value))):
+            return found
+        return found.astimezone(local).date()
 
     return read
 

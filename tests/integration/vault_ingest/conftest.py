@@ -9,6 +9,7 @@ import pytest
 
 import pdms.audit.tables
 import pdms.consent.tables
+import pdms.db.tables
 import pdms.ingest.tables
 import pdms.vault.tables  # noqa: F401
 from pdms.audit import service as audit
