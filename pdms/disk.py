@@ -3,6 +3,32 @@
 import os
 from pathlib import Path
 
+from pdms.errors import Conflict, InvalidInput, NotFound, PdmsError
+
+
+def taken() -> Conflict:
+    """Return what is said where a file or folder that is to be made is there already."""
+    return Conflict("path: a file or folder of that name exists already", code="FILE_EXISTS")
+
+
+def missing() -> NotFound:
+    """Return what is said where a file that is to be read is not there."""
+    return NotFound("file: there is none of that name", code="FILE_MISSING")
+
+
+def not_written(error: OSError) -> PdmsError:
+    """Return what is said of a file that cannot be made."""
+    if isinstance(error, FileExistsError):
+        return taken()
+    return InvalidInput(f"path: cannot be written ({error.strerror})", code="FILE_NOT_WRITTEN")
+
+
+def not_read(error: OSError) -> PdmsError:
+    """Return what is said of a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return missing()
+    return InvalidInput(f"file: cannot be read ({error.strerror})", code="FILE_NOT_READ")
+
 
 def bear_name(draft: Path, path: Path) -> None:
     """Give a finished draft its name. :raises FileExistsError: another file bears it, and keeps it."""

@@ -36,7 +36,7 @@ def export(session: Session, path: Path, *, key: NoteKey) -> ExportResult:
 
     :param key: the log's public key, named in the file for convenience; who verifies should have it from elsewhere.
     :raises IntegrityBroken: an event's row is missing; `verify` says which.
-    :raises InvalidInput: the file exists already, or cannot be written.
+    :raises Conflict: the file exists already. :raises InvalidInput: it cannot be written.
     """
     runs = store.read_runs(session)
     checkpoints = store.rows(session, "SELECT count(*) FROM audit_checkpoint")[0][0]

@@ -11,18 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pdms.disk import bear_name
-from pdms.errors import InvalidInput
+from pdms.disk import bear_name, not_written, taken
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Give a draft to write and read; on success it is durable and bears its name.
 
-    :raises InvalidInput: the file exists already, or cannot be written.
+    :raises Conflict: the file exists already. :raises InvalidInput: it cannot be written.
     """
     if os.path.lexists(path):
-        raise InvalidInput("path: the file exists already")
+        raise taken()
     try:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,7 +33,5 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             bear_name(draft, path)
         finally:
             draft.unlink(missing_ok=True)
-    except FileExistsError:
-        raise InvalidInput("path: the file exists already") from None
     except OSError as error:
-        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
+        raise not_written(error) from None

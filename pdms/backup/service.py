@@ -27,7 +27,7 @@ from pdms.backup import archive, snapshot
 from pdms.backup.archive import Manifest
 from pdms.backup.snapshot import Engines
 from pdms.crypto import RootKey
-from pdms.disk import bear_name, sync_folder
+from pdms.disk import bear_name, not_read, sync_folder, taken
 from pdms.errors import Conflict, IntegrityBroken, InvalidInput
 from pdms.keystore import KeyStore
 from pdms.rights import ledger
@@ -142,16 +142,16 @@ def unpack(path: Path, *, root: RootKey, home: Home) -> Manifest:
 
 
 def opened(path: Path) -> BinaryIO:
-    """Open a backup for reading. :raises InvalidInput: there is none, or it cannot be read."""
+    """Open a backup for reading. :raises NotFound: there is none. :raises InvalidInput: it cannot be read."""
     try:
         return path.open("rb")
     except OSError as error:
-        raise InvalidInput(f"path: the backup cannot be read ({error.strerror})") from None
+        raise not_read(error) from None
 
 
 def _check_target(path: Path, home: Home) -> None:
     if path.exists():
-        raise InvalidInput("path: the file exists already")
+        raise taken()
     if not path.parent.is_dir():
         raise InvalidInput("path: its folder does not exist")
     if path.parent.resolve().is_relative_to(home.root.resolve()):
@@ -209,7 +209,7 @@ def _rename(part: Path, path: Path) -> None:
     try:
         bear_name(part, path)
     except FileExistsError:
-        raise InvalidInput("path: the file exists already") from None
+        raise taken() from None
     sync_folder(path.parent)
 
 

@@ -35,7 +35,7 @@ from pdms.clock import Clock
 from pdms.crypto import RootKey, open_root, read_note
 from pdms.db import begin
 from pdms.db.parts import Databases
-from pdms.disk import sync_folder
+from pdms.disk import sync_folder, taken
 from pdms.errors import Conflict, InvalidInput, Unauthenticated
 from pdms.rights import ledger, replay
 from pdms.rights import service as rights
@@ -92,14 +92,14 @@ def restore(
     :param ledger_path: the rights ledger; default: where it lay when the backup was made.
     :param checkpoint: a newer checkpoint that was kept elsewhere; a ledger that does not know it is refused.
     :raises Unauthenticated: the backup knows no such operator. :raises Denied: the operator is no administrator.
-    :raises InvalidInput: the folder exists. :raises Conflict: LEDGER_MISSING, LEDGER_STALE, RESTORE_RUNNING.
+    :raises Conflict: FILE_EXISTS, LEDGER_MISSING, LEDGER_STALE, RESTORE_RUNNING.
     :raises IntegrityBroken: backup or ledger are not as written. :raises KeyUnavailable: WRONG_ROOT and the like.
     """
     if settings.token is None:
         raise Unauthenticated("PDMS_TOKEN: the key of an administrator whom the backup knows")
     to = to.absolute()
     if to.exists():
-        raise InvalidInput("to: the folder exists already; a restore makes a new one")
+        raise taken()
     earlier = _note(checkpoint)
     root = _root_of(path, settings)
     with _draft(to) as home:
@@ -216,8 +216,8 @@ def _draft(to: Path) -> Iterator[Home]:
 
 
 def _appear(home: Home, to: Path) -> None:
-    """Let the finished home appear under its name. :raises InvalidInput: something else did meanwhile."""
+    """Let the finished home appear under its name. :raises Conflict: something else did meanwhile."""
     try:
         home.root.rename(to)
     except OSError:
-        raise InvalidInput("to: the folder exists already; a restore makes a new one") from None
+        raise taken() from None

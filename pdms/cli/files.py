@@ -7,12 +7,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from pdms.disk import bear_name
-from pdms.errors import InvalidInput
+from pdms.cli.face import Face
+from pdms.disk import bear_name, not_read, not_written, taken
+from pdms.errors import InvalidInput, NotFound, Unauthenticated
 from pdms.settings import Home
 
+ENDINGS = (".csv", ".tsv", ".txt", ".yaml", ".yml", ".json")
+"""Of files that a name may stand for as well; what else holds a dot is a name as VIEW.FEATURE is."""
 LARGEST_DOCUMENT = 1 << 20
 LARGEST_RELEASE = 1 << 30
+
+
+def names_file(text: str) -> bool:
+    """Tell whether a word that may be a name or a path is a path: it exists, or is written as none but paths are."""
+    return os.path.lexists(text) or "/" in text or Path(text).suffix in ENDINGS
 
 
 def file_format(path: Path) -> Literal["parquet", "csv"]:
@@ -39,12 +47,12 @@ def new_file(path: Path, *, home: Home) -> Iterator[Callable[[bytes], None]]:
 
     The file must not exist yet and lies outside the home; it is there whole or not at all, readable by its owner only.
 
-    :raises InvalidInput: at the beginning: it exists, lies in the home, or its folder takes no file; while writing: a
-        file of its name was made meanwhile, or the disk is full.
+    :raises Conflict: it exists, at the beginning, or was made meanwhile. :raises InvalidInput: it lies in the home, its
+        folder takes no file, or the disk is full.
     """
     outside_home(path, home)
     if os.path.lexists(path):
-        raise InvalidInput("path: the file exists already")
+        raise taken()
     draft = path.with_name(f".{secrets.token_hex(8)}.part")
     with _writing():
         file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -84,16 +92,14 @@ def write_new(path: Path, content: bytes, *, home: Home) -> None:
 def _writing() -> Iterator[None]:
     try:
         yield
-    except FileExistsError:
-        raise InvalidInput("path: the file exists already") from None
     except OSError as error:
-        raise InvalidInput(f"path: cannot be written ({error.strerror})") from None
+        raise not_written(error) from None
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that must not exist yet, whole or not at all, as a document that others may read.
 
-    :raises InvalidInput: it exists, or its folder does not.
+    :raises Conflict: it exists. :raises InvalidInput: its folder does not.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with _writing():
@@ -116,7 +122,7 @@ def outside_home(path: Path, home: Home) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a small document. :raises InvalidInput: it is missing, too large, or not UTF-8."""
+    """Read a small document. :raises NotFound: it is missing. :raises InvalidInput: too large, or not UTF-8."""
     try:
         return read_small(path).decode()
     except UnicodeDecodeError:
@@ -124,12 +130,12 @@ def read_text(path: Path) -> str:
 
 
 def read_small(path: Path) -> bytes:
-    """Read a small file. :raises InvalidInput: it is missing, too large, or cannot be read."""
+    """Read a small file. :raises NotFound: it is missing. :raises InvalidInput: it is too large, or cannot be read."""
     return read_bounded(path, most=LARGEST_DOCUMENT)
 
 
 def read_bounded(path: Path, *, most: int) -> bytes:
-    """Read a file of `most` bytes (whole MiB) at most. :raises InvalidInput: missing, too large, or unreadable."""
+    """Read a file of `most` bytes (whole MiB) at most. :raises NotFound: missing. :raises InvalidInput: larger."""
     with readable(), path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -142,7 +148,15 @@ def readable() -> Iterator[None]:
     """Tell of a file that cannot be read as of any wrong input."""
     try:
         yield
-    except FileNotFoundError:
-        raise InvalidInput("file: not found") from None
     except OSError as error:
-        raise InvalidInput(f"file: cannot be read ({error.strerror})") from None
+        raise not_read(error) from None
+
+
+@contextmanager
+def or_a_file(face: Face) -> Iterator[None]:
+    """Say of a name that is unknown, or that only a key may ask for, that there is no file of that name either."""
+    face.app  # noqa: B018 - that there is no home is told as it is
+    try:
+        yield
+    except (NotFound, Unauthenticated) as error:
+        raise type(error)(f"{error.message}; nor is there a file of that name", code=error.code) from None

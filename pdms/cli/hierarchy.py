@@ -64,18 +64,19 @@ def check(
     Example: `pdms view hierarchy check products.csv --values categories.txt`
     """
     from pdms.anonymize.hierarchy_files import LARGEST, examine
-    from pdms.cli.files import read_bounded
+    from pdms.cli.files import names_file, or_a_file, read_bounded
     from pdms.errors import FAMILIES, InvalidInput
     from pdms.views import hierarchies
 
     face: Face = context.obj
     listed = _lines(values) if values is not None else None
     path = Path(name)
-    if path.suffix == ".csv" or path.is_file():
+    if names_file(name):
         content = read_bounded(path, most=LARGEST)
         found = examine(path.stem, content, delimiter=hierarchies.delimiter_of(delimiter), values=listed)
     else:
-        found = face.run_anon(hierarchies.check_hierarchy, name=name, values=listed)
+        with or_a_file(face):
+            found = face.run_anon(hierarchies.check_hierarchy, name=name, values=listed)
     _told(face, found)
     if not found.ok:
         face.exit_code = FAMILIES[InvalidInput].exit_code
@@ -95,15 +96,16 @@ def import_(
     `pdms view hierarchy import tree.csv --name products --source "our catalogue, 2026-11"`
     """
     from pdms.anonymize.hierarchy_files import LARGEST
-    from pdms.cli.files import read_bounded, write_whole
+    from pdms.cli.files import names_file, or_a_file, read_bounded, write_whole
     from pdms.views import hierarchies
 
     face: Face = context.obj
     path = Path(file)
-    if path.suffix == ".csv" or path.is_file():
+    if names_file(file):
         content = read_bounded(path, most=LARGEST)
     else:
-        content = hierarchies.standard_content(file)
+        with or_a_file(face):
+            content = hierarchies.standard_content(file)
     separator = hierarchies.delimiter_of(delimiter)
     named = name or path.stem
     text = face.run_anon(hierarchies.take_over, name=named, content=content, source=source, delimiter=separator)

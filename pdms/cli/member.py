@@ -145,7 +145,7 @@ def erase(
         show_receipt(face, content)  # before it is written: the member is gone, whatever happens to the file
         try:
             write(content.encode())
-        except InvalidInput as error:
+        except (Conflict, InvalidInput) as error:
             again = f"pdms request receipt {done.request.number} FILE"
             raise Conflict(
                 f"erased, but the receipt was not written ({error.message}); write it with: {again}"

@@ -1,7 +1,8 @@
 """`pdms segment`: rules over a view's columns."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -10,6 +11,8 @@ from pdms.cli.render import cell, show
 
 app = typer.Typer(no_args_is_help=True, help="Segments: rules over a view, never lists of people (scope: marketing).")
 Name = Annotated[str, typer.Argument(help="Name of a saved segment.")]
+PLACES: Final = {"feature": "of", "view": "on", "purpose": "for", "campaign": "of", "report": "run"}
+"""Parts of a charged question, each with the word before it."""
 
 
 @app.command("save")
@@ -174,10 +177,31 @@ def budget(context: typer.Context) -> None:
 
 
 @app.command("charges")
-def charges(context: typer.Context) -> None:
-    """List what was charged to privacy budgets, oldest first (scope: compliance)."""
+def charges(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest of them, at most so many.")] = 1000,
+) -> None:
+    """List what was charged to privacy budgets, with the question, oldest first (scope: compliance).
+
+    A rule is told by its digest: equal ones ask of the same members. Example: `pdms segment charges --limit 20`
+    """
     from pdms.budgets import service
 
     face: Face = context.obj
-    columns = ("population", "number", "period", "kind", "rho", "charged_at", "charged_by", "answered_at")
-    show(face.run_anon(service.ledger), as_json=face.json, title="charges", columns=columns)
+    found = face.run_anon(service.ledger)[-limit:]
+    rows = [
+        {
+            "charge": f"{one.population} {one.number}\nrho {cell(one.rho)}",
+            "question, asked by": f"{asked(one.about)}\n{one.charged_by}",
+            "when": "\n".join((cell(one.charged_at.isoformat()), *([] if one.answered_at else ["never answered"]))),
+        }
+        for one in found
+    ]
+    show(found if face.json else rows, as_json=face.json, title="charges")
+
+
+def asked(about: Mapping[str, Any]) -> str:
+    """Return a charged question in words: `mean of spend on member_value, rule 1d750f6ef540`."""
+    first = [about["kind"], *(f"{word} {about[name]}" for name, word in PLACES.items() if about.get(name))]
+    rule = f", rule {about['where'][:12]}" if about.get("where") else ""
+    return "\n".join([" ".join(first) + rule, *([about["release"]] if about.get("release") else [])])

@@ -7,6 +7,7 @@ from pdms.cli.face import Face
 from pdms.cli.files import outside_home, write_new
 from pdms.cli.progress import bar
 from pdms.cli.render import json_line, show
+from pdms.disk import taken
 from pdms.errors import Conflict, InvalidInput
 from pdms.settings import Home
 from pdms.taxonomy import Language
@@ -55,7 +56,7 @@ def _places(report: Path | None, home: Home) -> dict[str, Path]:
     outside_home(report, home)
     places = {"json": report} | {tongue: report.with_suffix(f".{tongue}.txt") for tongue in Language}
     if any(path.exists() for path in places.values()):
-        raise InvalidInput("report: the file exists already")
+        raise taken()
     return places
 
 

@@ -8,7 +8,7 @@ import typer
 
 from pdms.cli import hierarchy
 from pdms.cli.face import Face
-from pdms.cli.files import readable
+from pdms.cli.files import names_file, or_a_file, read_small
 from pdms.cli.progress import stages
 from pdms.cli.render import show
 from pdms.settings import Engine
@@ -52,23 +52,26 @@ def lint(
     from pdms.views import linting
 
     face: Face = context.obj
-    path = Path(view)
-    if path.suffix == ".yaml":
+    if names_file(view):
         from pdms.policy.yaml_reader import read_yaml
 
         if data:
             raise InvalidInput("view: --data counts for a view in force; a file is not, activate it first")
-        with readable():
-            path.stat()
+        path = Path(view)
+        read_small(path)
+        if path.suffix != ".yaml":
+            raise InvalidInput("view: a file of a view ends in .yaml")
         found = face.run_anon(linting.lint_document, name=path.stem, document=read_yaml(path, root=path.parent))
     elif data:
         from pdms.features.linting import lint_on_data
 
         if not view:
             raise InvalidInput("view: name the view to count for")
-        found = lint_on_data(face.units, view=view)
+        with or_a_file(face):
+            found = lint_on_data(face.units, view=view)
     else:
-        found = face.run_anon(linting.lint, view=view or None)
+        with or_a_file(face):
+            found = face.run_anon(linting.lint, view=view or None)
     if face.json:
         show(found, as_json=True)
     else:

@@ -57,7 +57,7 @@ def export_records(
 ) -> ConsentExport:
     """Write every record that had happened by `as_of` and was known by `known` (default: now) to a new file.
 
-    :raises InvalidInput: the file exists already, or cannot be written.
+    :raises Conflict: the file exists already. :raises InvalidInput: it cannot be written.
     """
     uow.require(Scope.COMPLIANCE)
     with begin(uow.main_engine, read_only=True) as session:  # of its own: nobody waits for a long file

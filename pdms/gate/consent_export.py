@@ -10,7 +10,7 @@ from pathlib import Path
 from pdms.access import approvals
 from pdms.consent import service as consent
 from pdms.consent.export import ConsentExport, Format
-from pdms.errors import InvalidInput
+from pdms.disk import taken
 from pdms.taxonomy import GuardedAct, Scope
 from pdms.unit_of_work import UnitFactory
 
@@ -34,13 +34,13 @@ def export_consents(
 ) -> ConsentExport:
     """Write every record that had happened by `as_of` and was known by `known` (default: now) to a new file.
 
-    :raises Denied: APPROVAL_MISSING. :raises InvalidInput: the file exists already (the approval is kept), or cannot
-        be written (it is used up).
+    :raises Denied: APPROVAL_MISSING. :raises Conflict: the file exists already (the approval is kept). :raises
+        InvalidInput: it cannot be written (the approval is used up).
     """
     with units() as uow:
         uow.require(Scope.COMPLIANCE)
         if path.exists():
-            raise InvalidInput("path: the file exists already")
+            raise taken()
         parameters = to_export(format=format, as_of=as_of, known=known)
         approvals.use(uow, act=GuardedAct.CONSENT_EXPORT, parameters=parameters)
     with units() as uow:

@@ -22,7 +22,8 @@ from typing import IO, Final, cast
 
 import msgspec
 
-from pdms.errors import Conflict, InvalidInput, NotFound
+from pdms.disk import missing
+from pdms.errors import Conflict, InvalidInput
 
 BLOCK: Final = 1 << 20
 MAX_LINE: Final = 16 << 20
@@ -70,7 +71,7 @@ def inspect(path: Path) -> Inspection:
     :raises NotFound: no such file. :raises InvalidInput: it cannot be read as any known format; code and place say why.
     """
     if not path.exists():
-        raise NotFound("file: there is none of that name", code="FILE_MISSING")
+        raise missing()
     if not path.is_file():
         raise InvalidInput("file: not a regular file", code="NOT_A_FILE")
     stamp = stamp_of(path)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from pdms.errors import Conflict, InvalidInput
+from pdms.disk import taken
+from pdms.errors import InvalidInput
 from pdms.ingest.inspect import Format, Inspection, open_bytes, open_text
 from pdms.ingest.readers import Rejected, batches
 from pdms.settings import Home
@@ -20,7 +21,7 @@ HEADER = ("row", "field", "rule")
 def check_outside(path: Path, home: Home) -> None:
     """Refuse a place inside the home, one whose folder is missing, and one that is taken.
 
-    :raises InvalidInput: REPORT_INSIDE_HOME, REPORT_FOLDER. :raises Conflict: REPORT_EXISTS.
+    :raises InvalidInput: REPORT_INSIDE_HOME, REPORT_FOLDER. :raises Conflict: FILE_EXISTS.
     """
     target = path.resolve()
     if target.is_relative_to(home.root.resolve()):
@@ -28,7 +29,7 @@ def check_outside(path: Path, home: Home) -> None:
     if not target.parent.is_dir():
         raise InvalidInput("rejected rows: their folder does not exist", code="REPORT_FOLDER")
     if target.exists():
-        raise Conflict("rejected rows: a file of that name exists", code="REPORT_EXISTS")
+        raise taken()
 
 
 def write_rejected(path: Path, source_file: Path, found: Inspection, *, rows: Iterable[Rejected]) -> int:

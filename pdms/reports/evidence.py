@@ -153,7 +153,7 @@ def prove(uow: UnitOfWork, *, event_id: str) -> dict[str, Any]:
 
 
 def export(uow: UnitOfWork, *, path: Path) -> audit.ExportResult:
-    """Write the whole log to one file. :raises InvalidInput: the file exists already, or cannot be written."""
+    """Write the whole log to one file. :raises Conflict: it exists. :raises InvalidInput: it cannot be written."""
     uow.require(Scope.COMPLIANCE)
     with begin(uow.main_engine, read_only=True) as session:  # of its own: nobody waits for a long file
         result = audit.export(session, path, key=_key(uow))

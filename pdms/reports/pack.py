@@ -57,7 +57,7 @@ class PackResult:
 def pack(uow: UnitOfWork, *, since: datetime, until: datetime, path: Path) -> PackResult:
     """Write the pack of `[since, until)` to `path`.
 
-    :raises InvalidInput: the period is empty, the file exists already or cannot be written.
+    :raises InvalidInput: the period is empty, the file cannot be written. :raises Conflict: it exists already.
     :raises Conflict: NOT_SEQUENCED, the log has no checkpoint yet.
     """
     uow.require(Scope.COMPLIANCE)

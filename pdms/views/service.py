@@ -21,6 +21,7 @@ from pdms.policy.reasons import reason as reason_of
 from pdms.taxonomy import GuardedAct, ReleaseState, Scope
 from pdms.unit_of_work import AnonUnitOfWork
 from pdms.views import copies, files
+from pdms.views.definitions import view_of
 from pdms.views.files import ReleaseFormat
 from pdms.views.tables import Release
 
@@ -276,6 +277,7 @@ def _readable(uow: AnonUnitOfWork, *, view: str | None, release_id: str | None) 
     if release_id is None:
         row = next(iter(_open(uow, view=view)), None)
         if row is None:
+            view_of(uow.policy, view or "")
             raise NotFound("release: the view has no live release")
     else:
         row = _find(uow, release_id)

@@ -116,3 +116,7 @@ def test_the_command_line_says_the_same(shop, counted, monkeypatch, capsys):
     assert run([*line, "segment", "budget"], clock=FixedClock(NOW)) == 0
     assert run([*line, "segment", "charges"], clock=FixedClock(NOW)) == 4
     assert run([*line, "segment", "estimate", "member_value", "median", "spend"], clock=FixedClock(NOW)) == 2
+    monkeypatch.setenv("PDMS_TOKEN", world.tokens["compliance"])
+    capsys.readouterr()
+    assert run([*line, "segment", "charges", "--limit", "1"], clock=FixedClock(NOW)) == 0
+    assert "mean of spend on member_value" in capsys.readouterr().out

@@ -224,7 +224,9 @@ def test_what_a_backup_says_of_itself(shop: Shop) -> None:
 
 def test_it_overwrites_nothing_and_lies_outside_the_home(shop: Shop) -> None:
     before = shop.path.read_bytes()
-    for path in (shop.path, shop.world.app.home.root / "b.sealed", shop.world.app.home.facts / "b.sealed"):
+    with pytest.raises(Conflict):
+        create(shop.world, shop.path)
+    for path in (shop.world.app.home.root / "b.sealed", shop.world.app.home.facts / "b.sealed"):
         with pytest.raises(InvalidInput):
             create(shop.world, path)
     with pytest.raises(InvalidInput):
@@ -328,9 +330,9 @@ def test_what_is_no_backup_is_refused(shop: Shop, tmp_path: Path) -> None:
     path.write_bytes(b"not a backup at all, and long enough to look like one")
     with pytest.raises(IntegrityBroken):
         restore(shop.world, path, tmp_path / "to")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(NotFound):
         restore(shop.world, tmp_path / "absent", tmp_path / "to")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         restore(shop.world, shop.path, tmp_path)
 
 

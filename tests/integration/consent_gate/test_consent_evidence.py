@@ -23,7 +23,7 @@ from pdms.consent import export as exports
 from pdms.consent import service as consent
 from pdms.consent.service import ImportRow
 from pdms.crypto import verify_receipt
-from pdms.errors import Denied, InvalidInput, NotFound
+from pdms.errors import Conflict, Denied, InvalidInput, NotFound
 from pdms.gate import service as gate
 from pdms.taxonomy import ConsentState, ConsentType, GuardedAct, MemberId
 
@@ -160,7 +160,7 @@ def test_an_export_is_every_event_of_both_clocks_and_names_nobody(
     assert (whole[0]["evidence"], whole[0]["ui_hash"]) == ("click-1", PAGE)
     assert [row["purpose"] for row in export("known", known=early)] == ["market_email", "market_email"]
     assert [row["purpose"] for row in export("happened", as_of=early)] == ["market_email", "market_email", "market_sms"]
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         shop.run("compliance", consent.export_records, path=tmp_path / "whole", format=form)
     with pytest.raises(InvalidInput):
         shop.run("compliance", consent.export_records, path=tmp_path / "nowhere" / "x", format=form)
@@ -196,7 +196,7 @@ def test_PIPL_10_consent_records_leave_only_as_a_second_officer_approved_and_onc
     ):
         refused(**other)
     path.touch()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         gate.export_consents(units, path=path, format="csv", as_of=now)
     path.unlink()
     done = gate.export_consents(units, path=path, format="csv", as_of=now.astimezone(SHANGHAI))

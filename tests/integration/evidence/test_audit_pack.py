@@ -29,7 +29,7 @@ from pdms.audit.note import NoteKey, cosign, note_key, sign_note
 from pdms.consent import service as consent
 from pdms.consent.service import Defect
 from pdms.crypto import Signer
-from pdms.errors import Denied, InvalidInput
+from pdms.errors import Conflict, Denied, InvalidInput
 from pdms.gate import service as gate
 from pdms.reports import pack as packs
 from pdms.reports.pack_words import KINDS_ZH, TEXTS
@@ -587,7 +587,7 @@ def test_a_pack_of_nothing_or_over_another_file_is_refused(packed: Packed, tmp_p
     with pytest.raises(InvalidInput) as empty:
         packed.world.run("compliance", packs.pack, since=UNTIL, until=SINCE, path=tmp_path / "x.zip")
     assert empty.value.code == "PERIOD_EMPTY"
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         packed.world.run("compliance", packs.pack, since=SINCE, until=UNTIL, path=packed.path)
     with pytest.raises(Denied):
         packed.world.run("marketing", packs.pack, since=SINCE, until=UNTIL, path=tmp_path / "x.zip")

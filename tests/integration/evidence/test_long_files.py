@@ -12,7 +12,7 @@ from common.world import World
 from pdms.audit import service as audit
 from pdms.audit.files import new_file
 from pdms.consent import export as exports
-from pdms.errors import InvalidInput
+from pdms.errors import Conflict
 from pdms.reports import evidence
 
 
@@ -61,7 +61,7 @@ def test_of_two_runs_to_one_path_the_first_stands_and_no_draft_stays(tmp_path: P
                 first.write(b"first")
             late.write(b"late")
 
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         two_runs()
     assert path.read_bytes() == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
