@@ -16,6 +16,7 @@ from typing import Final
 
 from pdms.clock import SHANGHAI
 from pdms.errors import InvalidInput
+from pdms.ingest.rules import RULES
 from pdms.policy.definitions import Policy
 
 Normaliser = Callable[[str], str]
@@ -295,7 +296,7 @@ def normalise_value(policy: Policy, *, field: str, value: str, now: datetime) ->
     try:
         found = read(value)
     except Broken as broken:
-        raise InvalidInput(f"{field}: {broken.rule}", code=broken.rule) from None
+        raise InvalidInput(f"{field}: {RULES[broken.rule]} ({broken.rule})", code=broken.rule) from None
     if len(found) > policy.fields[field].max_length:
-        raise InvalidInput(f"{field}: TOO_LONG", code="TOO_LONG")
+        raise InvalidInput(f"{field}: {RULES['TOO_LONG']} (TOO_LONG)", code="TOO_LONG")
     return found
