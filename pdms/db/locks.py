@@ -48,6 +48,8 @@ class Lock(IntEnum):
     """Who registers an operator or binds one to an identity."""
     CAMPAIGNS = 0x70646D7C
     """Who saves a segment or drafts a campaign."""
+    PACKAGES = 0x70646D85
+    """Shared by those whose access packages lie in their folder before they are committed (`await_holders`)."""
     REQUESTS = 0x70646D79
     """Who numbers a subject request."""
     SET_PAGES = 0x70646D81

@@ -22,6 +22,7 @@ from pdms.audit.events import Event
 from pdms.clock import SHANGHAI
 from pdms.consent import service as consent
 from pdms.crypto import BlindIndex, open_blob, seal_blob, sealing_suite
+from pdms.db import Lock, await_holders, beside
 from pdms.errors import NotFound
 from pdms.facts import service as facts
 from pdms.gate import service as gate
@@ -71,6 +72,7 @@ def build(uow: UnitOfWork, row: SubjectRequestRow) -> PackageLink:
     package_id, secret = new_id("pkg"), secrets.token_urlsafe(32)
     path = _path(uow, package_id)
     suite = sealing_suite(uow.keys.system_key(LINK_LABEL))  # the word of the link knows of no suite
+    beside(uow.session.connection(), Lock.PACKAGES)  # until this is committed, no sweep takes the file for left over
     draft = path.with_suffix(".tmp")
     draft.write_bytes(seal_blob(secret.encode(), archive.getvalue(), context=package_id.encode(), suite=suite))
     draft.chmod(0o600)
@@ -122,13 +124,15 @@ def drop_all(uow: UnitOfWork, member_id: MemberId) -> int:
 
 def drop_expired(uow: UnitOfWork) -> int:
     """Remove packages whose link has expired or served (sweep). Returns how many."""
+    there = list(uow.home.packages.iterdir())
+    await_holders(uow.session.connection(), Lock.PACKAGES)
     over = or_(col(AccessPackageRow.expires_at) <= uow.now, col(AccessPackageRow.opened_at).is_not(None))
     rows = uow.session.exec(select(AccessPackageRow).where(over)).all()
     known = set(uow.session.exec(select(AccessPackageRow.package_id)))
     for row in rows:
         _path(uow, row.package_id).unlink(missing_ok=True)
         uow.session.delete(row)
-    for path in uow.home.packages.iterdir():  # a crash between writing the file and committing its row
+    for path in there:  # a crash between writing the file and committing its row
         if path.stem not in known:
             path.unlink(missing_ok=True)
     return len(rows)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -165,6 +165,20 @@ def test_of_two_who_open_one_link_at_once_one_gets_the_data(shop, monkeypatch) -
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(ask, range(2))) == [False, True]
+
+
+def test_a_sweep_beside_it_does_not_take_a_package_that_is_being_made(shop) -> None:
+    world, members = shop
+    request = assessed(world, members, 42, RequestType.ACCESS)
+    with ThreadPoolExecutor(1) as pool:
+        with world.app.units(world.actor("support"))() as uow:
+            row = uow.session.get(SubjectRequestRow, request)
+            assert row is not None
+            link = packages.build(uow, row)
+            swept = pool.submit(world.app.run, world.actor("admin"), packages.drop_expired)
+            wait([swept], timeout=0.5)  # it waits for the commit, or is over too soon
+        swept.result(30)
+    assert world.app.run(ANONYMOUS, rights.open_package, secret=link.secret).content
 
 
 @pytest.mark.parametrize("field", ["gender", "birth_date", "name", "address"])
