@@ -235,7 +235,9 @@ def test_on_the_command_line(world: World, old, tmp_path: Path, canary, monkeypa
     assert "not ready" in told.out
     assert "RUN_AGAIN" in json.loads(report.read_text("utf-8"))["remains"]
     report.unlink()
-    shell("ingest", "ingest", "shop-members", *where, "--verify", "--report", str(report), expect=2)  # texts are there
+    taken = shell("ingest", "ingest", "shop-members", *where, "--verify", "--report", str(report), expect=6)
+    assert "exists already" in taken.err, "the texts are there"
+    assert not taken.out
     for path in tmp_path.glob("cut-over*"):
         path.unlink()
     assert shell.json("ingest", "ingest", "shop-members", *where)["created"] == COUNT
