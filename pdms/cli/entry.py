@@ -21,7 +21,7 @@ from typer.exceptions import TyperException
 from pdms.cli.face import Face
 from pdms.cli.words import hoisted, wrong_words
 from pdms.clock import Clock, SystemClock
-from pdms.errors import Denied, InvalidInput, PdmsError, mapping_of
+from pdms.errors import Conflict, Denied, InvalidInput, PdmsError, mapping_of
 
 PR_SET_DUMPABLE: Final = 4
 """prctl(2)."""
@@ -96,6 +96,8 @@ def _guarded(face: Face, work: Callable[[], int | None]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _silenced(_told(InvalidInput(f"output: cannot be written ({error.strerror})"), json=face.json))
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
+            return _told(Conflict(f"file: cannot be written ({error.strerror})", code="READ_ONLY"), json=face.json)
         place = traceback.extract_tb(error.__traceback__)[-1]
         print(f"pdms: internal error: {type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
         return 1

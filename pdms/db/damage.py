@@ -61,6 +61,8 @@ def _told_by_sqlite(error: sqlite3.Error) -> PdmsError | None:
     primary = code & _PRIMARY if code is not None else None
     if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the latter as a WAL is opened
         return Conflict("database: no room left on the disk", code="DISK_FULL")
+    if primary == sqlite3.SQLITE_READONLY:
+        return Conflict("database: its folder or file may not be written here", code="READ_ONLY")
     if primary in _DAMAGED:
         return IntegrityBroken("database: its file is damaged or cannot be opened", code="DATABASE_BROKEN")
     if primary == sqlite3.SQLITE_ERROR and str(error).startswith("no such table"):
