@@ -3,11 +3,11 @@
 Guarantees: it answers only what the route itself would answer with 200, in the same bytes, after the same checks. What
 it remembers from one question to the next (keys that proved themselves, notices, the policy in force) is forgotten when
 any process commits anything: a key revoked, a consent withdrawn, a policy put in force count from the next question on.
-Whatever else comes (another kind of credential, the first use of a key on a day, a body that is long, of untold length
-or out of form, an error) is passed on untouched to the route, which says and logs why; nothing of a stranger's is
-parsed. It decides by `gate.decide_one` and has no rules of its own. A decision that is to be acted on is a Permit, with
-its event; this is none. SQLite only: it reads in microseconds on the event loop, where PostgreSQL would have others
-wait.
+Whatever else comes (another kind of credential, the first use of a key on a day, a query, a body that is long, of
+untold length or out of form, an error) is passed on untouched to the route, which says and logs why; nothing of a
+stranger's is parsed. It decides by `gate.decide_one` and has no rules of its own. A decision that is to be acted on is
+a Permit, with its event; this is none. SQLite only: it reads in microseconds on the event loop, where PostgreSQL would
+have others wait.
 """
 
 from typing import Final
@@ -46,7 +46,7 @@ class AtOnce:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")  # its form was looked at before
         short = length.isdigit() and int(length) <= LONGEST and b"transfer-encoding" not in headers
-        if short and headers.get(b"content-type") == b"application/json":
+        if short and not scope.get("query_string") and headers.get(b"content-type") == b"application/json":
             while not read or (read[-1]["type"] == "http.request" and read[-1].get("more_body")):
                 read.append(await receive())
             answer = self._answer(headers.get(b"authorization", b""), b"".join(m.get("body", b"") for m in read))

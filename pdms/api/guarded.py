@@ -1,8 +1,10 @@
 """The route that guards itself: who calls and whether they may, before parsing; then each write once.
 
 Guarantees: a route that declares a caller admits nobody without one of its scopes, whatever they send, and each refusal
-is in the audit log; a write that carries an Idempotency-Key is carried out once. Failed logins of one address are
-bounded, so that nobody can flood the log with them; a valid key keeps working meanwhile.
+is in the audit log; a write that carries an Idempotency-Key is carried out once; a parameter of the query that the
+route does not declare is refused as a key of a body is, since a filter that is misspelt would show more than was asked
+for. Failed logins of one address are bounded, so that nobody can flood the log with them; a valid key keeps working
+meanwhile. Public routes take any query: links that people open carry what mail programs and portals add to them.
 """
 
 from collections.abc import Callable, Coroutine
@@ -12,6 +14,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -44,6 +47,7 @@ class GuardedRoute(APIRoute):
         inner = super().get_route_handler()
         needs = needs_of(self)
         once = is_once(self)
+        declared = parameters_of(self)
 
         async def guarded(request: Request) -> Response:
             if needs is None:
@@ -52,6 +56,8 @@ class GuardedRoute(APIRoute):
                 return await inner(request)
             caller: Caller = await run_in_threadpool(admit, request, needs, self)
             request.state.caller = caller
+            if not declared.issuperset(request.query_params):
+                raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query",)}])  # its name is theirs
             key = request.headers.get(KEY)
             if not once or key is None:
                 return _headed(await inner(request), caller.progress)
@@ -94,6 +100,12 @@ def needs_of(route: APIRoute) -> Needs | None:
         if isinstance(dependant.call, Needs):
             return dependant.call
     return None
+
+
+def parameters_of(route: APIRoute) -> frozenset[str]:
+    """Return the names of the parameters that a route's query may have."""
+    asking = (route.dependant, *route.dependant.dependencies)
+    return frozenset(field.alias for one in asking for field in one.query_params)
 
 
 def name_of(route: APIRoute) -> str:

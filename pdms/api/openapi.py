@@ -17,7 +17,8 @@ Member data under PIPL: identities in a vault, every use through one gate, anony
 **Keys.** `Authorization: Bearer pdms_key_…` (an operator) or `pdms_mem_…` (a member, fifteen minutes). Every operation
 names the scopes of which one is needed; a refusal names every reason with its article and is in the audit log.
 
-**Errors** are problem details (RFC 9457). They name fields and rules, never values.
+**Errors** are problem details (RFC 9457). They name fields and rules, never values. What a request says beyond what is
+described here, be it a key of its body or a parameter of its query, is refused (422).
 
 **Writes** take an `Idempotency-Key`: the same key with the same request is carried out once within a day; asked again
 it answers with the same status and `Location`, without a body, marked `Idempotency-Replayed: true`. With another

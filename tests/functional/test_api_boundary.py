@@ -165,6 +165,22 @@ def test_no_operators_key_opens_a_members_own_routes(api, role):
             assert answer.json()["reasons"][0]["code"] in ("SCOPE_MISSING", "NOT_SELF")
 
 
+def test_a_query_beyond_what_is_declared_is_refused_and_not_repeated(api):
+    for method, route in routes_of(api):
+        if (method, route.path) in FOR_MARKETING:
+            answer = api.call(
+                "marketing", method, filled(route.path), params={"13800138000": "x", "limit": "13800138000"}
+            )
+            assert (answer.status_code, answer.json()["detail"]) == (422, "query: extra_forbidden"), (
+                method,
+                route.path,
+            )
+            assert "13800138000" not in answer.text
+    assert api.get("compliance", "/v1/audit/events", params={"memberid": "a" * 32}).status_code == 422
+    assert api.get("shop", "/v1/audit/events", params={"memberid": "a" * 32}).status_code == 403, "scopes come first"
+    assert api.get(None, "/v1/rules", params={"utm_source": "mail"}).status_code == 200, "a link that people open"
+
+
 def test_unknown_paths_and_methods_are_problems_too(api):
     for answer, status in (
         (api.get("compliance", "/v1/nothing/13800138000"), 404),

@@ -27,10 +27,10 @@ BY_THE_ROUTE = {"Content-Type": "application/json; charset=utf-8"}
 """Means the same, and is left to the route."""
 
 
-def ask(api: Any, body: Any, *, role: Any = "compliance", route: bool = False) -> Any:
+def ask(api: Any, body: Any, *, role: Any = "compliance", route: bool = False, **options: Any) -> Any:
     headers = BY_THE_ROUTE if route else {"Content-Type": "application/json"}
     content = body if isinstance(body, bytes) else json.dumps(body)
-    return api.call(role, "POST", PATH, content=content, headers=headers)
+    return api.call(role, "POST", PATH, content=content, headers=headers, **options)
 
 
 def short_way(api: Any, body: Any, key: str) -> bytes | None:
@@ -94,6 +94,13 @@ def test_every_question_is_answered_as_the_route_answers_it(shop: Any) -> None:
         answers.append(quick.json())
     assert {one["permitted"] for one in answers} == {True, False}
     assert len({reason["code"] for one in answers for reason in one["reasons"]}) > 5
+
+
+def test_a_question_with_a_query_is_refused_as_the_route_refuses_it(shop: Any) -> None:
+    wanted = {"as_of": "2020-01-01"}
+    quick, slow = (ask(shop, question(shop), route=route, params=wanted) for route in (False, True))
+    assert (quick.status_code, quick.json()["detail"]) == (422, "query: extra_forbidden")
+    assert quick.content == slow.content
 
 
 @pytest.mark.parametrize(
