@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from pdms import __version__
+from pdms.api.examples import add_examples
 from pdms.api.guarded import is_once, needs_of
 from pdms.api.problems import Problem
 from pdms.unit_of_work import ActorKind
@@ -57,6 +58,7 @@ def description_of(api: FastAPI) -> dict[str, Any]:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
                 _complete(document["paths"][route.path_format][method.lower()], route)
+    add_examples(document)
     api.openapi_schema = document
     return document
 

@@ -28,6 +28,8 @@ CHECKS = [
     response_schema_conformance,
 ]
 EXAMPLES = 6
+REVEALS = "POST /v1/members/{member_id}/reveals"
+"""Answers with plaintext what the gate permits, as it does its own example."""
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -116,7 +118,7 @@ def one_operation(
         answer = send(api, case, headers)
         statuses[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
-        for value in secret:
+        for value in () if operation.label == REVEALS and answer.status_code == 200 else secret:
             assert value not in answer.text, operation.label
 
     run()
