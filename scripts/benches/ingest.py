@@ -7,7 +7,7 @@ seals the same cells, indexes, derives attributes, records that the notice was s
 has eight fields, the member number among them, and three blind indexes; the second adds ID number and login, both
 indexed.
 Memory is the growth of the process's peak between a file and one ten times as long; the longer one also gives the pace
-by the clock, which is only worth reading on a machine that does nothing else.
+by the clock, which is only worth reading on a machine at rest, and so does a first load in large batches.
 """
 
 import csv
@@ -43,6 +43,8 @@ RATE_GOAL = 2.0
 MEMORY_GOAL = 1.2
 CPU_GOAL = 55.0
 PACE_GOAL = 15_000
+FIRST_LOAD = 160_000
+"""Rows of a batch where nobody else writes: `pdms ingest --batch-rows`."""
 PEER = "SQLAlchemy-Utils StringEncryptedType, AES-GCM"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -173,24 +175,36 @@ def run(quick: bool) -> Iterator[dict[str, object]]:
                 "unit": "us CPU/member", "peer": f"first time: {mine:.1f}", "ratio": round(mine / same, 2),
                 "goal": None, "met": report.unchanged == each,
             }  # fmt: skip
-            peaks = []
-            sizes = (20_000, 200_000) if quick else (100_000, 1_000_000)
-            for number, count in enumerate(sizes):
-                path = folder / f"long-{count}.csv"
-                make_members(path, count, start=20_000_000 + 10_000_000 * number)
-                began = time.monotonic()
-                ingest.ingest(app.units(OPERATOR), source="shop-members", path=path)
-                taken = time.monotonic() - began
-                path.unlink()
-                peaks.append(_peak_mb())
-            yield {
-                "bench": "ingest", "case": f"{sizes[1]:,} members from one file, one process, by the clock",
-                "value": round(sizes[1] / taken), "unit": "members/s", "peer": "budget of the design",
-                "ratio": round(sizes[1] / taken / PACE_GOAL, 2), "goal": PACE_GOAL,
-                "met": sizes[1] / taken >= PACE_GOAL,
-            }  # fmt: skip
-            yield {
-                "bench": "ingest", "case": f"peak memory, {sizes[0]} to {sizes[1]} members", "value": round(peaks[1]),
-                "unit": "MB", "peer": f"{sizes[0]} members: {peaks[0]:.0f} MB", "ratio": round(peaks[1] / peaks[0], 2),
-                "goal": MEMORY_GOAL, "met": peaks[1] / peaks[0] <= MEMORY_GOAL,
-            }  # fmt: skip
+        sizes = (20_000, 200_000) if quick else (100_000, 1_000_000)
+        with _open(folder / "long") as app:
+            paces, peaks = zip(
+                *[_long(app, folder, count, batch_rows=ingest.BATCH_ROWS) for count in sizes], strict=True
+            )
+        yield _pace(sizes[1], paces[1], "batches of 40,000")
+        yield {
+            "bench": "ingest", "case": f"peak memory, {sizes[0]} to {sizes[1]} members", "value": round(peaks[1]),
+            "unit": "MB", "peer": f"{sizes[0]} members: {peaks[0]:.0f} MB", "ratio": round(peaks[1] / peaks[0], 2),
+            "goal": MEMORY_GOAL, "met": peaks[1] / peaks[0] <= MEMORY_GOAL,
+        }  # fmt: skip
+        with _open(folder / "first") as app:
+            pace, peak = _long(app, folder, sizes[1], batch_rows=FIRST_LOAD)
+        yield _pace(sizes[1], pace, f"--batch-rows {FIRST_LOAD}, peak {peak:.0f} MB")
+
+
+def _long(app: App, folder: Path, count: int, *, batch_rows: int) -> tuple[float, float]:
+    """Return members a second by the clock of one long file, and the peak of the process's memory so far, MB."""
+    path = folder / f"long-{count}.csv"
+    make_members(path, count, start=20_000_000 + 10 * count)
+    began = time.monotonic()
+    ingest.ingest(app.units(OPERATOR), source="shop-members", path=path, batch_rows=batch_rows)
+    taken = time.monotonic() - began
+    path.unlink()
+    return count / taken, _peak_mb()
+
+
+def _pace(count: int, pace: float, how: str) -> dict[str, object]:
+    return {
+        "bench": "ingest", "case": f"{count:,} members from one file, one process, by the clock ({how})",
+        "value": round(pace), "unit": "members/s", "peer": "budget of the design", "ratio": round(pace / PACE_GOAL, 2),
+        "goal": PACE_GOAL, "met": pace >= PACE_GOAL,
+    }  # fmt: skip
