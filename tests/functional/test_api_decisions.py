@@ -97,8 +97,8 @@ def test_every_question_is_answered_as_the_route_answers_it(shop: Any) -> None:
 
 
 def test_a_question_with_a_query_is_refused_as_the_route_refuses_it(shop: Any) -> None:
-    wanted = {"as_of": "2020-01-01"}
-    quick, slow = (ask(shop, question(shop), route=route, params=wanted) for route in (False, True))
+    wanted, key = {"as_of": "2020-01-01"}, {"Authorization": f"Bearer {fresh_key(shop)}"}
+    quick, slow = (ask(shop, question(shop), role=key, route=route, params=wanted) for route in (False, True))
     assert (quick.status_code, quick.json()["detail"]) == (422, "query: extra_forbidden")
     assert quick.content == slow.content
 
