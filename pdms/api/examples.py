@@ -1,14 +1,15 @@
 """Examples of the API's description: one of every JSON body and every JSON answer, put together of its fields' own.
 
 A field of a body says its example where it is declared. Answers are made of the results of services, which know nothing
-of documents: `examples.yaml` says each value once by the name of its field, by the model where the name means something
-else there, and by the operation where an answer depends on what was asked. What nobody says follows from the form: the
-first of a closed list, one item of a list, the parts of a model. Guarantee: where not even that is known the document
-is not made, so that nothing stays without an example unnoticed. That an example is true to its schema, a test shows.
+of documents: `example_values/` says each value once by the name of its field, by the model where the name means
+something else there, and by the operation where an answer depends on what was asked. What nobody says follows from the
+form: the first of a closed list, one item of a list, the parts of a model. Guarantee: where not even that is known the
+document is not made, so that nothing stays without an example unnoticed. That an example is true to its schema, a test
+shows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 
 JSON = "application/json"
+VALUES = Path(__file__).with_name("example_values")
 BY_FORMAT: Mapping[str, str] = {"date-time": "2026-03-02T01:30:00Z", "date": "2026-03-02"}
 
 
@@ -30,8 +32,10 @@ class Said:
 
 @cache
 def said() -> Said:
-    """Return what `examples.yaml` says."""
-    return Said(**yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8")))
+    """Return what `example_values/` says: one YAML document in three parts, so that a name given to a value holds in
+    the parts after it."""
+    parts = (VALUES / f"{part.name}.yaml" for part in fields(Said))
+    return Said(**yaml.safe_load("".join(part.read_text("utf-8") for part in parts)))
 
 
 def add_examples(document: dict[str, Any]) -> None:
@@ -89,7 +93,7 @@ class _Composer:
             return False
         if schema.get("format") in BY_FORMAT:
             return BY_FORMAT[schema["format"]]
-        raise LookupError(f"no example of {place}: say one in pdms/api/examples.yaml")
+        raise LookupError(f"no example of {place}: say one in pdms/api/example_values")
 
     def _model(self, schema: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         title, required = schema["title"], schema.get("required", ())

@@ -1,7 +1,8 @@
-"""Every body and every JSON answer has an example that is true to its own schema and to nobody."""
+"""Every body and every JSON answer has an example that is true to its own schema, and is nobody's."""
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -11,17 +12,24 @@ from pdms.api import examples
 from pdms.api.app import openapi_document
 from pdms.policy.reasons import REASONS
 
-DOCUMENT = openapi_document()
-OPERATIONS = [one for item in DOCUMENT["paths"].values() for one in item.values()]
 BYTES = {"application/vnd.apache.parquet", "application/octet-stream"}
 """Kinds of bodies that JSON cannot show."""
 NUMBER = re.compile(r"(?<![0-9a-f])(?:\+86)?1[3-9][0-9]{9}(?![0-9a-f])|[0-9]{17}[0-9X](?![0-9a-f])")
 ADDRESS = re.compile(r"[\w.-]+@([\w.-]+)")
 
 
+@cache
+def document() -> dict[str, Any]:
+    return openapi_document()
+
+
+def operations() -> list[dict[str, Any]]:
+    return [one for item in document()["paths"].values() for one in item.values()]
+
+
 def media() -> Iterator[tuple[str, dict[str, Any]]]:
     """Iterate over what has to have an example: where it stands, and the media object."""
-    for one in OPERATIONS:
+    for one in operations():
         for kind, body in one.get("requestBody", {}).get("content", {}).items():
             if kind not in BYTES:
                 yield f"{one['operationId']} takes {kind}", body
@@ -34,7 +42,7 @@ def test_every_body_and_every_answer_has_an_example_true_to_its_schema():
     seen = 0
     for place, one in media():
         assert "example" in one, place
-        schema = {**one["schema"], "components": DOCUMENT["components"]}
+        schema = {**one["schema"], "components": document()["components"]}
         wrong = [
             str(error)
             for error in jsonschema_rs.Draft202012Validator(schema, validate_formats=True).iter_errors(one["example"])
@@ -45,7 +53,7 @@ def test_every_body_and_every_answer_has_an_example_true_to_its_schema():
 
 
 def test_an_answer_shows_all_that_its_model_has():
-    schemas = DOCUMENT["components"]["schemas"]
+    schemas = document()["components"]["schemas"]
     for place, one in media():
         name = one["schema"].get("$ref", "").rsplit("/", 1)[-1]
         if "answers" in place and name in schemas:
@@ -63,9 +71,9 @@ def test_a_value_without_an_example_is_an_error_and_no_gap():
 def test_nothing_is_said_of_what_is_not_there():
     said = examples.said()
     fields: dict[str, set[str]] = {}
-    for schema in DOCUMENT["components"]["schemas"].values():
+    for schema in document()["components"]["schemas"].values():
         fields.setdefault(schema.get("title", ""), set()).update(schema.get("properties", ()))
-    assert set(said.operations) <= {one["operationId"] for one in OPERATIONS}
+    assert set(said.operations) <= {one["operationId"] for one in operations()}
     assert set(said.fields) <= set().union(*fields.values())
     for model, own in said.models.items():
         assert set(own) <= fields.get(model, set()), model
