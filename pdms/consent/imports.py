@@ -219,19 +219,17 @@ def _type(text: str) -> ConsentType:
 
 
 def _instant(at: datetime | date | None, state: ConsentState, now: datetime) -> datetime:
-    """Return the instant that a row states, the same whenever it is read: the end of today may still lie ahead."""
-    if at is None:
+    """Return the instant that a row states, the same whenever it is read; a no's may lie ahead, and counts from now."""
+    if at is None or (isinstance(at, datetime) and at.tzinfo is None):
         raise Broken("INSTANT_FORM")
+    declining = state in rules.DECLINING
     if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise Broken("INSTANT_FORM")
         instant = at
     else:
-        if at > day_of(now):
-            raise Broken("INSTANT_FUTURE")
-        start = datetime.combine(at, time.min, tzinfo=SHANGHAI)
-        return start + timedelta(days=1, microseconds=-1) if state in rules.DECLINING else start
-    if instant > now:
+        instant = datetime.combine(at, time.min, tzinfo=SHANGHAI)
+        if declining:
+            instant += timedelta(days=1, microseconds=-1)
+    if instant > now and not declining:
         raise Broken("INSTANT_FUTURE")
     return instant
 

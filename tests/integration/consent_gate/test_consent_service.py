@@ -278,6 +278,18 @@ def test_import_rejects_with_the_rule(shop: World, more: dict[str, object], rule
     assert result.accepted == 0
 
 
+@pytest.mark.parametrize("state", ["withdrawn", "refused"])
+def test_a_no_by_a_clock_that_runs_ahead_counts_from_now(shop: World, state: str) -> None:
+    member = shop.id_of("H00000")
+    give(shop, member)
+    shop.pass_time(seconds=1)
+    ahead = rows(member, state=state, at=shop.clock.instant + timedelta(seconds=40))
+    assert shop.run("ingest", consent.import_records, ahead, evidence_store=STORE).accepted == 1
+    assert standing(shop, member).value == state
+    shop.pass_time(seconds=60)
+    assert shop.run("ingest", consent.import_records, ahead, evidence_store=STORE).repeated == 1
+
+
 def test_import_is_idempotent_and_keeps_the_rest(shop: World) -> None:
     one, two = shop.id_of("H00000"), shop.id_of("H00001")
     batch = [*rows(one), *rows(two, row=2, evidence=""), *rows(two, row=3, evidence="EV-2")]
