@@ -24,7 +24,7 @@ def tried(folder: Any, act: str, form: str, *, at_least: int) -> Trials:
     return found
 
 
-@forms("3")
+@forms("5")
 def test_a_withdrawal_done_again_stands(tmp_path, form):
     found = tried(tmp_path, "withdraw", form, at_least=60)
     undisturbed = found.undisturbed
@@ -57,7 +57,7 @@ def test_an_access_request_goes_on(tmp_path, form):
         assert {**what["state"], "packages": [1, 1]} == undisturbed, told
 
 
-@forms("25")
+@forms("40")
 def test_a_send_goes_on_and_reaches_nobody_twice(tmp_path, form):
     found = tried(tmp_path, "send", form, at_least=300)
     undisturbed = found.undisturbed

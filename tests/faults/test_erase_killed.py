@@ -31,7 +31,7 @@ def test_an_erasure_cut_off_at_any_effect_is_finished_by_whoever_comes_next(tmp_
 
 
 @pytest.mark.parametrize(
-    "form", ["24", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
+    "form", ["36", pytest.param("1", marks=pytest.mark.slow), pytest.param("kills", marks=pytest.mark.slow)]
 )
 def test_an_erasure_on_postgres_is_finished_by_whoever_comes_next(tmp_path, postgres_server, form):
     with postgres_server.bare() as url:

@@ -27,7 +27,7 @@ def test_a_restore_into_files_cut_off_anywhere_is_made_by_the_same_command(tmp_p
     whole(found)
 
 
-@pytest.mark.parametrize("form", ["240", *EVERY])
+@pytest.mark.parametrize("form", ["360", *EVERY])
 def test_a_restore_into_postgres_cut_off_anywhere_is_made_by_the_same_command(tmp_path, postgres_server, form):
     with postgres_server.bare() as one, postgres_server.bare() as other:
         names = [url.rpartition("dbname=")[2] for url in (one, other)]

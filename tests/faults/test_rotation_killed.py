@@ -32,7 +32,7 @@ def test_a_rotation_cut_off_at_any_effect_loses_nobody_and_goes_on(tmp_path, act
     whole(found, act)
 
 
-@pytest.mark.parametrize("form", ["144", *EVERY])
+@pytest.mark.parametrize("form", ["200", *EVERY])
 @pytest.mark.parametrize("act", FEW)
 def test_on_postgres_as_well(tmp_path, postgres_server, act, form):
     with postgres_server.bare() as url:

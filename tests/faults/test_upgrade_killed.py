@@ -31,7 +31,7 @@ def test_an_upgrade_in_files_cut_off_anywhere_is_finished_by_the_same_command(tm
     whole(found)
 
 
-@pytest.mark.parametrize("form", ["48", *EVERY])
+@pytest.mark.parametrize("form", ["96", *EVERY])
 @pytest.mark.parametrize("since", ["first", "previous"])
 def test_an_upgrade_on_postgres_cut_off_anywhere_is_finished_by_the_same_command(
     tmp_path, postgres_server, since, form
